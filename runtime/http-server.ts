@@ -1,0 +1,75 @@
+// Starts an Express app on an address and stops it in the right order; and the three operations routes
+// that every process has: /healthz (the process lives), /readyz (it can do its work), /metrics.
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import type { Express, Router } from "express";
+import { metricsHandler } from "./metrics.ts";
+import type { Registry } from "./metrics.ts";
+import type { ListenAddress } from "./units.ts";
+
+export interface RunningServer {
+  /** Base URL with the port that was really taken, no slash at the end. */
+  readonly url: string;
+  /** Stops accepting, lets requests in flight finish, cuts what is left after `deadlineMs`. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export async function startHttpServer(app: Express, listen: ListenAddress): Promise<RunningServer> {
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 },
+    app,
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(explainListenError(error, listen)));
+    server.listen(listen.port, listen.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
+  return { url: `http://${host}:${port}`, stop: (deadlineMs) => stopServer(server, deadlineMs) };
+}
+
+function explainListenError(error: NodeJS.ErrnoException, { host, port }: ListenAddress): Error {
+  const what = `cannot listen on ${host}:${port}`;
+  if (error.code === "EADDRINUSE")
+    return new Error(
+      `${what}: another program has that port; stop it or change the address in the configuration`,
+    );
+  if (error.code === "EACCES") return new Error(`${what}: this user may not; take a port above 1023`);
+  return new Error(`${what}: ${error.message}`);
+}
+
+async function stopServer(server: Server, deadlineMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  await closed.finally(() => clearTimeout(timer));
+}
+
+/** A named check of /readyz: undefined when fine, else what is wrong in a few words. */
+export type ReadinessChecks = Readonly<
+  Record<string, () => Promise<string | undefined> | string | undefined>
+>;
+
+export function operationsRouter({
+  registry,
+  checks,
+}: {
+  registry: Registry;
+  checks: ReadinessChecks;
+}): Router {
+  const router = express.Router();
+  router.get("/healthz", (_request, response) => void response.json({ status: "ok", pid: process.pid }));
+  router.get("/readyz", async (_request, response) => {
+    const entries = await Promise.all(
+      Object.entries(checks).map(async ([name, check]) => [name, (await check()) ?? "ok"] as const),
+    );
+    const isReady = entries.every(([, state]) => state === "ok");
+    response
+      .status(isReady ? 200 : 503)
+      .json({ status: isReady ? "ready" : "not_ready", checks: Object.fromEntries(entries) });
+  });
+  router.get("/metrics", metricsHandler(registry));
+  return router;
+}

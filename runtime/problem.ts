@@ -1,0 +1,84 @@
+// Errors that leave over HTTP: RFC 9457 `application/problem+json` with a stable `code`. A Problem is
+// thrown where a request fails and written by one error handler, so that no stack trace or HTML page
+// reaches a client. Each room lists its codes in a catalogue of its own: code -> status and title.
+import type { ErrorRequestHandler, Response } from "express";
+import type { Logger } from "./logger.ts";
+
+export interface ProblemKind {
+  readonly code: string;
+  readonly status: number;
+  readonly title: string;
+}
+
+export interface ProblemDetails {
+  readonly detail: string;
+  /** Seconds after which it makes sense to try again: becomes `Retry-After`. */
+  readonly retryAfterSeconds?: number;
+  /** RFC 9457 extension members. */
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+export class Problem extends Error {
+  readonly kind: ProblemKind;
+  readonly details: ProblemDetails;
+
+  constructor(kind: ProblemKind, details: ProblemDetails) {
+    super(`${kind.code}: ${details.detail}`);
+    this.name = "Problem";
+    this.kind = kind;
+    this.details = details;
+  }
+}
+
+export const INTERNAL_ERROR: ProblemKind = {
+  code: "internal_error",
+  status: 500,
+  title: "Something failed on our side",
+};
+export const NOT_FOUND: ProblemKind = { code: "not_found", status: 404, title: "There is nothing here" };
+export const METHOD_NOT_ALLOWED: ProblemKind = {
+  code: "method_not_allowed",
+  status: 405,
+  title: "This method is not allowed here",
+};
+
+export function sendProblem(response: Response, { kind, details }: Problem): void {
+  if (details.retryAfterSeconds !== undefined) response.set("Retry-After", String(details.retryAfterSeconds));
+  response
+    .status(kind.status)
+    .type("application/problem+json")
+    .send(
+      JSON.stringify({
+        type: `urn:lastgood:problem:${kind.code}`,
+        code: kind.code,
+        title: kind.title,
+        status: kind.status,
+        detail: details.detail,
+        ...details.members,
+      }),
+    );
+}
+
+/** The last middleware: writes a Problem as it is, and anything else as `internal_error` with a log line. */
+export function problemHandler({
+  logger,
+  translate,
+}: {
+  logger: Logger;
+  /** Turns errors of libraries (the body parser's, say) into Problems; undefined = not one of mine. */
+  translate?: (error: unknown) => Problem | undefined;
+}): ErrorRequestHandler {
+  return (error, _request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const problem = error instanceof Problem ? error : translate?.(error);
+    if (problem === undefined) logger.error({ err: error }, "a request failed in a way nobody foresaw");
+    sendProblem(
+      response,
+      problem ??
+        new Problem(INTERNAL_ERROR, { detail: "The request could not be handled; the log has the cause." }),
+    );
+  };
+}
