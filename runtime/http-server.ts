@@ -40,11 +40,19 @@ function explainListenError(error: NodeJS.ErrnoException, { host, port }: Listen
   return new Error(`${what}: ${error.message}`);
 }
 
+/** How often a stopping server closes connections whose last request has been answered, in milliseconds. */
+const CLOSE_IDLE_MS = 50;
+
 async function stopServer(server: Server, deadlineMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
   server.closeIdleConnections();
+  // A keep-alive connection that was busy just now becomes idle after its answer, and would stay open.
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
   const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
-  await closed.finally(() => clearTimeout(timer));
+  await closed.finally(() => {
+    clearInterval(idle);
+    clearTimeout(timer);
+  });
 }
 
 /** A named check of /readyz: undefined when fine, else what is wrong in a few words. */

@@ -5,14 +5,19 @@ import { z } from "zod";
 const MS_PER_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 
+const NOT_A_DURATION = "not a duration: write a number and ms, s, m, h or d, such as 90s or 6h";
+const NOT_AN_ADDRESS = "not an address: write host:port, such as 127.0.0.1:8080";
+
+/** A number where text with a unit belongs gets the sentence on the unit; what is absent stays "missing". */
+function textElse(message: string): z.ZodString {
+  return z.string({ error: (issue) => (issue.input === undefined ? undefined : message) });
+}
+
 /** Text such as `90s`; leaves as milliseconds. */
-export const duration = z.string().transform((value, context) => {
+export const duration = textElse(NOT_A_DURATION).transform((value, context) => {
   const match = DURATION.exec(value.trim());
   if (match === null) {
-    context.addIssue({
-      code: "custom",
-      message: `not a duration: write a number and ms, s, m, h or d, such as 90s or 6h`,
-    });
+    context.addIssue({ code: "custom", message: NOT_A_DURATION });
     return z.NEVER;
   }
   return Number(match[1]) * MS_PER_UNIT[match[2] as keyof typeof MS_PER_UNIT];
@@ -51,11 +56,11 @@ export interface ListenAddress {
 }
 
 /** `127.0.0.1:8080`, `[::1]:8080` or `:8080` (every address); port 0 takes a free one. */
-export const listenAddress = z.string().transform((value, context): ListenAddress => {
+export const listenAddress = textElse(NOT_AN_ADDRESS).transform((value, context): ListenAddress => {
   const match = /^(\[[0-9a-fA-F:]+\]|[^:[\]]*):(\d{1,5})$/.exec(value.trim());
   const port = Number(match?.[2]);
   if (match === null || port > 65_535) {
-    context.addIssue({ code: "custom", message: `not an address: write host:port, such as 127.0.0.1:8080` });
+    context.addIssue({ code: "custom", message: NOT_AN_ADDRESS });
     return z.NEVER;
   }
   const host = match[1]!.replace(/^\[|\]$/g, "");

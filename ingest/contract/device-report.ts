@@ -32,10 +32,13 @@ const noControlCharacters = /^[^\u0000-\u001f\u007f]*$/;
 const text = z.string().max(TEXT_CHARS_MAX).regex(noControlCharacters, "must not hold control characters");
 
 /** RFC 3339 (a zone is required) or epoch milliseconds; leaves as epoch milliseconds. */
-const time = z.union([
-  z.iso.datetime({ offset: true, local: false }).transform((value) => Date.parse(value)),
-  z.number().min(-8.64e15).max(8.64e15).transform(Math.trunc),
-]);
+const time = z.union(
+  [
+    z.iso.datetime({ offset: true, local: false }).transform((value) => Date.parse(value)),
+    z.number().min(-8.64e15).max(8.64e15).transform(Math.trunc),
+  ],
+  "must be a time: RFC 3339 with a zone, such as 2026-01-31T12:00:00Z, or epoch milliseconds",
+);
 
 const crashSchema = z.object({
   fingerprint: text.optional(),

@@ -11,10 +11,29 @@ export const NAME_CHARS_MAX = 128;
 const appOrChannel = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 // Printable ASCII without space, `|`, `"` and `\`: safe in labels, keys, URLs and logs.
 const versionPattern = /^[!#-[\]-{}~]+$/;
+const APP_OR_CHANNEL_ERROR = {
+  error: "use letters, digits, dot, dash and underscore, and start with a letter or a digit",
+};
+const VERSION_ERROR = { error: 'use printable ASCII without spaces, "|", quotes and backslashes' };
 
-export const appIdSchema = z.string().min(1).max(NAME_CHARS_MAX).regex(appOrChannel).brand<"AppId">();
-export const channelSchema = z.string().min(1).max(NAME_CHARS_MAX).regex(appOrChannel).brand<"Channel">();
-export const versionSchema = z.string().min(1).max(NAME_CHARS_MAX).regex(versionPattern).brand<"Version">();
+export const appIdSchema = z
+  .string()
+  .min(1)
+  .max(NAME_CHARS_MAX)
+  .regex(appOrChannel, APP_OR_CHANNEL_ERROR)
+  .brand<"AppId">();
+export const channelSchema = z
+  .string()
+  .min(1)
+  .max(NAME_CHARS_MAX)
+  .regex(appOrChannel, APP_OR_CHANNEL_ERROR)
+  .brand<"Channel">();
+export const versionSchema = z
+  .string()
+  .min(1)
+  .max(NAME_CHARS_MAX)
+  .regex(versionPattern, VERSION_ERROR)
+  .brand<"Version">();
 
 export type AppId = z.infer<typeof appIdSchema>;
 export type Channel = z.infer<typeof channelSchema>;

@@ -1,0 +1,128 @@
+// The agent's HTTP side: operations routes for machines and a read-only JSON API for operators, the CLI
+// and the demo. Enters: the stores. Leaves: an Express app.
+import express from "express";
+import type { Express, Request } from "express";
+import helmet from "helmet";
+import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { operationsRouter } from "../../runtime/http-server.ts";
+import type { ReadinessChecks } from "../../runtime/http-server.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import type { Registry } from "../../runtime/metrics.ts";
+import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../runtime/problem.ts";
+import type { Operator } from "../config/schema.ts";
+import type { HealthStore } from "../health/health-store.ts";
+import type { WatchedChannel } from "../jobs/evaluate-channel.ts";
+import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { SummaryStore } from "../journal/summary-store.ts";
+import type { DecisionStore } from "../rollback/decision-store.ts";
+import { authenticateOperator } from "./authenticate.ts";
+import { ADMIN_PROBLEMS } from "./problems.ts";
+import { viewDecision, viewRelease } from "./views.ts";
+
+export interface AdminDeps {
+  readonly registry: Registry;
+  readonly checks: ReadinessChecks;
+  readonly operators: readonly Operator[];
+  readonly channels: readonly WatchedChannel[];
+  readonly health: HealthStore;
+  readonly summaries: SummaryStore;
+  readonly decisions: DecisionStore;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createAdminApp(deps: AdminDeps): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.use(helmet());
+  app.use(operationsRouter(deps));
+  app.use("/v1", authenticateOperator(deps.operators));
+  app.get("/v1/status", async (_request, response) => void response.json(await readStatus(deps)));
+  app.get("/v1/lag", async (_request, response) => void response.json(await readLag(deps)));
+  app.get("/v1/decisions", async (_request, response) => {
+    response.json({ decisions: (await deps.decisions.list()).map(viewDecision) });
+  });
+  app.get("/v1/decisions/:id", async (request, response) => {
+    const decision = await deps.decisions.read(request.params.id);
+    if (decision === undefined) {
+      throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
+        detail: "GET /v1/decisions lists the decisions there are.",
+      });
+    }
+    response.json(viewDecision(decision));
+  });
+  app.get("/v1/journal", async (request, response) => {
+    const afterSeq = wholeNumber(request, "after", 0);
+    const limit = wholeNumber(request, "limit", 100);
+    response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
+  });
+  app.use((request) => {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      throw new Problem(METHOD_NOT_ALLOWED, { detail: "This API only reads: use GET." });
+    }
+    throw new Problem(NOT_FOUND, {
+      detail: "See /v1/status, /v1/decisions, /v1/journal, /v1/lag, /metrics, /healthz, /readyz.",
+    });
+  });
+  app.use(problemHandler({ logger: deps.logger }));
+  return app;
+}
+
+async function readStatus({
+  channels,
+  summaries,
+  decisions,
+  clock,
+}: AdminDeps): Promise<Record<string, unknown>> {
+  const [all, holds, decided] = await Promise.all([
+    summaries.list(),
+    summaries.listHolds(),
+    decisions.list(),
+  ]);
+  const condemned = new Set(decided.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
+  const views = channels.map(async ({ key, policy }) => {
+    const text = formatChannelKey(key);
+    const releases = all
+      .filter(({ verdict }) => formatChannelKey(verdict.release) === text)
+      .toSorted((left, right) => right.firstReportAtMs - left.firstReportAtMs);
+    return {
+      ...key,
+      policy: policy.name,
+      mode: policy.mode,
+      current_version: (await summaries.readChannel(key))?.version ?? null,
+      releases: releases.map((summary) =>
+        viewRelease(summary, { condemned, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
+      ),
+    };
+  });
+  return { at: new Date(clock()).toISOString(), channels: await Promise.all(views) };
+}
+
+async function readLag({ health, clock }: AdminDeps): Promise<Record<string, unknown>> {
+  const [shards, totals] = await Promise.all([health.readLag(clock()), health.readFoldTotals()]);
+  return {
+    waiting_entries: shards.reduce((sum, { waitingEntries }) => sum + waitingEntries, 0),
+    folded_reports: totals.folded,
+    dead_letters: totals.deadLetters,
+    shards: shards.map(({ shard, waitingEntries, lagSeconds }) => ({
+      shard,
+      waiting_entries: waitingEntries,
+      lag_seconds: lagSeconds,
+    })),
+  };
+}
+
+function wholeNumber(request: Request, name: "after" | "limit", otherwise: number): number {
+  const value = request.query[name];
+  if (value === undefined) return otherwise;
+  const parsed = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+  if (Number.isNaN(parsed)) {
+    throw new Problem(ADMIN_PROBLEMS.invalid_query, {
+      detail: `\`${name}\` must be a whole number; \`limit\` is at most ${JOURNAL_PAGE_MAX}.`,
+    });
+  }
+  return parsed;
+}

@@ -1,0 +1,52 @@
+// What the operator API shows, made from what the stores hold. The API's names are snake_case and a
+// promise to users; the inside may change.
+import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { Hold, ReleaseSummary } from "../journal/summary-store.ts";
+import type { SignalEvidence, Verdict } from "../judge/verdict.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
+import { decisionIdOf } from "../rollback/decision-record.ts";
+
+export function viewSignal(signal: SignalEvidence): Record<string, unknown> {
+  return {
+    signal: signal.signal,
+    rule: signal.rule,
+    failures: signal.failures,
+    trials: signal.trials,
+    limit: signal.limit,
+    evidence_log10: signal.evidenceLog10,
+    threshold_log10: signal.thresholdLog10,
+    safety_log10: signal.safetyLog10,
+  };
+}
+
+function viewVerdict({ kind, reason, sentence, signals }: Verdict): Record<string, unknown> {
+  return { kind, reason, sentence, signals: signals.map(viewSignal) };
+}
+
+export function viewRelease(
+  summary: ReleaseSummary,
+  { condemned, hold }: { readonly condemned: ReadonlySet<string>; readonly hold: Hold | undefined },
+): Record<string, unknown> {
+  const { verdict, firstReportAtMs, lastReportAtMs, evaluatedAtMs } = summary;
+  const isCondemned = condemned.has(formatReleaseKey(verdict.release));
+  return {
+    version: verdict.release.version,
+    first_seen: timeOrNull(firstReportAtMs),
+    last_report: timeOrNull(lastReportAtMs),
+    evaluated_at: timeOrNull(evaluatedAtMs),
+    devices: verdict.devices,
+    verdict: viewVerdict(verdict),
+    condemned: isCondemned,
+    decision_id: isCondemned ? decisionIdOf(verdict.release, "automatic") : null,
+    hold: hold ?? null,
+  };
+}
+
+export function viewDecision(decision: DecisionRecord): Record<string, unknown> {
+  const { signals, devices } = decision.evidence;
+  return { ...decision, guard: null, evidence: { signals: signals.map(viewSignal), devices } };
+}
+
+function timeOrNull(ms: number): string | null {
+  return ms === 0 ? null : new Date(ms).toISOString();
+}

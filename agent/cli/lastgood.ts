@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+// The command line: `lastgood <command>`. One file per command; each registers itself here.
+import { Command } from "commander";
+import { lastgoodVersion } from "../../runtime/version.ts";
+import { registerCheckConfig } from "./check-config.ts";
+import { processContext } from "./cli-context.ts";
+import { registerStart } from "./start.ts";
+
+const context = processContext();
+const program = new Command("lastgood")
+  .description("Watches over-the-air updates and puts a channel back on its last good version.")
+  .version(lastgoodVersion(), "-V, --version", "print the version")
+  .showHelpAfterError("(lastgood --help lists the commands)")
+  .addHelpText(
+    "after",
+    [
+      "",
+      "Examples:",
+      "  $ lastgood start                         run everything on this machine",
+      "  $ lastgood start --config lastgood.yaml  the same with your configuration",
+      "  $ lastgood check-config lastgood.yaml    is the file right?",
+    ].join("\n"),
+  );
+
+registerStart(program, context);
+registerCheckConfig(program, context);
+
+await program.parseAsync();

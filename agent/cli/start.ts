@@ -1,0 +1,210 @@
+// `lastgood start`: checks the configuration, starts a private Redis (or uses redis.url), ingest and the
+// agent, keeps them running and stops them in order. This process holds no state of its own: killed at any
+// instant, its children stop by themselves and the next start goes on from what Redis has.
+import { mkdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { Command } from "commander";
+import { endOrphanChild, launchChild } from "../../runtime/child-process.ts";
+import { formatProblems } from "../../runtime/config-file.ts";
+import { openLogFile } from "../../runtime/log-file.ts";
+import { takeLock } from "../../runtime/pid-file.ts";
+import { launchPrivateRedis, socketPathFor } from "../../runtime/private-redis.ts";
+import { createSupervisor } from "../../runtime/supervisor.ts";
+import type { ProcessSpec, Supervisor } from "../../runtime/supervisor.ts";
+import { findConfig, loadSettings } from "../config/load.ts";
+import type { FoundConfig } from "../config/load.ts";
+import type { Settings } from "../config/schema.ts";
+import { countOf } from "./check-config.ts";
+import { EXIT_CODES } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
+import { createStartScreen, exampleCurl, summaryText } from "./start-screen.ts";
+import type { StartScreen } from "./start-screen.ts";
+
+/**
+ * A second signal within this time is the same key press: a terminal sends Ctrl-C to npm and to us, and
+ * npm passes it on once more. In milliseconds.
+ */
+const SAME_KEY_PRESS_MS = 1_000;
+
+export interface StartOptions {
+  readonly config?: string;
+  readonly verbose?: boolean;
+}
+
+export function registerStart(program: Command, context: CliContext): void {
+  program
+    .command("start")
+    .description("run everything: Redis (unless redis.url is set), ingest and agent")
+    .option(
+      "-c, --config <file>",
+      "configuration file; default: $LASTGOOD_CONFIG, ./lastgood.yaml, the example",
+    )
+    .option("-v, --verbose", "show every log line here, not only warnings and errors")
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Exit code: 0 = stopped on request, 1 = could not start, 2 = the configuration has mistakes.",
+        "",
+        "Examples:",
+        "  $ lastgood start",
+        "  $ lastgood start --config /etc/lastgood.yaml --verbose",
+      ].join("\n"),
+    )
+    .action((options: StartOptions) => start(options, context));
+}
+
+export async function start(options: StartOptions, context: CliContext): Promise<void> {
+  const found = findConfig({ given: options.config, ...context });
+  const loaded = loadSettings({ file: found.file, env: context.env });
+  if (loaded.kind === "invalid") {
+    context.err(
+      `${formatProblems(loaded.problems)}\n${countOf(loaded.problems.length)}: nothing was started\n`,
+    );
+    context.setExitCode(EXIT_CODES.configuration);
+    return;
+  }
+  const settings = loaded.config;
+  const lock = lockDataFolder(settings, context);
+  if (lock === undefined) return context.setExitCode(EXIT_CODES.failed);
+  const screen = createStartScreen(context, { verbose: options.verbose === true });
+  try {
+    await runUntilStopped({ settings, found, screen, context });
+  } finally {
+    lock.release();
+  }
+}
+
+function lockDataFolder(settings: Settings, context: CliContext): { release(): void } | undefined {
+  const file = path.join(settings.dataDir, "run", "lastgood.pid");
+  try {
+    mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+    const lock = takeLock({ file, program: "lastgood" });
+    if (lock.kind === "locked") return lock;
+    context.err(
+      `Lastgood runs on ${settings.dataDir} already, as process ${lock.pid}: ` +
+        `stop it first (kill ${lock.pid}), or set another data_dir\n`,
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    context.err(
+      `cannot write to data_dir ${settings.dataDir}: ${reason}; create it for this user, or set another\n`,
+    );
+  }
+  return undefined;
+}
+
+interface Run {
+  readonly settings: Settings;
+  readonly found: FoundConfig;
+  readonly screen: StartScreen;
+  readonly context: CliContext;
+}
+
+async function runUntilStopped(run: Run): Promise<void> {
+  const { screen, context } = run;
+  const supervisor = createSupervisor({
+    specs: processesOf(run),
+    stopOrder: stopOrderOf(run.settings),
+    onEvent: screen.onEvent,
+  });
+  const untilSignal = stopOnSignal(supervisor);
+  try {
+    await supervisor.start();
+    screen.line(summaryOf(run, supervisor));
+  } catch (error) {
+    // A Ctrl-C while starting makes the start fail too; that is no mistake to report.
+    if (!untilSignal.isAsked()) {
+      screen.finishStopping();
+      context.err(`${error instanceof Error ? error.message : String(error)}\n`);
+      return context.setExitCode(EXIT_CODES.failed);
+    }
+  }
+  await untilSignal.stopped;
+  screen.finishStopping();
+  context.setExitCode(EXIT_CODES.ok);
+}
+
+/** Devices are turned away first, then what they sent is worked off no further, and Redis goes last. */
+function stopOrderOf(settings: Settings): string[] {
+  return settings.redisUrl === undefined ? ["ingest", "agent", "redis"] : ["ingest", "agent"];
+}
+
+function processesOf(run: Run): ProcessSpec[] {
+  const { settings, screen } = run;
+  const redisFolder = path.join(settings.dataDir, "redis");
+  const redisUrl = settings.redisUrl ?? `unix://${socketPathFor(redisFolder)}`;
+  const redis: ProcessSpec = {
+    name: "redis",
+    launch: () =>
+      launchPrivateRedis({
+        folder: redisFolder,
+        pidFile: pidFileOf(settings, "redis"),
+        onProgress: screen.line,
+      }),
+  };
+  const children = [childProcess("ingest", redisUrl, run), childProcess("agent", redisUrl, run)];
+  return settings.redisUrl === undefined ? [redis, ...children] : children;
+}
+
+function pidFileOf(settings: Settings, name: string): string {
+  return path.join(settings.dataDir, "run", `${name}.pid`);
+}
+
+function childProcess(name: "ingest" | "agent", redisUrl: string, run: Run): ProcessSpec {
+  const { settings, found, screen, context } = run;
+  const script = path.resolve(import.meta.dirname, "..", "..", name, "main.js");
+  const pidFile = pidFileOf(settings, name);
+  const log = openLogFile(path.join(settings.dataDir, "log", `${name}.log`));
+  return {
+    name,
+    pidFile,
+    endOrphan: () =>
+      endOrphanChild({
+        pidFile,
+        script: path.join(name, "main.js"),
+        onFound: () => screen.line(`waiting for the ${name} of an earlier run to stop`),
+      }),
+    launch: () =>
+      launchChild({
+        name,
+        script,
+        args: ["--config", found.file],
+        env: { ...context.env, LASTGOOD_REDIS_URL: redisUrl },
+        onLine: (line) => {
+          log.writeLine(line);
+          screen.onChildLine(name, line);
+        },
+      }),
+  };
+}
+
+function summaryOf({ settings, found, context }: Run, supervisor: Supervisor): string {
+  const urls = supervisor.urls();
+  const curl = exampleCurl({
+    settings,
+    reportsUrl: `${urls["ingest"]?.["http"] ?? ""}/v1/reports`,
+    configText: readFileSync(found.file, "utf8"),
+    env: context.env,
+  });
+  const redis = urls["redis"]?.["redis"] ?? "the one of redis.url";
+  return summaryText({ settings, found, urls, redis, curl });
+}
+
+/** The first signal stops in order, a later one ends everything at once. */
+function stopOnSignal(supervisor: Supervisor): { stopped: Promise<void>; isAsked(): boolean } {
+  let askedAtMs: number | undefined;
+  const stopped = new Promise<void>((resolve) => {
+    const onSignal = (): void => {
+      if (askedAtMs === undefined) {
+        askedAtMs = Date.now();
+        void supervisor.stop().then(resolve);
+      } else if (Date.now() - askedAtMs > SAME_KEY_PRESS_MS) {
+        supervisor.killAll();
+        process.exit(EXIT_CODES.interrupted);
+      }
+    };
+    process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onSignal);
+  });
+  return { stopped, isAsked: () => askedAtMs !== undefined };
+}

@@ -1,0 +1,48 @@
+// Finds and loads the configuration file. Enters: what the command line and the environment say. Leaves:
+// which file it is and why that one, and Settings or every mistake in it with its place.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { readConfigFile } from "../../runtime/config-file.ts";
+import type { ConfigResult, Environment } from "../../runtime/config-file.ts";
+import { settingsSchema } from "./schema.ts";
+import type { Settings } from "./schema.ts";
+
+export interface FoundConfig {
+  /** Absolute. */
+  readonly file: string;
+  readonly foundBy: "--config" | "LASTGOOD_CONFIG" | "./lastgood.yaml" | "example";
+}
+
+export interface FindConfigOptions {
+  /** The value of `--config`, if it was given. */
+  readonly given: string | undefined;
+  readonly env: Environment;
+  readonly workingDir: string;
+}
+
+/** First that applies: `--config`, `LASTGOOD_CONFIG`, `./lastgood.yaml`, the example that comes along. */
+export function findConfig({ given, env, workingDir }: FindConfigOptions): FoundConfig {
+  if (given !== undefined) return { file: path.resolve(workingDir, given), foundBy: "--config" };
+  const named = env["LASTGOOD_CONFIG"];
+  if (named !== undefined && named !== "")
+    return { file: path.resolve(workingDir, named), foundBy: "LASTGOOD_CONFIG" };
+  const local = path.resolve(workingDir, "lastgood.yaml");
+  if (existsSync(local)) return { file: local, foundBy: "./lastgood.yaml" };
+  return { file: exampleConfigFile(), foundBy: "example" };
+}
+
+/** `lastgood.example.yaml` at the top of the package, from the sources as well as from dist/. */
+export function exampleConfigFile(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(path.join(folder, "lastgood.example.yaml")) && path.dirname(folder) !== folder)
+    folder = path.dirname(folder);
+  return path.join(folder, "lastgood.example.yaml");
+}
+
+/** Reads and checks the file; `env` fills `${VAR}`. */
+export function loadSettings({ file, env }: { file: string; env: Environment }): ConfigResult<Settings> {
+  const result = readConfigFile({ file, schema: settingsSchema, env });
+  if (result.kind === "invalid") return result;
+  const dataDir = path.resolve(path.dirname(file), result.config.dataDir);
+  return { kind: "loaded", config: { ...result.config, dataDir } };
+}

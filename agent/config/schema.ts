@@ -1,0 +1,193 @@
+// The whole configuration file as one schema, and the Settings it becomes. Enters: parsed YAML with
+// variables already filled in. Leaves: camelCase Settings with ratios, milliseconds and bytes. Strict: a
+// key that nobody reads is a mistake somebody made.
+import { z } from "zod";
+import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
+import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
+import {
+  dataDirSchema,
+  ingestKeysSchema,
+  ingestSectionSchema,
+  logLevelSchema,
+  redisSectionSchema,
+  secretText,
+  sentryDsnSchema,
+  shardsSchema,
+} from "../../ingest/contract/settings.ts";
+import type { IngestSettings } from "../../ingest/contract/settings.ts";
+import { didYouMean } from "../../runtime/closest-name.ts";
+import { duration, isLoopback, listenAddress } from "../../runtime/units.ts";
+import type { ListenAddress } from "../../runtime/units.ts";
+import { policiesSchema } from "../policy/policy.ts";
+import type { Policy } from "../policy/policy.ts";
+
+export interface Settings {
+  /** Absolute. */
+  readonly dataDir: string;
+  /** `redis://…`, `rediss://…` or `unix:///…`; undefined = the supervisor starts a private Redis. */
+  readonly redisUrl: string | undefined;
+  readonly shards: number;
+  readonly logLevel: string;
+  readonly sentryDsn: string | undefined;
+  readonly ingest: IngestSettings;
+  readonly agent: AgentSettings;
+  readonly apps: ReadonlyMap<AppId, AppSettings>;
+  readonly policies: ReadonlyMap<string, Policy>;
+}
+
+export interface AgentSettings {
+  readonly listen: ListenAddress;
+  /** Empty = no token is asked for, which is only allowed on a loopback address. */
+  readonly operators: readonly Operator[];
+}
+
+export interface Operator {
+  readonly name: string;
+  readonly role: "viewer" | "operator" | "admin";
+  readonly token: string;
+}
+
+export interface AppSettings {
+  readonly ingestKeys: readonly string[];
+  readonly otaServer: HttpOtaServerSettings;
+  readonly channels: ReadonlyMap<Channel, ChannelSettings>;
+}
+
+export interface ChannelSettings {
+  readonly policyName: string;
+  /** Never rolled back below this version; undefined = no floor. */
+  readonly minimumVersion: Version | undefined;
+}
+
+export interface HttpOtaServerSettings {
+  readonly type: "http";
+  /** Without a slash at the end. */
+  readonly url: string;
+  readonly secret: string;
+  /** For one request. */
+  readonly timeoutMs: number;
+}
+
+export const OTA_TIMEOUT_MS_LEAST = 100;
+export const OTA_TIMEOUT_MS_MAX = 5 * 60_000;
+
+const operatorSchema = z.strictObject({
+  name: z.string().min(1),
+  role: z.enum(["viewer", "operator", "admin"]),
+  token: secretText,
+});
+
+const agentSectionSchema = z
+  .strictObject({
+    listen: listenAddress.prefault("127.0.0.1:8082"),
+    operators: z.array(operatorSchema).prefault([]).superRefine(refuseRepeatedOperators),
+  })
+  .prefault({})
+  .superRefine(({ listen, operators }, context) => {
+    if (isLoopback(listen.host) || operators.length > 0) return;
+    context.addIssue({
+      code: "custom",
+      path: ["listen"],
+      message:
+        "other machines reach this address, so somebody must be named under agent.operators; or listen on 127.0.0.1",
+    });
+  });
+
+function refuseRepeatedOperators(operators: readonly Operator[], context: z.RefinementCtx): void {
+  operators.forEach((operator, index) => {
+    for (const field of ["name", "token"] as const) {
+      if (operators.findIndex((other) => other[field] === operator[field]) === index) continue;
+      const message = `an operator above has this ${field} already: each needs their own`;
+      context.addIssue({ code: "custom", path: [index, field], message });
+    }
+  });
+}
+
+const otaServerSchema = z
+  .discriminatedUnion("type", [
+    z.strictObject({
+      type: z.literal("http"),
+      url: z.url({ protocol: /^https?$/, error: "must be an http:// or https:// address" }),
+      secret: secretText,
+      timeout: duration
+        .refine((ms) => ms >= OTA_TIMEOUT_MS_LEAST && ms <= OTA_TIMEOUT_MS_MAX, {
+          error: "must be from 100ms to 5m",
+        })
+        .prefault("10s"),
+    }),
+  ])
+  .transform(({ type, url, secret, timeout }): HttpOtaServerSettings => ({
+    type,
+    url: url.replace(/\/+$/, ""),
+    secret,
+    timeoutMs: timeout,
+  }));
+
+const channelSettingsSchema = z
+  .strictObject({ policy: z.string().min(1), minimum_version: versionSchema.optional() })
+  .transform((channel): ChannelSettings => ({
+    policyName: channel.policy,
+    minimumVersion: channel.minimum_version,
+  }));
+
+const appSchema = z
+  .strictObject({
+    ingest_keys: ingestKeysSchema,
+    ota_server: otaServerSchema,
+    channels: z
+      .record(channelSchema, channelSettingsSchema)
+      .refine((channels) => Object.keys(channels).length > 0, { error: "name at least one channel" }),
+  })
+  .transform((app): AppSettings => ({
+    ingestKeys: app.ingest_keys,
+    otaServer: app.ota_server,
+    channels: new Map(Object.entries(app.channels) as [Channel, ChannelSettings][]),
+  }));
+
+const appsSchema = z
+  .record(appIdSchema, appSchema)
+  .refine((apps) => Object.keys(apps).length > 0, { error: "name at least one app" })
+  .transform(
+    (apps): ReadonlyMap<AppId, AppSettings> => new Map(Object.entries(apps) as [AppId, AppSettings][]),
+  );
+
+/** The whole file. `dataDir` is still as written: load.ts makes it absolute. */
+export const settingsSchema = z
+  .strictObject({
+    data_dir: dataDirSchema,
+    redis: redisSectionSchema,
+    shards: shardsSchema,
+    log_level: logLevelSchema,
+    sentry_dsn: sentryDsnSchema,
+    ingest: ingestSectionSchema,
+    agent: agentSectionSchema,
+    apps: appsSchema,
+    policies: policiesSchema,
+  })
+  .superRefine(({ apps, policies }, context) => {
+    for (const [app, { channels }] of apps)
+      for (const [channel, { policyName }] of channels)
+        if (!policies.has(policyName))
+          context.addIssue({
+            code: "custom",
+            path: ["apps", app, "channels", channel, "policy"],
+            message: `there is no such policy under policies${knownPolicies(policyName, policies.keys())}`,
+          });
+  })
+  .transform((file): Settings => ({
+    dataDir: file.data_dir,
+    redisUrl: file.redis.url,
+    shards: file.shards,
+    logLevel: file.log_level,
+    sentryDsn: file.sentry_dsn,
+    ingest: file.ingest,
+    agent: file.agent,
+    apps: file.apps,
+    policies: file.policies,
+  }));
+
+function knownPolicies(name: string, known: Iterable<string>): string {
+  const names = [...known];
+  const guess = didYouMean(name, names);
+  return guess === "" ? `; it has ${names.join(", ") || "none yet"}` : guess;
+}

@@ -1,0 +1,220 @@
+// One shard in Redis: reads a batch behind the cursor with all that folding needs, and commits a
+// FoldPlan in one atomic step. The cursor is the lock: whatever was read is only written back when the
+// cursor still stands where it stood, so several agents, crashes and retries can never count twice.
+import type { AcceptedReport, ReportEntry } from "../../ingest/contract/report-entry.ts";
+import { decodeReportEntry } from "../../ingest/contract/report-entry.ts";
+import { deadLetterStream, reportStream } from "../../ingest/contract/stream-names.ts";
+import { loadLuaScript } from "../../runtime/lua.ts";
+import type { Redis } from "../../runtime/redis.ts";
+import { toFoldable } from "./fold.ts";
+import type { FoldPlan, FoldableReport, ReleaseDelta, ReleaseTable } from "./fold.ts";
+import { deviceBucketKey, dirtyKey, metaKey, releaseTableKey, totalsKey, windowsKey } from "./shard-keys.ts";
+
+/** Reports folded in one commit at most, beyond the last entry's own (an entry is never split). */
+export const BATCH_REPORTS_MAX = 5_000;
+/** Dead letters kept per shard; older ones give way. */
+export const DEAD_LETTERS_MAX = 10_000;
+
+const COMMIT = loadLuaScript(new URL("./lua/commit-fold.lua", import.meta.url));
+const START = "0-0";
+
+export interface DeadLetter {
+  readonly reason: string;
+  readonly payload: string;
+}
+
+export interface Batch {
+  readonly cursor: string;
+  /** Id of the last entry of the batch: where the cursor goes. */
+  readonly nextCursor: string;
+  readonly reports: readonly FoldableReport[];
+  readonly deadLetters: readonly DeadLetter[];
+  /** Whether more entries may wait behind this batch. */
+  readonly hasMore: boolean;
+}
+
+export interface ShardStore {
+  /** The next entries, or undefined when nothing waits. */
+  readBatch(): Promise<Batch | undefined>;
+  readReleaseTable(cursor: string): Promise<ReleaseTable>;
+  readStates(
+    reports: readonly FoldableReport[],
+  ): Promise<(bucket: number, field: string) => Buffer | undefined>;
+  commit(batch: Batch, plan: FoldPlan, releaseTable: ReleaseTable): Promise<"committed" | "cursor_moved">;
+}
+
+export function createShardStore({ redis, shard }: { redis: Redis; shard: number }): ShardStore {
+  let entriesPerRead = 64;
+  let cached: { readonly cursor: string; readonly table: ReleaseTable } | undefined;
+  return {
+    async readBatch() {
+      const cursor = (await redis.hget(metaKey(shard), "cursor")) ?? START;
+      const rows = await redis.xrange(reportStream(shard), `(${cursor}`, "+", "COUNT", entriesPerRead);
+      if (rows.length === 0) return undefined;
+      const batch = decodeRows(cursor, rows, entriesPerRead);
+      entriesPerRead = nextReadSize(rows.length, batch.reports.length);
+      return batch;
+    },
+    async readReleaseTable(cursor) {
+      if (cached?.cursor === cursor) return cached.table;
+      const rows = await redis.hgetall(releaseTableKey(shard));
+      const table = new Map(
+        Object.entries(rows).map(([text, releaseNumber]) => [text, Number(releaseNumber)]),
+      );
+      cached = { cursor, table };
+      return table;
+    },
+    readStates: (reports) => readStates(redis, shard, reports),
+    async commit(batch, plan, releaseTable) {
+      const numbers = new Map([...releaseTable, ...plan.newReleases]);
+      const { keys, args } = commitArguments({ shard, batch, plan, numbers });
+      const isCommitted = (await COMMIT.run(redis, keys, args)) === 1;
+      cached = isCommitted ? { cursor: batch.nextCursor, table: numbers } : undefined;
+      return isCommitted ? "committed" : "cursor_moved";
+    },
+  };
+}
+
+/** Aims at BATCH_REPORTS_MAX reports a read, from what the last read held; entries carry 1 to 1,000 reports. */
+function nextReadSize(entries: number, reports: number): number {
+  const reportsPerEntry = Math.max(1, reports / entries);
+  return Math.max(8, Math.min(2_000, Math.ceil(BATCH_REPORTS_MAX / reportsPerEntry)));
+}
+
+function decodeRows(cursor: string, rows: readonly [id: string, fields: string[]][], asked: number): Batch {
+  const reports: FoldableReport[] = [];
+  const deadLetters: DeadLetter[] = [];
+  let nextCursor = cursor;
+  let taken = 0;
+  for (const [id, fields] of rows) {
+    if (reports.length >= BATCH_REPORTS_MAX) break;
+    taken += 1;
+    nextCursor = id;
+    const decoded = decodeReportEntry(fields);
+    if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
+    else deadLetters.push({ reason: decoded.reason, payload: JSON.stringify({ id, fields }) });
+  }
+  return { cursor, nextCursor, reports, deadLetters, hasMore: taken < rows.length || rows.length === asked };
+}
+
+function appendReports(reports: FoldableReport[], entry: ReportEntry): void {
+  for (const report of entry.reports) reports.push(toFoldable(report, entry.receivedAtMs));
+}
+
+async function readStates(
+  redis: Redis,
+  shard: number,
+  reports: readonly FoldableReport[],
+): Promise<(bucket: number, field: string) => Buffer | undefined> {
+  const fieldsByBucket = new Map<number, Set<string>>();
+  for (const { bucket, field } of reports) {
+    const fields = fieldsByBucket.get(bucket);
+    if (fields === undefined) fieldsByBucket.set(bucket, new Set([field]));
+    else fields.add(field);
+  }
+  const states = new Map<string, Buffer>();
+  const pipeline = redis.pipeline();
+  const asked: string[][] = [];
+  for (const [bucket, fields] of fieldsByBucket) {
+    const names = [...fields];
+    asked.push(names);
+    pipeline.hmgetBuffer(deviceBucketKey(shard, bucket), ...names.map((name) => Buffer.from(name, "latin1")));
+  }
+  const answers = (await pipeline.exec()) ?? [];
+  for (const [index, [error, values]] of answers.entries()) {
+    if (error !== null) throw error;
+    const names = asked[index]!;
+    for (const [position, value] of (values as (Buffer | null)[]).entries()) {
+      if (value !== null) states.set(names[position]!, value);
+    }
+  }
+  return (_bucket, field) => states.get(field);
+}
+
+interface CommitArguments {
+  readonly keys: string[];
+  readonly args: (string | number | Buffer)[];
+}
+
+function commitArguments({
+  shard,
+  batch,
+  plan,
+  numbers,
+}: {
+  shard: number;
+  batch: Batch;
+  plan: FoldPlan;
+  numbers: ReleaseTable;
+}): CommitArguments {
+  const keys = [
+    metaKey(shard),
+    reportStream(shard),
+    releaseTableKey(shard),
+    dirtyKey(shard),
+    deadLetterStream(shard),
+  ];
+  const args: (string | number | Buffer)[] = [
+    batch.cursor,
+    batch.nextCursor,
+    idAfter(batch.nextCursor),
+    batch.reports.length,
+    DEAD_LETTERS_MAX,
+  ];
+  args.push(plan.newReleases.size);
+  for (const [text, releaseNumber] of plan.newReleases) args.push(text, releaseNumber);
+  args.push(plan.states.size);
+  for (const [bucket, states] of plan.states) {
+    keys.push(deviceBucketKey(shard, bucket));
+    args.push(states.size);
+    for (const [field, state] of states) args.push(Buffer.from(field, "latin1"), state);
+  }
+  args.push(plan.releases.size);
+  for (const [text, delta] of plan.releases) {
+    const releaseNumber = numbers.get(text)!;
+    keys.push(totalsKey(shard, releaseNumber), windowsKey(shard, releaseNumber));
+    args.push(text, delta.firstReportAtMs, delta.lastReportAtMs, delta.lastFailureAtMs);
+    pushCounts(args, [...nonZero(delta.totals, "")]);
+    pushCounts(args, windowCounts(delta));
+  }
+  const deadLetters = [
+    ...batch.deadLetters,
+    ...plan.refused.map(({ report, receivedAtMs, reason }) => refusedLetter(report, receivedAtMs, reason)),
+  ];
+  args.push(deadLetters.length);
+  for (const { reason, payload } of deadLetters) args.push(reason, payload);
+  return { keys, args };
+}
+
+function refusedLetter(report: AcceptedReport, receivedAtMs: number, reason: string): DeadLetter {
+  return { reason, payload: JSON.stringify({ receivedAtMs, report }) };
+}
+
+function windowCounts(delta: ReleaseDelta): (readonly [field: string, difference: number])[] {
+  return [...delta.windows].flatMap(([slot, counts]) => nonZero(counts, `${slot}:`));
+}
+
+function nonZero(
+  counts: readonly number[],
+  prefix: string,
+): (readonly [field: string, difference: number])[] {
+  const fields: (readonly [string, number])[] = [];
+  counts.forEach((difference, index) => {
+    if (difference !== 0) fields.push([`${prefix}${index}`, difference]);
+  });
+  return fields;
+}
+
+function pushCounts(
+  args: (string | number | Buffer)[],
+  counts: (readonly [field: string, difference: number])[],
+): void {
+  args.push(counts.length);
+  for (const [field, difference] of counts) args.push(field, difference);
+}
+
+/** The smallest stream id above `id`: everything below it is folded and may be trimmed. */
+function idAfter(id: string): string {
+  const [ms, sequence] = id.split("-") as [string, string];
+  return `${ms}-${BigInt(sequence) + 1n}`;
+}

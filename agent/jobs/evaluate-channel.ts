@@ -1,0 +1,226 @@
+// The evaluation of one channel, top to bottom: counts that changed -> verdicts -> decision -> outbox.
+// Judging and deciding are pure; this file reads before them and writes after them.
+import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import type { HealthStore } from "../health/health-store.ts";
+import type { ReleaseHealth } from "../health/health-window.ts";
+import type { SummaryStore } from "../journal/summary-store.ts";
+import { HOLDS } from "../journal/control-keys.ts";
+import type { Journal } from "../journal/journal.ts";
+import { judge } from "../judge/judge.ts";
+import type { Verdict } from "../judge/verdict.ts";
+import type { RollbackDecision } from "../policy/decision.ts";
+import { decide } from "../policy/decide.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { ChannelView } from "../policy/situation.ts";
+import { decisionIdOf } from "../rollback/decision-record.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
+import type { DecisionStore } from "../rollback/decision-store.ts";
+import type { OtaServer } from "../rollback/ota-server.ts";
+
+/** How old the remembered version of a channel may get while reports arrive, in milliseconds. */
+export const CHANNEL_AGE_MS_MAX = 5_000;
+
+export interface WatchedChannel {
+  readonly key: ChannelKey;
+  readonly policy: Policy;
+  readonly minimumVersion: Version | undefined;
+  readonly server: OtaServer;
+}
+
+export interface EvaluateDeps {
+  readonly health: HealthStore;
+  readonly summaries: SummaryStore;
+  readonly decisions: DecisionStore;
+  readonly journal: Journal;
+  /** Asks for a decision in the outbox to be carried out. */
+  readonly onDecision: (decisionId: string) => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDeps): Promise<void> {
+  const changed = (await deps.health.listDirty()).filter(({ release }) => isOn(release, watched.key));
+  const held = await heldReleases(watched.key, deps);
+  const releases = new Map(
+    [...changed.map(({ release }) => release), ...held].map((release) => [
+      formatReleaseKey(release),
+      release,
+    ]),
+  );
+  const judged: { health: ReleaseHealth; verdict: Verdict }[] = [];
+  for (const release of releases.values()) {
+    const health = await deps.health.readRelease(release);
+    const verdict = judgeRelease(health, watched.policy);
+    await keepSummary(health, verdict, deps);
+    judged.push({ health, verdict });
+  }
+  for (const { health, verdict } of judged) {
+    if (verdict.kind === "failing") await decideOn(watched, health, verdict, deps);
+    else await deps.summaries.clearHold(verdict.release);
+  }
+  // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again.
+  for (const dirty of changed) await deps.health.clearDirty(dirty);
+  await refreshChannel(watched, deps);
+}
+
+function isOn(release: ReleaseKey, key: ChannelKey): boolean {
+  return release.app === key.app && release.channel === key.channel;
+}
+
+async function heldReleases(key: ChannelKey, { summaries }: EvaluateDeps): Promise<ReleaseKey[]> {
+  const prefix = `${key.app}|${key.channel}|`;
+  const held = [...(await summaries.listHolds()).keys()].filter((text) => text.startsWith(prefix));
+  return held.map((text) => ({ ...key, version: text.slice(prefix.length) as Version }));
+}
+
+function judgeRelease(health: ReleaseHealth, policy: Policy): Verdict {
+  return judge({
+    release: health.release,
+    devices: health.devices,
+    rules: policy.rules,
+    falseRollbackBudget: policy.falseRollbackBudget,
+  });
+}
+
+async function keepSummary(
+  health: ReleaseHealth,
+  verdict: Verdict,
+  { summaries, journal, clock }: EvaluateDeps,
+): Promise<void> {
+  const before = await summaries.read(verdict.release);
+  const nowMs = clock();
+  if (before === undefined || before.verdict.kind !== verdict.kind) {
+    const body = { ...verdict, before: before?.verdict.kind ?? null };
+    await journal.append({ kind: "verdict", at: new Date(nowMs).toISOString(), body });
+  }
+  const { firstReportAtMs, lastReportAtMs } = health;
+  await summaries.write({ verdict, evaluatedAtMs: nowMs, firstReportAtMs, lastReportAtMs });
+}
+
+async function decideOn(
+  watched: WatchedChannel,
+  health: ReleaseHealth,
+  verdict: Verdict,
+  deps: EvaluateDeps,
+): Promise<void> {
+  const condemned = await deps.decisions.condemnedOn(watched.key);
+  // The OTA server is only asked when there is something to decide.
+  const channel: ChannelView = condemned.has(verdict.release.version)
+    ? { kind: "unavailable", detail: "not asked" }
+    : await readChannelView(watched, deps);
+  const decision = decide({
+    channelKey: watched.key,
+    nowMs: deps.clock(),
+    policy: watched.policy,
+    minimumVersion: watched.minimumVersion,
+    verdict,
+    channel,
+    condemned,
+    failing: await failingVersions(watched.key, deps),
+    pastRollbacks: await deps.decisions.pastRollbacksOn(watched.key),
+  });
+  await keepDecision(decision, health, verdict, deps);
+}
+
+async function failingVersions(key: ChannelKey, { summaries }: EvaluateDeps): Promise<Set<string>> {
+  const all = await summaries.list();
+  return new Set(
+    all
+      .filter(({ verdict }) => isOn(verdict.release, key) && verdict.kind === "failing")
+      .map(({ verdict }) => verdict.release.version),
+  );
+}
+
+async function keepDecision(
+  decision: RollbackDecision,
+  health: ReleaseHealth,
+  verdict: Verdict,
+  deps: EvaluateDeps,
+): Promise<void> {
+  switch (decision.kind) {
+    case "none":
+      await deps.summaries.clearHold(verdict.release);
+      return;
+    case "hold":
+      await keepHold(decision, verdict, deps);
+      return;
+    case "rollback": {
+      const record = toRecord(decision, health, verdict, deps.clock());
+      if ((await deps.decisions.record(record)) === "exists") return;
+      deps.logger.warn(
+        { decision_id: record.id, app: record.app, channel: record.channel, mode: record.mode },
+        record.sentence,
+      );
+      if (record.mode === "automatic") await deps.onDecision(record.id);
+      return;
+    }
+  }
+}
+
+async function keepHold(
+  decision: Extract<RollbackDecision, { kind: "hold" }>,
+  verdict: Verdict,
+  deps: EvaluateDeps,
+): Promise<void> {
+  const before = await deps.summaries.readHold(verdict.release);
+  if (before?.reason === decision.reason) return;
+  const since = new Date(deps.clock()).toISOString();
+  const { reason, guard, sentence } = decision;
+  await deps.journal.append(
+    {
+      kind: "hold",
+      at: since,
+      body: { release: verdict.release, reason, guard, sentence, signals: verdict.signals },
+    },
+    [
+      {
+        op: "set",
+        key: HOLDS,
+        field: formatReleaseKey(verdict.release),
+        value: JSON.stringify({ reason, guard, sentence, since }),
+      },
+    ],
+  );
+  deps.logger.warn({ ...verdict.release, reason, guard }, `a rollback is held back: ${sentence}`);
+}
+
+function toRecord(
+  decision: Extract<RollbackDecision, { kind: "rollback" }>,
+  health: ReleaseHealth,
+  verdict: Verdict,
+  nowMs: number,
+): DecisionRecord {
+  return {
+    id: decisionIdOf(verdict.release, decision.mode),
+    at: new Date(nowMs).toISOString(),
+    ...verdict.release,
+    target: decision.target,
+    action: "rollback",
+    mode: decision.mode,
+    reason: decision.reason,
+    sentence: decision.sentence,
+    evidence: { signals: verdict.signals, devices: verdict.devices },
+    last_needed_report_at: new Date(health.lastFailureAtMs).toISOString(),
+    outcome: null,
+  };
+}
+
+async function readChannelView(
+  { key, server }: WatchedChannel,
+  { summaries, clock }: EvaluateDeps,
+): Promise<ChannelView> {
+  const answer = await server.readChannel(key);
+  if (answer.kind !== "channel") return answer;
+  await summaries.writeChannel(key, { version: answer.state.version, readAtMs: clock() });
+  return { kind: "known", ...answer.state };
+}
+
+/** Keeps the version that people see fresh while reports arrive; a server that is away changes nothing. */
+async function refreshChannel(watched: WatchedChannel, deps: EvaluateDeps): Promise<void> {
+  const known = await deps.summaries.readChannel(watched.key);
+  if (known === undefined || deps.clock() - known.readAtMs > CHANNEL_AGE_MS_MAX)
+    await readChannelView(watched, deps);
+}

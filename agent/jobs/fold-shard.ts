@@ -1,0 +1,51 @@
+// The fold job: works one shard off, batch by batch, until nothing waits. A batch that another agent has
+// folded meanwhile is simply read again from where the cursor is now.
+import { formatChannelKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import { fold } from "../health/fold.ts";
+import type { ShardStore } from "../health/shard-store.ts";
+
+export interface FoldShardOptions {
+  readonly store: ShardStore;
+  /** Told after each commit which channels' counts changed. */
+  readonly onChange: (channels: readonly ChannelKey[]) => Promise<void>;
+  readonly isStopping: () => boolean;
+}
+
+export interface FoldResult {
+  readonly batches: number;
+  readonly reports: number;
+  /** Batches whose commit lost against another agent's. */
+  readonly lost: number;
+}
+
+export async function foldShard({ store, onChange, isStopping }: FoldShardOptions): Promise<FoldResult> {
+  const result = { batches: 0, reports: 0, lost: 0 };
+  while (!isStopping()) {
+    const batch = await store.readBatch();
+    if (batch === undefined) break;
+    const [releaseTable, stateOf] = await Promise.all([
+      store.readReleaseTable(batch.cursor),
+      store.readStates(batch.reports),
+    ]);
+    const plan = fold({ reports: batch.reports, releaseTable, stateOf });
+    if ((await store.commit(batch, plan, releaseTable)) === "cursor_moved") {
+      result.lost += 1;
+      continue;
+    }
+    result.batches += 1;
+    result.reports += batch.reports.length;
+    await onChange(channelsOf(plan.releases.keys()));
+    if (!batch.hasMore) break;
+  }
+  return result;
+}
+
+function channelsOf(releaseTexts: Iterable<string>): ChannelKey[] {
+  const channels = new Map<string, ChannelKey>();
+  for (const text of releaseTexts) {
+    const { app, channel } = parseReleaseKey(text);
+    channels.set(formatChannelKey({ app, channel }), { app, channel });
+  }
+  return [...channels.values()];
+}

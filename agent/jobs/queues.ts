@@ -1,0 +1,122 @@
+// The BullMQ queues: their names, what a job of each carries, and how it is added. Deduplication ids make
+// a job a wake-up call: while one waits a second is dropped, and while one runs exactly one more follows
+// (`keepLastIfActive`), so no wake-up is lost and nothing runs twice at once for the same thing.
+import { createHash } from "node:crypto";
+import { Queue } from "bullmq";
+import type { ConnectionOptions, JobsOptions } from "bullmq";
+import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import { formatChannelKey } from "../../ingest/contract/release-key.ts";
+import { redisOptions } from "../../runtime/redis.ts";
+
+/** Prefix of all BullMQ keys: one hash tag, as BullMQ needs on a Redis Cluster. */
+export const QUEUE_PREFIX = "{lg:jobs}";
+export const QUEUE_NAMES = ["fold", "evaluate", "rollback", "upkeep"] as const;
+export type QueueName = (typeof QUEUE_NAMES)[number];
+
+/** How long changes of a channel are gathered before it is evaluated, in milliseconds. */
+export const EVALUATE_DELAY_MS = 100;
+/** How often changed channels, held rollbacks and the outbox are looked through, in milliseconds. */
+export const SWEEP_INTERVAL_MS = 5_000;
+
+export interface FoldJob {
+  readonly shard: number;
+}
+export type EvaluateJob = ChannelKey;
+export interface RollbackJob {
+  readonly decisionId: string;
+  /** Tries so far. */
+  readonly tries: number;
+}
+export type UpkeepJob = Readonly<Record<string, never>>;
+
+export interface Queues {
+  readonly all: Readonly<Record<QueueName, Queue>>;
+  fold(shards: readonly number[]): Promise<void>;
+  evaluate(channels: readonly ChannelKey[]): Promise<void>;
+  rollback(decisionIds: readonly string[]): Promise<void>;
+  sweep(): Promise<void>;
+  retention(day: string): Promise<void>;
+  /** Makes the repeating sweep exist; any number of agents may do it. */
+  scheduleSweep(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** BullMQ makes its own connections from these options. */
+export function queueConnection(redisUrl: string): ConnectionOptions {
+  return redisOptions(redisUrl, "worker") as ConnectionOptions;
+}
+
+const TIDY: JobsOptions = { removeOnComplete: true, removeOnFail: { count: 100 } };
+
+export function createQueues({
+  redisUrl,
+  onError,
+}: {
+  redisUrl: string;
+  onError: (error: Error) => void;
+}): Queues {
+  const makeQueue = (name: QueueName): Queue => {
+    const queue = new Queue(name, { connection: queueConnection(redisUrl), prefix: QUEUE_PREFIX });
+    queue.on("error", onError);
+    return queue;
+  };
+  const all: Record<QueueName, Queue> = {
+    fold: makeQueue("fold"),
+    evaluate: makeQueue("evaluate"),
+    rollback: makeQueue("rollback"),
+    upkeep: makeQueue("upkeep"),
+  };
+  return {
+    all,
+    fold: (shards) =>
+      addAll(
+        all.fold,
+        shards.map((shard) => ({ name: "fold", data: { shard }, opts: wakeUp(`fold-${shard}`) })),
+      ),
+    evaluate: (channels) =>
+      addAll(
+        all.evaluate,
+        channels.map((channel) => ({
+          name: "evaluate",
+          data: { app: channel.app, channel: channel.channel },
+          opts: { ...wakeUp(`evaluate-${shortHash(formatChannelKey(channel))}`), delay: EVALUATE_DELAY_MS },
+        })),
+      ),
+    // The decision is the job's id: a decision in the outbox has at most one job, waiting, delayed or running.
+    rollback: (ids) =>
+      addAll(
+        all.rollback,
+        ids.map((id) => ({
+          name: "rollback",
+          data: { decisionId: id, tries: 0 },
+          opts: { jobId: id, removeOnComplete: true, removeOnFail: true },
+        })),
+      ),
+    sweep: async () => void (await all.upkeep.add("sweep", {}, wakeUp("sweep"))),
+    retention: async (day) =>
+      void (await all.upkeep.add("retention", {}, { ...TIDY, jobId: `retention-${day}` })),
+    scheduleSweep: async () =>
+      void (await all.upkeep.upsertJobScheduler(
+        "sweep",
+        { every: SWEEP_INTERVAL_MS },
+        { name: "sweep", opts: TIDY },
+      )),
+    close: async () => void (await Promise.all(Object.values(all).map((queue) => queue.close()))),
+  };
+}
+
+function wakeUp(id: string): JobsOptions {
+  return { ...TIDY, deduplication: { id, keepLastIfActive: true } };
+}
+
+async function addAll(
+  queue: Queue,
+  jobs: { name: string; data: object; opts: JobsOptions }[],
+): Promise<void> {
+  if (jobs.length > 0) await queue.addBulk(jobs);
+}
+
+/** BullMQ refuses `:` in ids, and app names may be long. */
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 20);
+}

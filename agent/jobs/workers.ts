@@ -1,0 +1,98 @@
+// The BullMQ workers: one per queue, each running the job file of the same name. A job that throws is
+// logged and found again by the sweep; a worker that dies loses its lock within seconds and its job is
+// taken up by another.
+import { DelayedError, Worker } from "bullmq";
+import type { Job, Processor } from "bullmq";
+import type { ErrorReporter } from "../../runtime/sentry.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import { QUEUE_PREFIX, queueConnection } from "./queues.ts";
+import type { EvaluateJob, FoldJob, QueueName, RollbackJob } from "./queues.ts";
+import type { ExecuteResult } from "./execute-rollback.ts";
+
+/** A job whose worker has not renewed its lock for this long is taken from it, in milliseconds. */
+export const LOCK_MS = 5_000;
+/** How often locks that ran out are looked for, in milliseconds. */
+const STALLED_INTERVAL_MS = 2_000;
+/** A stall only means that a process died: the job is never given up for it. */
+const STALLS_MAX = 1_000_000;
+
+const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 8, rollback: 8, upkeep: 1 };
+
+export interface Handlers {
+  fold(job: FoldJob): Promise<void>;
+  evaluate(job: EvaluateJob): Promise<void>;
+  rollback(job: RollbackJob): Promise<ExecuteResult>;
+  sweep(): Promise<void>;
+  retention(): Promise<void>;
+}
+
+export interface Workers {
+  start(): void;
+  /** Lets the jobs that run finish, within the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export interface WorkersOptions {
+  readonly redisUrl: string;
+  readonly handlers: Handlers;
+  readonly clock: () => number;
+  readonly logger: Logger;
+  readonly errors: ErrorReporter;
+}
+
+export function createWorkers({ redisUrl, handlers, clock, logger, errors }: WorkersOptions): Workers {
+  const makeWorker = (name: QueueName, process: Processor): Worker => {
+    const worker = new Worker(name, process, {
+      connection: queueConnection(redisUrl),
+      prefix: QUEUE_PREFIX,
+      autorun: false,
+      concurrency: CONCURRENCY[name],
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_INTERVAL_MS,
+      maxStalledCount: STALLS_MAX,
+    });
+    worker.on("error", (error) =>
+      logger.warn({ err: error, queue: name }, "a worker lost Redis or a lock, going on"),
+    );
+    worker.on("failed", (job, error) => {
+      logger.error(
+        { err: error, queue: name, job: job?.name },
+        "a job failed; the sweep will find its work again",
+      );
+      errors.capture(error, { queue: name });
+    });
+    return worker;
+  };
+  const workers = [
+    makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
+    makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
+    makeWorker("rollback", async (job: Job<RollbackJob>, token) => {
+      const result = await handlers.rollback(job.data);
+      if (result.kind === "ended") return;
+      await job.updateData({ ...job.data, tries: job.data.tries + 1 });
+      await job.moveToDelayed(clock() + result.afterMs, token);
+      throw new DelayedError();
+    }),
+    makeWorker("upkeep", (job: Job) => (job.name === "retention" ? handlers.retention() : handlers.sweep())),
+  ];
+  return {
+    start: () =>
+      workers.forEach((worker) => {
+        worker
+          .run()
+          .catch((error: unknown) =>
+            logger.error({ err: error, queue: worker.name }, "a worker stopped working"),
+          );
+      }),
+    async stop(deadlineMs) {
+      const closed = Promise.all(workers.map((worker) => worker.close()));
+      const late = new Promise<"late">(
+        (resolve) => void setTimeout(() => resolve("late"), deadlineMs).unref(),
+      );
+      if ((await Promise.race([closed, late])) === "late") {
+        logger.warn("jobs were still running at the deadline; they are taken up again at the next start");
+        await Promise.all(workers.map((worker) => worker.close(true)));
+      }
+    },
+  };
+}

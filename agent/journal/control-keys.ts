@@ -1,0 +1,20 @@
+// Names of what the agent keeps for the whole installation (decisions are rare, so one slot carries them
+// all and one script can write several of them atomically).
+const TAG = "{lg:control}";
+
+/** Stream of journal entries; the id of entry n is `n-0`. */
+export const JOURNAL = `${TAG}:journal`;
+/** Hash: `seq` and `hash` of the newest journal entry. */
+export const JOURNAL_HEAD = `${TAG}:journal:head`;
+/** Hash: decision id -> DecisionRecord as JSON. */
+export const DECISIONS = `${TAG}:decisions`;
+/** Hash: release key text -> id of the decision that condemned it. */
+export const CONDEMNED = `${TAG}:condemned`;
+/** Hash: decision id -> time; decisions that still have to be carried out. */
+export const OUTBOX = `${TAG}:outbox`;
+/** Hash: release key text -> hold as JSON; rollbacks that a guard holds back now. */
+export const HOLDS = `${TAG}:holds`;
+/** Hash: release key text -> summary of its last evaluation as JSON. */
+export const SUMMARIES = `${TAG}:summaries`;
+/** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
+export const CHANNELS = `${TAG}:channels`;

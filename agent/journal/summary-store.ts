@@ -1,0 +1,63 @@
+// A ReleaseSummary is what the last evaluation of a release found: what /metrics, the status page and the
+// command line show, without judging anew. Enters and leaves Redis as JSON.
+import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
+import type { Redis } from "../../runtime/redis.ts";
+import { CHANNELS, HOLDS, SUMMARIES } from "./control-keys.ts";
+import type { Verdict } from "../judge/verdict.ts";
+
+export interface ReleaseSummary {
+  readonly verdict: Verdict;
+  readonly evaluatedAtMs: number;
+  readonly firstReportAtMs: number;
+  readonly lastReportAtMs: number;
+}
+
+/** What the OTA server said of a channel when it was asked last. */
+export interface ChannelSummary {
+  readonly version: Version | null;
+  readonly readAtMs: number;
+}
+
+/** A rollback that a guard holds back, since when and why. */
+export interface Hold {
+  readonly reason: string;
+  readonly guard: string;
+  readonly sentence: string;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+export interface SummaryStore {
+  write(summary: ReleaseSummary): Promise<void>;
+  read(release: ReleaseKey): Promise<ReleaseSummary | undefined>;
+  list(): Promise<ReleaseSummary[]>;
+  writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
+  readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
+  readHold(release: ReleaseKey): Promise<Hold | undefined>;
+  clearHold(release: ReleaseKey): Promise<void>;
+  /** By release key text. */
+  listHolds(): Promise<ReadonlyMap<string, Hold>>;
+}
+
+export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
+  const readJson = async <T>(key: string, field: string): Promise<T | undefined> => {
+    const row = await redis.hget(key, field);
+    return row === null ? undefined : (JSON.parse(row) as T);
+  };
+  return {
+    write: async (summary) =>
+      void (await redis.hset(SUMMARIES, formatReleaseKey(summary.verdict.release), JSON.stringify(summary))),
+    read: (release) => readJson<ReleaseSummary>(SUMMARIES, formatReleaseKey(release)),
+    list: async () => (await redis.hvals(SUMMARIES)).map((row) => JSON.parse(row) as ReleaseSummary),
+    writeChannel: async (key, summary) =>
+      void (await redis.hset(CHANNELS, formatChannelKey(key), JSON.stringify(summary))),
+    readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),
+    readHold: (release) => readJson<Hold>(HOLDS, formatReleaseKey(release)),
+    clearHold: async (release) => void (await redis.hdel(HOLDS, formatReleaseKey(release))),
+    listHolds: async () => {
+      const rows = Object.entries(await redis.hgetall(HOLDS));
+      return new Map(rows.map(([text, row]) => [text, JSON.parse(row) as Hold]));
+    },
+  };
+}

@@ -1,0 +1,99 @@
+// The judge: weighs the counts of one release against the rules of its policy. Pure, and a function of
+// the counts alone, so that a replay of stored counts gives the same bits. Enters: counts, rules, the
+// false-rollback budget. Leaves: a Verdict.
+import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { OutcomeCounts } from "../health/outcomes.ts";
+import { harmEvidenceLog10, safetyEvidenceLog10 } from "./limit.ts";
+import { countsOf, describeFailure } from "./signals.ts";
+import type { JudgedSignal } from "./signals.ts";
+import type { SignalEvidence, Verdict } from "./verdict.ts";
+
+export interface RuleToJudge {
+  readonly signal: JudgedSignal;
+  /** A ratio in (0, 1). */
+  readonly limit: number;
+}
+
+export interface JudgeInput {
+  readonly release: ReleaseKey;
+  readonly devices: OutcomeCounts;
+  readonly rules: readonly RuleToJudge[];
+  /** Chance that a release within its limits is ever called failing; a ratio in (0, 1). */
+  readonly falseRollbackBudget: number;
+}
+
+/** Share of the budget for tests over the whole fleet; the rest is for segments (policy-wide, design section 4). */
+export const FLEET_BUDGET_SHARE = 0.5;
+/** Evidence (e-value) that a rate is below its limit before a release is called healthy. */
+export const HEALTHY_EVIDENCE = 20;
+
+export function judge({ release, devices, rules, falseRollbackBudget }: JudgeInput): Verdict {
+  const thresholdLog10 = -Math.log10((falseRollbackBudget * FLEET_BUDGET_SHARE) / Math.max(1, rules.length));
+  const signals = rules.map((rule) => weigh(rule, devices, thresholdLog10));
+  const base = { release, devices, signals };
+  if (rules.length === 0)
+    return {
+      ...base,
+      kind: "unmeasurable",
+      reason: "no_rules",
+      sentence: "The policy names no rule to judge by.",
+    };
+  if (signals.every((signal) => signal.trials === 0)) {
+    return {
+      ...base,
+      kind: "unmeasurable",
+      reason: "no_attempts",
+      sentence: `No device has tried to take ${release.version} yet.`,
+    };
+  }
+  const strongest = signals.reduce((left, right) => (excess(right) > excess(left) ? right : left));
+  if (excess(strongest) >= 0) {
+    return { ...base, kind: "failing", reason: "limit_exceeded", sentence: describe(strongest, release) };
+  }
+  if (signals.every((signal) => signal.safetyLog10 >= Math.log10(HEALTHY_EVIDENCE))) {
+    return { ...base, kind: "healthy", reason: "within_limits", sentence: describe(strongest, release) };
+  }
+  return {
+    ...base,
+    kind: "inconclusive",
+    reason: "not_enough_evidence",
+    sentence: describe(strongest, release),
+  };
+}
+
+function excess(signal: SignalEvidence): number {
+  return signal.evidenceLog10 - signal.thresholdLog10;
+}
+
+function weigh(
+  { signal, limit }: RuleToJudge,
+  devices: OutcomeCounts,
+  thresholdLog10: number,
+): SignalEvidence {
+  const { trials, failures, notProvenGood } = countsOf(signal, devices);
+  return {
+    signal,
+    rule: "limit",
+    failures,
+    trials,
+    limit,
+    evidenceLog10: harmEvidenceLog10({ trials, failures, limit }),
+    thresholdLog10,
+    safetyLog10: safetyEvidenceLog10({ trials, failures: notProvenGood, limit }),
+  };
+}
+
+/** "212 of 5,310 devices failed to install or boot 1.4.3 (4.0%); limit 2%; evidence 10^4.1 against 10^2.3 needed". */
+function describe(signal: SignalEvidence, release: ReleaseKey): string {
+  const count = (value: number): string => value.toLocaleString("en-US");
+  const rate = signal.trials === 0 ? "no attempts" : percent(signal.failures / signal.trials);
+  return (
+    `${count(signal.failures)} of ${count(signal.trials)} devices ${describeFailure(signal.signal)} ${release.version} (${rate}); ` +
+    `limit ${percent(signal.limit)}; evidence 10^${signal.evidenceLog10.toFixed(1)} against 10^${signal.thresholdLog10.toFixed(1)} needed.`
+  );
+}
+
+function percent(ratio: number): string {
+  const value = ratio * 100;
+  return `${value.toLocaleString("en-US", { maximumFractionDigits: value < 1 ? 2 : 1 })}%`;
+}

@@ -1,0 +1,46 @@
+// The signals a rule can name, and which counts each one compares. The candidate's unresolved attempts
+// count as not failed when it is accused (failures only arrive early, so this never inflates a rate),
+// and as failed when it is to be called healthy.
+import type { OutcomeCounts } from "../health/outcomes.ts";
+
+export const JUDGED_SIGNALS = ["update_failure", "download_failure"] as const;
+export type JudgedSignal = (typeof JUDGED_SIGNALS)[number];
+
+export interface SignalCounts {
+  readonly trials: number;
+  /** Devices known to have failed. */
+  readonly failures: number;
+  /** Devices not known to have come through: failed or still without an answer. */
+  readonly notProvenGood: number;
+}
+
+export function countsOf(signal: JudgedSignal, devices: OutcomeCounts): SignalCounts {
+  const cleanlyConfirmed = devices.confirmed - devices.recovered;
+  switch (signal) {
+    case "update_failure":
+      return {
+        trials: devices.attempted,
+        failures: devices.failed,
+        notProvenGood: devices.attempted - cleanlyConfirmed,
+      };
+    case "download_failure":
+      return {
+        trials: devices.attempted,
+        failures: devices.download_failed,
+        notProvenGood: Math.min(
+          devices.attempted,
+          devices.attempted - cleanlyConfirmed + devices.download_failed,
+        ),
+      };
+  }
+}
+
+/** What happened to the devices, as the object of a sentence: "212 of 5,310 devices failed to …". */
+export function describeFailure(signal: JudgedSignal): string {
+  switch (signal) {
+    case "update_failure":
+      return "failed to install or boot";
+    case "download_failure":
+      return "failed to download";
+  }
+}

@@ -1,0 +1,39 @@
+// The agent process: configuration -> Redis -> workers -> ready -> drain. Enters: `--config FILE` (or
+// LASTGOOD_CONFIG, or ./lastgood.yaml) and LASTGOOD_REDIS_URL, which the supervisor sets and which wins
+// over the file's redis.url. Exit code 2 means that the configuration is wrong: starting again is of no use.
+import { parseArgs } from "node:util";
+import { formatProblems } from "../runtime/config-file.ts";
+import { announceReady, runProcess } from "../runtime/lifecycle.ts";
+import { createLogger } from "../runtime/logger.ts";
+import { lastgoodVersion } from "../runtime/version.ts";
+import { startAgent } from "./agent.ts";
+import { findConfig, loadSettings } from "./config/load.ts";
+
+const EXIT_CONFIGURATION = 2;
+
+function refuse(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(EXIT_CONFIGURATION);
+}
+
+const { values } = parseArgs({ options: { config: { type: "string" } } });
+const { file } = findConfig({ given: values.config, env: process.env, workingDir: process.cwd() });
+const loaded = loadSettings({ file, env: process.env });
+if (loaded.kind === "invalid") refuse(formatProblems(loaded.problems));
+
+const settings = loaded.config;
+const redisUrl = process.env["LASTGOOD_REDIS_URL"] ?? settings.redisUrl;
+if (redisUrl === undefined)
+  refuse(`${file}: the agent on its own needs redis.url; \`npm start\` brings a private Redis along`);
+
+const logger = createLogger({ name: "agent", level: settings.logLevel });
+
+await runProcess({
+  logger,
+  start: async () => {
+    const agent = await startAgent({ settings, redisUrl, version: lastgoodVersion(), logger });
+    logger.info({ url: agent.url }, "the agent watches");
+    announceReady({ http: agent.url, operations: agent.url });
+    return agent;
+  },
+});

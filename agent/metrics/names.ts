@@ -1,0 +1,98 @@
+// Every metric of the agent in one table: name, help and labels. Instruments are made from it, the
+// reference in docs/metrics.md is checked against it, and dashboards and alerts refer to it. Ratios are
+// 0..1, times are seconds, evidence is log10.
+export interface MetricDescription {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+export const AGENT_METRICS = {
+  ota_devices_total: {
+    type: "counter",
+    help: "Devices that reported an outcome of a version, each device once; from the counts in Redis.",
+    labels: ["app", "channel", "version", "outcome"],
+  },
+  ota_release_devices: {
+    type: "gauge",
+    help: "Devices that tried to take the version up.",
+    labels: ["app", "channel", "version"],
+  },
+  ota_release_failure_ratio: {
+    type: "gauge",
+    help: "Failed devices by devices that tried, unresolved ones counted as not failed.",
+    labels: ["app", "channel", "version", "signal"],
+  },
+  ota_release_evidence: {
+    type: "gauge",
+    help: "log10 of the e-value against the release being within its limit.",
+    labels: ["app", "channel", "version", "signal", "rule"],
+  },
+  ota_release_evidence_threshold: {
+    type: "gauge",
+    help: "log10 of the e-value at which the release counts as failing.",
+    labels: ["app", "channel", "version", "signal", "rule"],
+  },
+  ota_release_verdict: {
+    type: "gauge",
+    help: "1 for the verdict that holds, 0 for the others.",
+    labels: ["app", "channel", "version", "verdict"],
+  },
+  ota_release_condemned: {
+    type: "gauge",
+    help: "1 when the version was condemned on the channel.",
+    labels: ["app", "channel", "version"],
+  },
+  ota_release_last_report_timestamp_seconds: {
+    type: "gauge",
+    help: "When ingest took in the newest report about the version.",
+    labels: ["app", "channel", "version"],
+  },
+  ota_series_folded_total: {
+    type: "counter",
+    help: 'Versions that stand in version="other" because their channel has more than are shown.',
+    labels: ["app", "channel"],
+  },
+  ota_rollback_decisions_total: {
+    type: "counter",
+    help: "Rollbacks decided, and rollbacks held back now by a guard (action=hold).",
+    labels: ["action", "reason"],
+  },
+  ota_rollbacks_total: { type: "counter", help: "Decided rollbacks by how they ended.", labels: ["outcome"] },
+  ota_rollbacks_pending: {
+    type: "gauge",
+    help: "Decided rollbacks that the OTA server has not answered yet.",
+    labels: [],
+  },
+  ota_rollback_duration_seconds: {
+    type: "histogram",
+    help: "From the newest failing report in the evidence being taken in to the OTA server's answer, read back.",
+    labels: [],
+  },
+  ota_last_rollback_timestamp_seconds: {
+    type: "gauge",
+    help: "When the channel was last put back on an earlier version.",
+    labels: ["app", "channel"],
+  },
+  ota_fold_lag_seconds: {
+    type: "gauge",
+    help: "Age of the oldest report entry that is not folded yet.",
+    labels: ["shard"],
+  },
+  ota_stream_entries: { type: "gauge", help: "Report entries that wait to be folded.", labels: ["shard"] },
+  ota_folded_reports_total: {
+    type: "counter",
+    help: "Reports folded into counts; from the counts in Redis.",
+    labels: [],
+  },
+  ota_dead_letters_total: {
+    type: "counter",
+    help: "Entries and reports put aside because they cannot be folded.",
+    labels: [],
+  },
+  ota_folds_lost_total: { type: "counter", help: "Batches that another agent had folded first.", labels: [] },
+  ota_evaluation_duration_seconds: { type: "histogram", help: "Time to evaluate one channel.", labels: [] },
+  bullmq_job_count: { type: "gauge", help: "Jobs by queue and state.", labels: ["queue", "state"] },
+} as const satisfies Record<string, MetricDescription>;
+
+export type AgentMetricName = keyof typeof AGENT_METRICS;

@@ -1,0 +1,205 @@
+// The metrics that are read from Redis when somebody scrapes: they survive restarts, agree between
+// agents, and cost nothing in between. Enters: the stores. Leaves: gauges and counters set anew.
+import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import { Counter, Gauge, Histogram } from "../../runtime/metrics.ts";
+import type { Registry } from "../../runtime/metrics.ts";
+import type { HealthStore } from "../health/health-store.ts";
+import { OUTCOMES } from "../health/outcomes.ts";
+import type { ReleaseSummary, SummaryStore } from "../journal/summary-store.ts";
+import type { Queues } from "../jobs/queues.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
+import type { DecisionStore } from "../rollback/decision-store.ts";
+import { ROLLBACK_OUTCOME_KINDS } from "../rollback/outcome.ts";
+import { AGENT_METRICS } from "./names.ts";
+import type { AgentMetricName } from "./names.ts";
+
+/** Versions of a channel with series of their own; older ones stand together in version="other". */
+export const VERSIONS_PER_CHANNEL_SHOWN = 8;
+const VERDICT_KINDS = ["failing", "healthy", "inconclusive", "unmeasurable"] as const;
+const JOB_STATES = ["waiting", "active", "delayed", "failed"] as const;
+export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800];
+
+export interface ScrapedMetricsDeps {
+  readonly registry: Registry;
+  readonly health: HealthStore;
+  readonly summaries: SummaryStore;
+  readonly decisions: DecisionStore;
+  readonly queues: Queues;
+  readonly clock: () => number;
+}
+
+/** Registers the metrics; `collect` of the first one refreshes them all, once per scrape. */
+export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
+  const instruments = createInstruments(deps.registry);
+  const { collect } = instruments;
+  collect(async () => {
+    const [summaries, holds, decisions, pending] = await Promise.all([
+      deps.summaries.list(),
+      deps.summaries.listHolds(),
+      deps.decisions.list(),
+      deps.decisions.listPending(),
+    ]);
+    instruments.resetAll();
+    setReleases(instruments, summaries, decisions);
+    setDecisions(
+      instruments,
+      decisions,
+      [...holds.values()].map(({ reason }) => reason),
+      pending.length,
+    );
+    await Promise.all([setFolding(instruments, deps), setQueues(instruments, deps.queues)]);
+  });
+}
+
+type Instruments = ReturnType<typeof createInstruments>;
+
+function createInstruments(registry: Registry) {
+  let refresh: () => Promise<void> = () => Promise.resolve();
+  const describe = (name: AgentMetricName) => ({
+    name,
+    help: AGENT_METRICS[name].help,
+    labelNames: [...AGENT_METRICS[name].labels],
+    registers: [registry],
+  });
+  // prom-client collects all metrics of a registry at once; the first registered one triggers the refresh,
+  // and the others wait for the same promise, so that one scrape is one consistent reading.
+  let reading: Promise<void> | undefined;
+  const collect = async (): Promise<void> => {
+    reading ??= refresh().finally(() => (reading = undefined));
+    await reading;
+  };
+  const counter = (name: AgentMetricName): Counter => new Counter({ ...describe(name), collect });
+  const gauge = (name: AgentMetricName): Gauge => new Gauge({ ...describe(name), collect });
+  const instruments = {
+    devices: counter("ota_devices_total"),
+    releaseDevices: gauge("ota_release_devices"),
+    failureRatio: gauge("ota_release_failure_ratio"),
+    evidence: gauge("ota_release_evidence"),
+    threshold: gauge("ota_release_evidence_threshold"),
+    verdict: gauge("ota_release_verdict"),
+    condemned: gauge("ota_release_condemned"),
+    lastReport: gauge("ota_release_last_report_timestamp_seconds"),
+    seriesFolded: counter("ota_series_folded_total"),
+    rollbackDecisions: counter("ota_rollback_decisions_total"),
+    rollbacks: counter("ota_rollbacks_total"),
+    pending: gauge("ota_rollbacks_pending"),
+    rollbackSeconds: new Histogram({
+      ...describe("ota_rollback_duration_seconds"),
+      buckets: ROLLBACK_SECONDS_BUCKETS,
+      collect,
+    }),
+    lastRollback: gauge("ota_last_rollback_timestamp_seconds"),
+    foldLag: gauge("ota_fold_lag_seconds"),
+    streamEntries: gauge("ota_stream_entries"),
+    foldedReports: counter("ota_folded_reports_total"),
+    deadLetters: counter("ota_dead_letters_total"),
+    jobs: gauge("bullmq_job_count"),
+  };
+  return {
+    ...instruments,
+    collect: (read: () => Promise<void>): void => void (refresh = read),
+    resetAll: (): void => Object.values(instruments).forEach((instrument) => instrument.reset()),
+  };
+}
+
+function setReleases(
+  instruments: Instruments,
+  summaries: readonly ReleaseSummary[],
+  decisions: readonly DecisionRecord[],
+): void {
+  const condemned = new Set(decisions.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
+  for (const channel of groupByChannel(summaries)) {
+    const newestFirst = channel.toSorted((left, right) => right.lastReportAtMs - left.lastReportAtMs);
+    for (const summary of newestFirst.slice(0, VERSIONS_PER_CHANNEL_SHOWN))
+      setRelease(instruments, summary, condemned);
+    const folded = newestFirst.slice(VERSIONS_PER_CHANNEL_SHOWN);
+    const { app, channel: name } = newestFirst[0]!.verdict.release;
+    for (const { verdict } of folded)
+      incDevices(instruments, verdict.devices, { app, channel: name, version: "other" });
+    instruments.seriesFolded.inc({ app, channel: name }, folded.length);
+  }
+}
+
+function groupByChannel(summaries: readonly ReleaseSummary[]): ReleaseSummary[][] {
+  const channels = new Map<string, ReleaseSummary[]>();
+  for (const summary of summaries) {
+    const text = formatChannelKey(summary.verdict.release);
+    channels.set(text, [...(channels.get(text) ?? []), summary]);
+  }
+  return [...channels.values()];
+}
+
+function setRelease(
+  instruments: Instruments,
+  { verdict, lastReportAtMs }: ReleaseSummary,
+  condemned: ReadonlySet<string>,
+): void {
+  const { app, channel, version } = verdict.release;
+  const labels = { app, channel, version };
+  incDevices(instruments, verdict.devices, labels);
+  instruments.releaseDevices.set(labels, verdict.devices.attempted);
+  instruments.lastReport.set(labels, lastReportAtMs / 1_000);
+  instruments.condemned.set(labels, condemned.has(formatReleaseKey(verdict.release)) ? 1 : 0);
+  for (const kind of VERDICT_KINDS)
+    instruments.verdict.set({ ...labels, verdict: kind }, kind === verdict.kind ? 1 : 0);
+  for (const { signal, rule, failures, trials, evidenceLog10, thresholdLog10 } of verdict.signals) {
+    if (trials > 0) instruments.failureRatio.set({ ...labels, signal }, failures / trials);
+    instruments.evidence.set({ ...labels, signal, rule }, evidenceLog10);
+    instruments.threshold.set({ ...labels, signal, rule }, thresholdLog10);
+  }
+}
+
+function incDevices(
+  instruments: Instruments,
+  devices: ReleaseSummary["verdict"]["devices"],
+  labels: Record<string, string>,
+): void {
+  for (const outcome of OUTCOMES) instruments.devices.inc({ ...labels, outcome }, devices[outcome]);
+}
+
+function setDecisions(
+  instruments: Instruments,
+  decisions: readonly DecisionRecord[],
+  holds: readonly string[],
+  pending: number,
+): void {
+  for (const outcome of ROLLBACK_OUTCOME_KINDS) instruments.rollbacks.inc({ outcome }, 0);
+  instruments.pending.set(pending);
+  for (const reason of holds) instruments.rollbackDecisions.inc({ action: "hold", reason });
+  // Oldest first, so that a channel's newest rollback is the one that stays.
+  for (const {
+    mode,
+    action,
+    reason,
+    outcome,
+    app,
+    channel,
+    last_needed_report_at,
+  } of decisions.toReversed()) {
+    instruments.rollbackDecisions.inc({ action: mode === "shadow" ? "shadow_rollback" : action, reason });
+    if (outcome === null) continue;
+    instruments.rollbacks.inc({ outcome: outcome.kind });
+    if (outcome.kind !== "applied") continue;
+    instruments.rollbackSeconds.observe((Date.parse(outcome.at) - Date.parse(last_needed_report_at)) / 1_000);
+    instruments.lastRollback.set({ app, channel }, Date.parse(outcome.at) / 1_000);
+  }
+}
+
+async function setFolding(instruments: Instruments, { health, clock }: ScrapedMetricsDeps): Promise<void> {
+  const [lag, totals] = await Promise.all([health.readLag(clock()), health.readFoldTotals()]);
+  for (const { shard, waitingEntries, lagSeconds } of lag) {
+    instruments.foldLag.set({ shard: String(shard) }, lagSeconds);
+    instruments.streamEntries.set({ shard: String(shard) }, waitingEntries);
+  }
+  instruments.foldedReports.inc(totals.folded);
+  instruments.deadLetters.inc(totals.deadLetters);
+}
+
+async function setQueues(instruments: Instruments, queues: Queues): Promise<void> {
+  await Promise.all(
+    Object.entries(queues.all).map(async ([queue, handle]) => {
+      const counts = await handle.getJobCounts(...JOB_STATES);
+      for (const state of JOB_STATES) instruments.jobs.set({ queue, state }, counts[state] ?? 0);
+    }),
+  );
+}

@@ -1,0 +1,42 @@
+// Deciding. Pure. Enters: a Situation (verdict, policy, what the OTA server says, what was done before).
+// Leaves: a RollbackDecision. The guards are asked in a fixed order and the first refusal is the answer.
+import type { RollbackDecision } from "./decision.ts";
+import { cooldown } from "./guards/cooldown.ts";
+import { chooseTarget } from "./guards/good-target.ts";
+import type { GuardCheck } from "./guards/guard.ts";
+import { minDevices } from "./guards/min-devices.ts";
+import { oneHop } from "./guards/one-hop.ts";
+import { stillCurrent } from "./guards/still-current.ts";
+import type { Situation } from "./situation.ts";
+
+/** Cheapest knowledge first; `still_current` before `cooldown`, so that a channel that moved on says so. */
+const GUARD_CHECKS: readonly GuardCheck[] = [minDevices, stillCurrent, oneHop, cooldown];
+
+export function decide(situation: Situation): RollbackDecision {
+  const { verdict, policy, condemned } = situation;
+  if (verdict.kind !== "failing") {
+    return { kind: "none", reason: "verdict_not_failing", sentence: verdict.sentence };
+  }
+  if (condemned.has(verdict.release.version)) {
+    return {
+      kind: "none",
+      reason: "already_condemned",
+      sentence: `${verdict.release.version} is already condemned on this channel.`,
+    };
+  }
+  for (const check of GUARD_CHECKS) {
+    const answer = check(situation);
+    if (answer.kind === "refuse")
+      return { kind: "hold", reason: answer.reason, guard: answer.guard, sentence: answer.sentence };
+  }
+  const choice = chooseTarget(situation);
+  if (choice.kind === "refuse")
+    return { kind: "hold", reason: choice.reason, guard: choice.guard, sentence: choice.sentence };
+  return {
+    kind: "rollback",
+    mode: policy.mode,
+    reason: "evidence_over_threshold",
+    target: choice.version,
+    sentence: `${verdict.sentence} Rolling back to ${choice.version}.`,
+  };
+}

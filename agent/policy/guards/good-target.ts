@@ -1,0 +1,46 @@
+// The target must be good: the newest release that the channel had before the accused one, never
+// condemned, with no standing evidence against it, and not below the minimum version.
+import { compareVersions } from "../../../ingest/contract/release-key.ts";
+import type { Version } from "../../../ingest/contract/release-key.ts";
+import type { Situation } from "../situation.ts";
+import type { GuardAnswer } from "./guard.ts";
+
+export type TargetChoice =
+  | { readonly kind: "target"; readonly version: Version }
+  | Extract<GuardAnswer, { kind: "refuse" }>;
+
+export function chooseTarget({
+  channel,
+  verdict,
+  condemned,
+  failing,
+  minimumVersion,
+}: Situation): TargetChoice {
+  const { version } = verdict.release;
+  const releases = channel.kind === "known" ? channel.releases : [];
+  const accusedAt = releases.findIndex((release) => release.version === version);
+  const before = accusedAt < 0 ? [] : releases.slice(accusedAt + 1);
+  const good = before.filter(
+    (release) =>
+      release.version !== version && !condemned.has(release.version) && !failing.has(release.version),
+  );
+  const newest = good[0];
+  if (newest === undefined) return refuse("no_good_target", describeMissingTarget(version, before.length));
+  if (minimumVersion !== undefined && compareVersions(newest.version, minimumVersion) < 0) {
+    return refuse(
+      "target_below_minimum_version",
+      `The newest good release before ${version} is ${newest.version}, below the channel's minimum version ${minimumVersion}.`,
+    );
+  }
+  return { kind: "target", version: newest.version };
+}
+
+function describeMissingTarget(version: Version, earlierReleases: number): string {
+  if (earlierReleases === 0)
+    return `The OTA server lists no release before ${version} that the channel could go back to.`;
+  return `Each of the ${earlierReleases} releases before ${version} is condemned or failing itself.`;
+}
+
+function refuse(reason: "no_good_target" | "target_below_minimum_version", sentence: string): TargetChoice {
+  return { kind: "refuse", guard: "good_target", reason, sentence };
+}

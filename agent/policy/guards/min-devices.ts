@@ -1,0 +1,14 @@
+// Too few devices have tried the release for an automatic act, however strong the evidence looks.
+import { PASS } from "./guard.ts";
+import type { GuardCheck } from "./guard.ts";
+
+export const minDevices: GuardCheck = ({ policy, verdict }) => {
+  const { attempted } = verdict.devices;
+  if (attempted >= policy.guards.minDevices) return PASS;
+  return {
+    kind: "refuse",
+    guard: "min_devices",
+    reason: "too_few_devices",
+    sentence: `Only ${attempted} devices have tried ${verdict.release.version}; the policy wants at least ${policy.guards.minDevices} before it acts.`,
+  };
+};

@@ -1,0 +1,113 @@
+// A Policy says when a release counts as failing and what is then done about it. Enters: one entry of
+// `policies` of the configuration file. Leaves: a Policy with ratios in 0..1 and milliseconds. Pure.
+import { z } from "zod";
+import { duration, ratio } from "../../runtime/units.ts";
+
+/** What a rule can watch; each is a share of the devices that attempted the release. */
+export const SIGNALS = ["update_failure", "download_failure"] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** "The true rate of this signal is above the limit." */
+export interface LimitRule {
+  readonly signal: Signal;
+  /** Ratio, above 0 and below 1. */
+  readonly limit: number;
+}
+
+export interface Guards {
+  /** Devices that must have attempted the release before anything is done; at least 1. */
+  readonly minDevices: number;
+  /** Time after an automatic rollback of a channel in which it gets no other. */
+  readonly cooldownMs: number;
+}
+
+export interface Policy {
+  readonly name: string;
+  readonly action: "rollback";
+  /** `shadow` decides and writes to the journal, and leaves the OTA server alone. */
+  readonly mode: "automatic" | "shadow";
+  /** Chance that a release no worse than its limits is ever rolled back; ratio, above 0 and at most 0.5. */
+  readonly falseRollbackBudget: number;
+  /** At least one, no two with the same signal. */
+  readonly rules: readonly LimitRule[];
+  readonly guards: Guards;
+}
+
+export const FALSE_ROLLBACK_BUDGET_MAX = 0.5;
+export const MIN_DEVICES_LIMIT = 1_000_000_000;
+export const COOLDOWN_MS_MAX = 30 * 24 * 3_600_000;
+/** Longest policy name, in characters. */
+export const POLICY_NAME_CHARS_MAX = 64;
+
+export const policyNameSchema = z
+  .string()
+  .min(1)
+  .max(POLICY_NAME_CHARS_MAX)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, {
+    error: "use letters, digits, dot, dash and underscore, and start with a letter or a digit",
+  });
+
+const limitRuleSchema = z.strictObject({
+  signal: z.enum(SIGNALS),
+  limit: ratio.refine((limit) => limit > 0 && limit < 1, {
+    error: "must be above 0% and below 100%: at the ends the rule would always or never speak",
+  }),
+});
+
+const rulesSchema = z
+  .array(limitRuleSchema)
+  .min(1, { error: "name at least one rule, such as { signal: update_failure, limit: 5% }" })
+  .superRefine((rules, context) => {
+    rules.forEach(({ signal }, index) => {
+      if (rules.findIndex((rule) => rule.signal === signal) < index)
+        context.addIssue({
+          code: "custom",
+          path: [index, "signal"],
+          message: "a rule above has this signal already: keep one of the two",
+        });
+    });
+  });
+
+const minDevices = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+  .refine((count) => Number.isInteger(count) && count >= 1 && count <= MIN_DEVICES_LIMIT, {
+    error: `must be a whole number from 1 to ${MIN_DEVICES_LIMIT}`,
+  });
+
+const guardsSchema = z
+  .strictObject({
+    min_devices: minDevices.prefault(5),
+    cooldown: duration
+      .refine((ms) => ms <= COOLDOWN_MS_MAX, { error: "must be at most 30d" })
+      .prefault("60m"),
+  })
+  .prefault({})
+  .transform((guards): Guards => ({ minDevices: guards.min_devices, cooldownMs: guards.cooldown }));
+
+/** The policy as the file has it; its name is the key it stands under ({@link policiesSchema}). */
+export const policySchema = z
+  .strictObject({
+    action: z.literal("rollback"),
+    mode: z.enum(["automatic", "shadow"]).prefault("automatic"),
+    false_rollback_budget: ratio
+      .refine((budget) => budget > 0 && budget <= FALSE_ROLLBACK_BUDGET_MAX, {
+        error: "must be above 0% and at most 50%",
+      })
+      .prefault("1%"),
+    rules: rulesSchema,
+    guards: guardsSchema,
+  })
+  .transform((policy): Omit<Policy, "name"> => ({
+    action: policy.action,
+    mode: policy.mode,
+    falseRollbackBudget: policy.false_rollback_budget,
+    rules: policy.rules,
+    guards: policy.guards,
+  }));
+
+export const policiesSchema = z
+  .record(policyNameSchema, policySchema)
+  .transform(
+    (byName): ReadonlyMap<string, Policy> =>
+      new Map(Object.entries(byName).map(([name, policy]) => [name, { name, ...policy }])),
+  );

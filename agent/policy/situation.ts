@@ -1,0 +1,38 @@
+// The Situation is everything a guard may look at, gathered before deciding so that deciding stays pure:
+// the same situation gives the same decision, at 3 a.m. and in a replay.
+import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
+import type { Verdict } from "../judge/verdict.ts";
+import type { Policy } from "./policy.ts";
+
+/** What the OTA server says of the channel. `releases` are newest first. */
+export type ChannelView =
+  | {
+      readonly kind: "known";
+      readonly version: Version | null;
+      readonly releases: readonly { readonly version: Version }[];
+    }
+  | { readonly kind: "unavailable" | "refused"; readonly detail: string };
+
+/** An act of Lastgood on the channel that went through, or is on its way. */
+export interface PastRollback {
+  readonly from: Version;
+  readonly to: Version;
+  /** When it was decided, epoch milliseconds. */
+  readonly atMs: number;
+}
+
+export interface Situation {
+  readonly channelKey: ChannelKey;
+  readonly nowMs: number;
+  readonly policy: Policy;
+  /** Never roll back below it: a forged wave of failures must not become a downgrade attack. */
+  readonly minimumVersion: Version | undefined;
+  readonly verdict: Verdict;
+  readonly channel: ChannelView;
+  /** Versions of this channel that were ever condemned. */
+  readonly condemned: ReadonlySet<string>;
+  /** Versions of this channel whose verdict is failing now, condemned or not. */
+  readonly failing: ReadonlySet<string>;
+  /** Newest first. */
+  readonly pastRollbacks: readonly PastRollback[];
+}

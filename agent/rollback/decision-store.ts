@@ -1,0 +1,105 @@
+// Decisions in Redis: recorded with their journal entry and their place in the outbox in one atomic step,
+// at most one for each condemned release. The outbox is what survives: a decision leaves it only
+// together with the entry that tells how it ended.
+import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { Redis } from "../../runtime/redis.ts";
+import { CONDEMNED, DECISIONS, HOLDS, OUTBOX } from "../journal/control-keys.ts";
+import type { Journal, JournalOperation } from "../journal/journal.ts";
+import type { PastRollback } from "../policy/situation.ts";
+import type { DecisionOutcome, DecisionRecord } from "./decision-record.ts";
+
+export interface DecisionStore {
+  /** `exists`: this release has had its decision before; nothing was written. */
+  record(decision: DecisionRecord): Promise<"appended" | "exists">;
+  recordOutcome(decision: DecisionRecord, outcome: DecisionOutcome): Promise<void>;
+  read(id: string): Promise<DecisionRecord | undefined>;
+  /** Newest first. */
+  list(): Promise<DecisionRecord[]>;
+  listPending(): Promise<string[]>;
+  isPending(id: string): Promise<boolean>;
+  /** Versions of the channel that were ever condemned. */
+  condemnedOn(key: ChannelKey): Promise<Set<string>>;
+  pastRollbacksOn(key: ChannelKey): Promise<PastRollback[]>;
+}
+
+export function createDecisionStore({ redis, journal }: { redis: Redis; journal: Journal }): DecisionStore {
+  const list = async (): Promise<DecisionRecord[]> => {
+    const rows = await redis.hvals(DECISIONS);
+    return rows.map(parse).toSorted((left, right) => (left.at < right.at ? 1 : -1));
+  };
+  return {
+    record: (decision) =>
+      journal.append(
+        { kind: "decision", at: decision.at, body: { ...decision } },
+        decisionOperations(decision),
+      ),
+    async recordOutcome(decision, outcome) {
+      const value = JSON.stringify({ ...decision, outcome } satisfies DecisionRecord);
+      await journal.append(
+        { kind: "outcome", at: outcome.at, body: { decision_id: decision.id, ...outcome } },
+        [
+          { op: "set", key: DECISIONS, field: decision.id, value },
+          { op: "delete", key: OUTBOX, field: decision.id },
+        ],
+      );
+    },
+    async read(id) {
+      const row = await redis.hget(DECISIONS, id);
+      return row === null ? undefined : parse(row);
+    },
+    list,
+    listPending: () => redis.hkeys(OUTBOX),
+    isPending: async (id) => (await redis.hexists(OUTBOX, id)) === 1,
+    async condemnedOn(key) {
+      const prefix = `${formatChannelKey(key)}|`;
+      const releases = await redis.hkeys(CONDEMNED);
+      return new Set(
+        releases.filter((text) => text.startsWith(prefix)).map((text) => text.slice(prefix.length)),
+      );
+    },
+    async pastRollbacksOn(key) {
+      const decisions = await list();
+      return decisions.filter((decision) => isOn(decision, key) && wasActed(decision)).map(toPastRollback);
+    },
+  };
+}
+
+function decisionOperations(decision: DecisionRecord): JournalOperation[] {
+  const release = formatReleaseKey(decision);
+  const recorded: JournalOperation[] = [
+    { op: "absent", key: DECISIONS, field: decision.id },
+    { op: "set", key: DECISIONS, field: decision.id, value: JSON.stringify(decision) },
+    { op: "delete", key: HOLDS, field: release },
+  ];
+  if (decision.mode === "shadow") return recorded;
+  return [
+    ...recorded,
+    { op: "absent", key: CONDEMNED, field: release },
+    { op: "set", key: CONDEMNED, field: release, value: decision.id },
+    { op: "set", key: OUTBOX, field: decision.id, value: decision.at },
+  ];
+}
+
+function parse(row: string): DecisionRecord {
+  return JSON.parse(row) as DecisionRecord;
+}
+
+function isOn(decision: ReleaseKey, key: ChannelKey): boolean {
+  return decision.app === key.app && decision.channel === key.channel;
+}
+
+/** Counts for cooldown and one-hop: what reached the server, or may still reach it. */
+function wasActed({ mode, outcome }: DecisionRecord): boolean {
+  if (mode === "shadow") return false;
+  return (
+    outcome === null ||
+    outcome.kind === "applied" ||
+    outcome.kind === "already_applied" ||
+    outcome.kind === "failed"
+  );
+}
+
+function toPastRollback({ version, target, at }: DecisionRecord): PastRollback {
+  return { from: version, to: target, atMs: Date.parse(at) };
+}

@@ -1,0 +1,65 @@
+// The port to an OTA server: what the executor needs to know and to do there, whatever the make. One file
+// under `servers/` per make implements it, and each passes `test/contract/ota-server.ts` with its double.
+// Enters: a ChannelKey or a RollbackRequest. Leaves: an answer as a value. The methods never throw for
+// what a server or a network can do; they do not retry either: the executor owns that.
+import type { AppId, Channel, ChannelKey, Version } from "../../ingest/contract/release-key.ts";
+
+export interface Release {
+  readonly version: Version;
+  /** When the server says that it was released, RFC 3339. */
+  readonly releasedAt: string;
+}
+
+export interface ChannelState {
+  /** What the channel offers to devices now; null when it offers nothing. */
+  readonly version: Version | null;
+  /** What the channel can be set to, newest first. A server may cut old ones. */
+  readonly releases: readonly Release[];
+}
+
+export interface RollbackRequest {
+  /** Names this act for ever: the same id sent again must not act again. */
+  readonly decisionId: string;
+  readonly app: AppId;
+  readonly channel: Channel;
+  /** The precondition: act only while the channel offers this version. */
+  readonly from: Version;
+  readonly to: Version;
+  /** A sentence for the people who read the server's own log. */
+  readonly reason: string;
+}
+
+/** It will not change by trying again: wrong secret, unknown channel, unknown target. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly detail: string;
+}
+
+/** Try again: time-out, network, 5xx, 429, an answer that nobody can read. The act may have happened. */
+export interface Unavailable {
+  readonly kind: "unavailable";
+  readonly detail: string;
+  /** What the server asked for, in milliseconds from now; absent when it did not say. */
+  readonly retryAfterMs?: number;
+}
+
+export type RollbackAnswer =
+  /** The server says that it did it, or had already done it; `version` is what the channel offers now. */
+  | { readonly kind: "done"; readonly version: Version }
+  /** The channel no longer pointed at `from`, and the server did nothing. */
+  | { readonly kind: "stale"; readonly detail: string }
+  | Refused
+  | Unavailable;
+
+export type ChannelAnswer =
+  | { readonly kind: "channel"; readonly state: ChannelState }
+  | Refused
+  | Unavailable;
+
+export interface OtaServer {
+  /** The make, as configured under `ota_server.type`. */
+  readonly type: string;
+  readonly capabilities: { readonly rollback: boolean; readonly pause: boolean };
+  readChannel(key: ChannelKey): Promise<ChannelAnswer>;
+  rollback(request: RollbackRequest): Promise<RollbackAnswer>;
+}

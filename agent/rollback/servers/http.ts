@@ -1,0 +1,189 @@
+// OTA server of type `http`: the open contract for one's own server (docs/ota-server-http.md), two calls
+// below one URL. Enters: the port's requests. Leaves: signed HTTP requests, and the port's answers made
+// from what came back; an answer that breaks the contract is `unavailable`, never a guess.
+import { z } from "zod";
+import { versionSchema } from "../../../ingest/contract/release-key.ts";
+import type { ChannelKey } from "../../../ingest/contract/release-key.ts";
+import type { Clock } from "../../../runtime/clock.ts";
+import { callHttp, nameOf, printable, readRetryAfterMs } from "../http-call.ts";
+import type { HttpAnswer } from "../http-call.ts";
+import type {
+  ChannelAnswer,
+  OtaServer,
+  Refused,
+  Release,
+  RollbackAnswer,
+  RollbackRequest,
+  Unavailable,
+} from "../ota-server.ts";
+import { SIGNATURE_HEADER, signBody } from "../signature.ts";
+
+export interface HttpOtaServerOptions {
+  /** Base URL, http or https, may carry a path; no query, no credentials. */
+  readonly url: string;
+  /** Shared with the server; signs every request and is never sent. */
+  readonly secret: string;
+  /** For one whole exchange, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** Lastgood's own version, for the user agent. */
+  readonly productVersion?: string;
+  readonly fetch?: typeof fetch;
+}
+
+const channelAnswerSchema = z.object({
+  version: versionSchema.nullable(),
+  releases: z.array(z.object({ version: versionSchema, released_at: z.iso.datetime({ offset: true }) })),
+});
+const rollbackAnswerSchema = z.object({ version: versionSchema });
+
+/** A call that came back with something to read, and the name to speak of it by. */
+interface NamedAnswer {
+  readonly call: string;
+  readonly answer: HttpAnswer;
+}
+type Send = (request: {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}) => Promise<{ readonly kind: "answered"; readonly named: NamedAnswer } | Unavailable>;
+
+/** Throws on a URL that cannot be used: the configuration's schema refuses it before. */
+export function createHttpOtaServer(options: HttpOtaServerOptions): OtaServer {
+  const send = createSend(options);
+  return {
+    type: "http",
+    capabilities: { rollback: true, pause: false },
+    readChannel: (key) => readChannel(key, send, options.clock),
+    rollback: (request) => rollback(request, send, options.clock),
+  };
+}
+
+function createSend(options: HttpOtaServerOptions): Send {
+  const base = parseBase(options.url);
+  const { secret, timeoutMs, clock, productVersion, fetch: fetchWith = fetch } = options;
+  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
+  return async ({ method, path, body, headers: extra = {} }) => {
+    const url = new URL(`${base}${path}`);
+    const headers = new Headers({
+      Accept: "application/json",
+      "User-Agent": userAgent,
+      [SIGNATURE_HEADER]: signBody({ secret, body: body ?? "", atMs: clock() }),
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      ...extra,
+    });
+    const request = {
+      method,
+      url,
+      headers,
+      timeoutMs,
+      fetch: fetchWith,
+      ...(body === undefined ? {} : { body }),
+    };
+    const answer = await callHttp(request);
+    return answer.kind === "answered"
+      ? { kind: "answered", named: { call: nameOf(request), answer } }
+      : answer;
+  };
+}
+
+function parseBase(text: string): string {
+  const url = new URL(text);
+  const isPlain = url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  if (!["http:", "https:"].includes(url.protocol) || !isPlain)
+    throw new Error("ota_server.url must be http(s)://host[:port][/path], without user, query or fragment");
+  return url.href.replace(/\/+$/, "");
+}
+
+function channelPath({ app, channel }: ChannelKey): string {
+  return `/apps/${encodeURIComponent(app)}/channels/${encodeURIComponent(channel)}`;
+}
+
+async function readChannel(key: ChannelKey, send: Send, clock: Clock): Promise<ChannelAnswer> {
+  const sent = await send({ method: "GET", path: channelPath(key) });
+  if (sent.kind === "unavailable") return sent;
+  const { named } = sent;
+  if (named.answer.status !== 200) return notDone(named, clock);
+  const parsed = parseAnswer(named, channelAnswerSchema);
+  if (parsed.kind === "unavailable") return parsed;
+  const { version, releases } = parsed.value;
+  return { kind: "channel", state: { version, releases: newestFirst(releases) } };
+}
+
+/** The contract asks for this order; sorting keeps a server that forgot it from choosing a wrong target. */
+function newestFirst(releases: z.infer<typeof channelAnswerSchema>["releases"]): Release[] {
+  return releases
+    .map(({ version, released_at }) => ({ version, releasedAt: released_at }))
+    .toSorted((left, right) => Date.parse(right.releasedAt) - Date.parse(left.releasedAt));
+}
+
+async function rollback(request: RollbackRequest, send: Send, clock: Clock): Promise<RollbackAnswer> {
+  const { decisionId, from, to, reason } = request;
+  const sent = await send({
+    method: "POST",
+    path: `${channelPath(request)}/rollback`,
+    body: JSON.stringify({ decision_id: decisionId, from, to, reason }),
+    headers: { "Idempotency-Key": decisionId },
+  });
+  if (sent.kind === "unavailable") return sent;
+  const { named } = sent;
+  if (named.answer.status === 409)
+    return { kind: "stale", detail: `the channel no longer points at ${from}${quote(named.answer)}` };
+  if (named.answer.status !== 200) return notDone(named, clock);
+  const parsed = parseAnswer(named, rollbackAnswerSchema);
+  return parsed.kind === "unavailable" ? parsed : { kind: "done", version: parsed.value.version };
+}
+
+function parseAnswer<S extends z.ZodType>(
+  { call, answer }: NamedAnswer,
+  schema: S,
+): { readonly kind: "parsed"; readonly value: z.infer<S> } | Unavailable {
+  const parsed = schema.safeParse(parseJson(answer.text));
+  if (parsed.success) return { kind: "parsed", value: parsed.data };
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+  return {
+    kind: "unavailable",
+    detail: `${call} answered 200 but not as docs/ota-server-http.md says: ${printable(problems.join("; "))}`,
+  };
+}
+
+/** Undefined for text that is not JSON: no schema here takes that. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+// Of the 4xx only these pass by themselves (RFC 9110 15.5.9, RFC 8470, RFC 6585).
+const PASSING_CLIENT_ERRORS: ReadonlySet<number> = new Set([408, 425, 429]);
+
+const REMEDY_BY_STATUS: Readonly<Record<number, string>> = {
+  401: "; check that both sides have the same secret and the same time of day",
+  403: "; check that the server lets this secret act on this app and channel",
+  404: "; check ota_server.url and that the server knows this app and channel",
+};
+
+/** Every status but 200 (and 409 to a rollback). A 2xx other than 200 promises nothing, so it is tried again. */
+function notDone({ call, answer }: NamedAnswer, clock: Clock): Refused | Unavailable {
+  const { status } = answer;
+  const detail = `${call} answered ${status}${quote(answer)}${REMEDY_BY_STATUS[status] ?? ""}`;
+  if (status >= 400 && status < 500 && !PASSING_CLIENT_ERRORS.has(status)) return { kind: "refused", detail };
+  const retryAfterMs = readRetryAfterMs(answer.headers, clock);
+  return { kind: "unavailable", detail, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+const saidSchema = z.union([
+  z.object({ detail: z.string() }).transform(({ detail }) => detail),
+  z.object({ message: z.string() }).transform(({ message }) => message),
+  z.object({ error: z.string() }).transform(({ error }) => error),
+]);
+
+/** The server's own words, from problem+json or a common look-alike; else the start of the text. */
+function quote({ text }: HttpAnswer): string {
+  const said = saidSchema.safeParse(parseJson(text));
+  const words = printable(said.success ? said.data : text);
+  return words === "" ? "" : `: ${words}`;
+}

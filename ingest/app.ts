@@ -1,0 +1,140 @@
+// The two HTTP applications of ingest, in the order in which a request passes through them: the one that
+// devices reach, and the one for operations on an address of its own. Enters: the settings and what the
+// process made (Redis, metrics, log). Leaves: Express apps that do not listen yet.
+import express from "express";
+import type { ErrorRequestHandler, Express, RequestHandler } from "express";
+import type { Clock } from "../runtime/clock.ts";
+import { operationsRouter } from "../runtime/http-server.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Registry } from "../runtime/metrics.ts";
+import { Problem, problemHandler } from "../runtime/problem.ts";
+import type { Redis } from "../runtime/redis.ts";
+import type { ErrorReporter } from "../runtime/sentry.ts";
+import { createCheckReport } from "./check-report.ts";
+import type { IngestProcessSettings } from "./config.ts";
+import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
+import type { IngestMetrics } from "./metrics.ts";
+import { answerHeaders } from "./middleware/answer-headers.ts";
+import { authenticate, createKeyring } from "./middleware/authenticate.ts";
+import { measureRequests } from "./middleware/measure-requests.ts";
+import { readBody } from "./middleware/read-body.ts";
+import { problem } from "./problems.ts";
+import type { ProblemCode } from "./problems.ts";
+import { reportsRoute } from "./routes/reports.ts";
+import { createStreamWriter } from "./stream-writer.ts";
+
+export interface IngestDeps {
+  readonly settings: Pick<IngestProcessSettings, "ingest" | "shards" | "apps">;
+  /** A connection of the role `request`. */
+  readonly redis: Redis;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly errorReporter: ErrorReporter;
+}
+
+export function createIngestApp({
+  settings,
+  redis,
+  registry,
+  clock,
+  logger,
+  errorReporter,
+}: IngestDeps): Express {
+  const { ingest, shards, apps } = settings;
+  const metrics = createIngestMetrics(registry, ingest);
+  const writer = createStreamWriter({ redis, shards, streamEntriesMax: ingest.streamEntriesMax, clock });
+  const checkReport = createCheckReport(apps);
+
+  const app = bareExpress();
+  app.use(answerHeaders);
+  app.use(measureRequests(metrics));
+  app.post(
+    REPORTS_ROUTE,
+    authenticate(createKeyring(apps)),
+    readBody(ingest),
+    reportsRoute({ checkReport, writer, metrics, logger }),
+  );
+  app.all(REPORTS_ROUTE, allowOnly("POST"));
+  app.use(nothingHere);
+  app.use(noteFailure({ metrics, errorReporter }));
+  app.use(problemHandler({ logger }));
+  return app;
+}
+
+export interface OperationsDeps {
+  readonly registry: Registry;
+  readonly redis: Redis;
+  readonly logger: Logger;
+  /** True from the moment that stopping began. */
+  readonly isDraining: () => boolean;
+}
+
+export function createOperationsApp({ registry, redis, logger, isDraining }: OperationsDeps): Express {
+  const app = bareExpress();
+  app.use(answerHeaders);
+  app.use(
+    operationsRouter({
+      registry,
+      checks: {
+        redis: () => checkRedis(redis),
+        process: () => (isDraining() ? "stopping" : undefined),
+      },
+    }),
+  );
+  app.use(nothingHere);
+  app.use(problemHandler({ logger }));
+  return app;
+}
+
+function bareExpress(): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  return app;
+}
+
+/** How long /readyz waits for Redis, in milliseconds: shorter than any probe's own patience. */
+const PING_MS_MAX = 1_000;
+
+async function checkRedis(redis: Redis): Promise<string | undefined> {
+  if (redis.status !== "ready") return "not connected";
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`no answer within ${PING_MS_MAX} ms`), PING_MS_MAX);
+  });
+  const answered = redis.ping().then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  return await Promise.race([answered, late]).finally(() => clearTimeout(timer));
+}
+
+function allowOnly(method: string): RequestHandler {
+  return (request, response) => {
+    response.set("Allow", method);
+    throw problem("method_not_allowed", `${request.method} is not taken here; use ${method}.`);
+  };
+}
+
+const nothingHere: RequestHandler = () => {
+  throw problem("not_found", "Reports go to POST /v1/reports; docs/errors.md lists every code.");
+};
+
+/** Counts every refusal by its code, and sends what nobody foresaw to Sentry; the next handler answers. */
+function noteFailure({
+  metrics,
+  errorReporter,
+}: {
+  metrics: IngestMetrics;
+  errorReporter: ErrorReporter;
+}): ErrorRequestHandler {
+  return (error, _request, _response, next) => {
+    if (error instanceof Problem) countRefusedRequest(metrics, error.kind.code as ProblemCode);
+    else {
+      countRefusedRequest(metrics, "internal_error");
+      errorReporter.capture(error);
+    }
+    next(error);
+  };
+}

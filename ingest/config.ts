@@ -1,0 +1,76 @@
+// What ingest needs of the configuration file. Enters: the file and the environment. Leaves: settings in
+// camelCase, or problems with line and column. It is loose about everything that only the agent reads: the
+// supervisor (or the agent) has the whole file checked, and ingest must not refuse a newer agent's settings.
+import { dirname, resolve } from "node:path";
+import { z } from "zod";
+import { readConfigFile } from "../runtime/config-file.ts";
+import type { ConfigResult, Environment } from "../runtime/config-file.ts";
+import { appIdSchema, channelSchema } from "./contract/release-key.ts";
+import type { AppId, Channel } from "./contract/release-key.ts";
+import {
+  dataDirSchema,
+  ingestKeysSchema,
+  ingestSectionSchema,
+  logLevelSchema,
+  redisSectionSchema,
+  sentryDsnSchema,
+  shardsSchema,
+} from "./contract/settings.ts";
+import type { IngestSettings } from "./contract/settings.ts";
+
+export interface IngestAppSettings {
+  readonly ingestKeys: readonly string[];
+  readonly channels: ReadonlySet<Channel>;
+}
+
+export interface IngestProcessSettings {
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Undefined where a private Redis is meant: its address then comes from whoever started it. */
+  readonly redisUrl: string | undefined;
+  readonly shards: number;
+  readonly logLevel: string;
+  readonly sentryDsn: string | undefined;
+  readonly ingest: IngestSettings;
+  readonly apps: ReadonlyMap<AppId, IngestAppSettings>;
+}
+
+const appSchema = z
+  .looseObject({ ingest_keys: ingestKeysSchema, channels: z.record(channelSchema, z.unknown()) })
+  .transform((app): IngestAppSettings => ({
+    ingestKeys: app.ingest_keys,
+    channels: new Set(Object.keys(app.channels) as Channel[]),
+  }));
+
+const fileSchema = z
+  .looseObject({
+    data_dir: dataDirSchema,
+    redis: redisSectionSchema,
+    shards: shardsSchema,
+    log_level: logLevelSchema,
+    sentry_dsn: sentryDsnSchema,
+    ingest: ingestSectionSchema,
+    apps: z.record(appIdSchema, appSchema),
+  })
+  .transform((file) => ({
+    dataDir: file.data_dir,
+    redisUrl: file.redis.url,
+    shards: file.shards,
+    logLevel: file.log_level,
+    sentryDsn: file.sentry_dsn,
+    ingest: file.ingest,
+    apps: new Map(Object.entries(file.apps) as [AppId, IngestAppSettings][]),
+  }));
+
+export function loadIngestSettings({
+  file,
+  env,
+}: {
+  file: string;
+  env: Environment;
+}): ConfigResult<IngestProcessSettings> {
+  const result = readConfigFile({ file, schema: fileSchema, env });
+  if (result.kind === "invalid") return result;
+  const dataDir = resolve(dirname(resolve(file)), result.config.dataDir);
+  return { kind: "loaded", config: { ...result.config, dataDir } };
+}

@@ -1,0 +1,91 @@
+// The parts of the configuration file that ingest and agent both read, as schema pieces: how ingest
+// listens, what it accepts, who may send. Enters: parsed YAML. Leaves: camelCase values with units.
+// zod and runtime/units.ts only, so that both rooms (and tests) can use it without a side effect.
+import { z } from "zod";
+import { byteSize, listenAddress } from "../../runtime/units.ts";
+import type { ListenAddress } from "../../runtime/units.ts";
+import { SHARDS_DEFAULT, SHARDS_MAX, STREAM_ENTRIES_MAX_DEFAULT } from "./stream-names.ts";
+
+/** Shortest key, secret or token, in characters: below this it can be guessed over the network. */
+export const SECRET_CHARS_MIN = 8;
+/** Largest request body, inflated, in bytes. */
+export const BODY_BYTES_MAX_DEFAULT = 5 * 1024 ** 2;
+/** What `body_bytes` may be set to at most: a request is parsed in memory as a whole. */
+export const BODY_BYTES_MAX_LIMIT = 256 * 1024 ** 2;
+export const BODY_BYTES_MAX_LEAST = 1024;
+export const STREAM_ENTRIES_MAX_LIMIT = 100_000_000;
+
+export interface IngestSettings {
+  readonly listen: ListenAddress;
+  /** Where /healthz, /readyz and /metrics are served: not for devices. */
+  readonly operationsListen: ListenAddress;
+  readonly bodyBytesMax: number;
+  /** Entries that may wait in one shard's stream before `503 backlog_full`. */
+  readonly streamEntriesMax: number;
+}
+
+/** A whole number, also as text: what `${VAR}` puts in is always text. Both ends are allowed. */
+export function wholeNumber({ least, most }: { least: number; most: number }) {
+  return z.union([z.number(), z.string()]).transform((value, context) => {
+    const number =
+      typeof value === "number" ? value : /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
+    if (Number.isInteger(number) && number >= least && number <= most) return number;
+    context.addIssue({ code: "custom", message: `must be a whole number from ${least} to ${most}` });
+    return z.NEVER;
+  });
+}
+
+/** A password-like value that this program checks or signs with. */
+export const secretText = z.string().min(SECRET_CHARS_MIN);
+
+export const ingestKeysSchema = z.array(secretText).min(1);
+
+export const redisUrlSchema = z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d+)?|unix:\/\/\/\S+)$/, {
+  error:
+    "must be redis://host:port, rediss://host:port or unix:///path; without it a private Redis is started",
+});
+
+export const redisSectionSchema = z.strictObject({ url: redisUrlSchema.optional() }).prefault({});
+
+export const shardsSchema = wholeNumber({ least: 1, most: SHARDS_MAX }).prefault(SHARDS_DEFAULT);
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+export const logLevelSchema = z.enum(LOG_LEVELS).prefault("info");
+
+/** An empty text is as good as leaving it out: containers pass unset variables on as empty. */
+export const sentryDsnSchema = z
+  .union([z.literal(""), z.url({ protocol: /^https?$/ })], {
+    error: "must be the https:// address that Sentry shows",
+  })
+  .optional()
+  .transform((dsn) => (dsn === "" ? undefined : dsn));
+
+/** As written; the loader makes it absolute, relative to the folder of the configuration file. */
+export const dataDirSchema = z.string().min(1).prefault("./data");
+
+const limitsSchema = z
+  .strictObject({
+    body_bytes: byteSize
+      .refine((bytes) => bytes >= BODY_BYTES_MAX_LEAST && bytes <= BODY_BYTES_MAX_LIMIT, {
+        error: "must be from 1KiB to 256MiB",
+      })
+      .prefault(BODY_BYTES_MAX_DEFAULT),
+    stream_entries: wholeNumber({ least: 1, most: STREAM_ENTRIES_MAX_LIMIT }).prefault(
+      STREAM_ENTRIES_MAX_DEFAULT,
+    ),
+  })
+  .prefault({});
+
+export const ingestSectionSchema = z
+  .strictObject({
+    listen: listenAddress.prefault("127.0.0.1:8080"),
+    operations_listen: listenAddress.prefault("127.0.0.1:8081"),
+    limits: limitsSchema,
+  })
+  .prefault({})
+  .transform((section): IngestSettings => ({
+    listen: section.listen,
+    operationsListen: section.operations_listen,
+    bodyBytesMax: section.limits.body_bytes,
+    streamEntriesMax: section.limits.stream_entries,
+  }));

@@ -1,0 +1,62 @@
+// Ingest as one thing with a life: connects to Redis, listens, and stops in an order that loses nothing.
+// Enters: settings and an address of Redis. Leaves: the two base URLs, and a stop.
+import { systemClock } from "../runtime/clock.ts";
+import { startHttpServer } from "../runtime/http-server.ts";
+import type { Running } from "../runtime/lifecycle.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { createRegistry } from "../runtime/metrics.ts";
+import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
+import { createErrorReporter } from "../runtime/sentry.ts";
+import { createIngestApp, createOperationsApp } from "./app.ts";
+import type { IngestProcessSettings } from "./config.ts";
+
+/** How long a start waits for Redis before it gives up and says so, in milliseconds. */
+const REDIS_START_MS_MAX = 10_000;
+/** What errors may take to reach Sentry when the process stops, in milliseconds. */
+const FLUSH_MS_MAX = 2_000;
+
+export interface IngestOptions {
+  readonly settings: IngestProcessSettings;
+  readonly redisUrl: string;
+  readonly version: string;
+  readonly logger: Logger;
+}
+
+export interface RunningIngest extends Running {
+  /** Where devices report to. */
+  readonly url: string;
+  readonly operationsUrl: string;
+}
+
+export async function startIngest({
+  settings,
+  redisUrl,
+  version,
+  logger,
+}: IngestOptions): Promise<RunningIngest> {
+  const redis = createRedis({ url: redisUrl, role: "request", logger });
+  const registry = createRegistry({ process: "ingest", version });
+  const errorReporter = await createErrorReporter({ dsn: settings.sentryDsn, process: "ingest", version });
+  await waitUntilReady(redis, REDIS_START_MS_MAX);
+
+  let draining = false;
+  const isDraining = (): boolean => draining;
+  const app = createIngestApp({ settings, redis, registry, clock: systemClock, logger, errorReporter });
+  const operations = await startHttpServer(
+    createOperationsApp({ registry, redis, logger, isDraining }),
+    settings.ingest.operationsListen,
+  );
+  const server = await startHttpServer(app, settings.ingest.listen);
+  return {
+    url: server.url,
+    operationsUrl: operations.url,
+    async stop(deadlineMs) {
+      // Not ready first, so that nobody sends more; then the requests in flight get their reports into
+      // Redis and their answers; only then does Redis go. /readyz and /metrics answer until the end.
+      draining = true;
+      await server.stop(deadlineMs);
+      await closeRedis(redis);
+      await Promise.all([operations.stop(FLUSH_MS_MAX), errorReporter.flush(FLUSH_MS_MAX)]);
+    },
+  };
+}

@@ -1,0 +1,40 @@
+// The ingest process: configuration -> Redis -> HTTP -> ready -> drain. Enters: `--config FILE` (or
+// LASTGOOD_CONFIG, or ./lastgood.yaml) and LASTGOOD_REDIS_URL, which the supervisor sets and which wins over
+// the file's redis.url. Leaves: a process that takes reports until it is told to stop. Exit code 2 means
+// that the configuration is wrong, so that starting it again is of no use.
+import { parseArgs } from "node:util";
+import { formatProblems } from "../runtime/config-file.ts";
+import { announceReady, runProcess } from "../runtime/lifecycle.ts";
+import { createLogger } from "../runtime/logger.ts";
+import { lastgoodVersion } from "../runtime/version.ts";
+import { loadIngestSettings } from "./config.ts";
+import { startIngest } from "./ingest.ts";
+
+const EXIT_CONFIGURATION = 2;
+
+function refuse(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(EXIT_CONFIGURATION);
+}
+
+const { values } = parseArgs({ options: { config: { type: "string" } } });
+const file = values.config ?? process.env["LASTGOOD_CONFIG"] ?? "lastgood.yaml";
+const loaded = loadIngestSettings({ file, env: process.env });
+if (loaded.kind === "invalid") refuse(formatProblems(loaded.problems));
+
+const settings = loaded.config;
+const redisUrl = process.env["LASTGOOD_REDIS_URL"] ?? settings.redisUrl;
+if (redisUrl === undefined)
+  refuse(`${file}: ingest on its own needs redis.url; \`npm start\` brings a private Redis along`);
+
+const logger = createLogger({ name: "ingest", level: settings.logLevel });
+
+await runProcess({
+  logger,
+  start: async () => {
+    const ingest = await startIngest({ settings, redisUrl, version: lastgoodVersion(), logger });
+    logger.info({ url: ingest.url, operations: ingest.operationsUrl }, "ingest takes reports");
+    announceReady({ http: ingest.url, operations: ingest.operationsUrl });
+    return ingest;
+  },
+});

@@ -1,0 +1,95 @@
+// Every instrument of ingest in one place. Leaves: the instruments, each label set at zero from the start,
+// so that a rate is right from the first report on and an alert can tell "nothing" from "not there".
+import { Counter, Gauge, Histogram } from "../runtime/metrics.ts";
+import type { Registry } from "../runtime/metrics.ts";
+import { REPORTS_PER_REQUEST_MAX } from "./contract/device-report.ts";
+import type { IngestSettings } from "./contract/settings.ts";
+import { PROBLEM_CODES, REPORT_CODES, UNAVAILABLE_CODES } from "./problems.ts";
+import type { ProblemCode, ReportCode, UnavailableCode } from "./problems.ts";
+
+export type ReportResult = "accepted" | ReportCode | UnavailableCode;
+export const REPORT_RESULTS: readonly ReportResult[] = ["accepted", ...REPORT_CODES, ...UNAVAILABLE_CODES];
+
+/** `aborted`: the client was gone before the answer. */
+export const STATUS_CLASSES = ["2xx", "4xx", "5xx", "aborted"] as const;
+
+export const REPORTS_ROUTE = "/v1/reports";
+
+/** Fine where a report's answer usually lies, up to the time that a command to Redis may take. */
+const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export interface IngestMetrics {
+  /** Reports by what became of them. One refused with 503 counts again when it is sent again. */
+  readonly reports: Counter<"result">;
+  readonly requestsRefused: Counter<"code">;
+  readonly clockSkew: Counter<"direction">;
+  readonly requestDuration: Histogram<"route" | "method" | "status_class">;
+  readonly requestsInFlight: Gauge;
+}
+
+export function createIngestMetrics(registry: Registry, limits: IngestSettings): IngestMetrics {
+  const metrics = instruments(registry);
+  for (const result of REPORT_RESULTS) metrics.reports.inc({ result }, 0);
+  for (const code of PROBLEM_CODES) metrics.requestsRefused.inc({ code }, 0);
+  for (const direction of ["past", "future"]) metrics.clockSkew.inc({ direction }, 0);
+  for (const status_class of STATUS_CLASSES)
+    metrics.requestDuration.zero({ route: REPORTS_ROUTE, method: "POST", status_class });
+  exportLimits(registry, limits);
+  return metrics;
+}
+
+function instruments(registry: Registry): IngestMetrics {
+  const registers = [registry];
+  return {
+    reports: new Counter({
+      name: "ota_ingest_reports_total",
+      help: "Device reports by what became of them: accepted, or the code they were refused with.",
+      labelNames: ["result"],
+      registers,
+    }),
+    requestsRefused: new Counter({
+      name: "ota_ingest_requests_refused_total",
+      help: "Requests that were refused as a whole, by problem code.",
+      labelNames: ["code"],
+      registers,
+    }),
+    clockSkew: new Counter({
+      name: "ota_ingest_clock_skew_total",
+      help: "Accepted reports whose time was too far in the past or future and was clamped.",
+      labelNames: ["direction"],
+      registers,
+    }),
+    requestDuration: new Histogram({
+      name: "http_server_request_duration_seconds",
+      help: "Time from a request's headers to its answer.",
+      labelNames: ["route", "method", "status_class"],
+      buckets: DURATION_BUCKETS_SECONDS,
+      registers,
+    }),
+    requestsInFlight: new Gauge({
+      name: "ota_ingest_requests_in_flight",
+      help: "Requests being handled now.",
+      registers,
+    }),
+  };
+}
+
+function exportLimits(registry: Registry, limits: IngestSettings): void {
+  const limit = (name: string, help: string, value: number): void =>
+    new Gauge({ name, help, registers: [registry] }).set(value);
+  limit(
+    "ota_ingest_stream_entries_max",
+    "Setting: entries that may wait in a shard's stream before reports are refused.",
+    limits.streamEntriesMax,
+  );
+  limit("ota_ingest_body_bytes_max", "Setting: bytes of a request body, inflated.", limits.bodyBytesMax);
+  limit(
+    "ota_ingest_reports_per_request_max",
+    "Limit: reports that one request may carry.",
+    REPORTS_PER_REQUEST_MAX,
+  );
+}
+
+export function countRefusedRequest(metrics: IngestMetrics, code: ProblemCode): void {
+  metrics.requestsRefused.inc({ code });
+}

@@ -1,0 +1,108 @@
+// Reads the body of a request into memory within a limit, inflates gzip within the same limit, and knows
+// which of the accepted media types it is. Enters: a request whose body nobody has read. Leaves: the
+// inflated bytes and their form on `response.locals`, or a Problem.
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { Request, RequestHandler, Response } from "express";
+import { PROBLEMS, problem } from "../problems.ts";
+import type { Problem } from "../../runtime/problem.ts";
+
+export type BodyForm = "json" | "ndjson";
+
+export interface ReadBody {
+  readonly form: BodyForm;
+  readonly bytes: Buffer;
+}
+
+export interface BodyLimits {
+  /** Bytes of a body, as sent and again as inflated. */
+  readonly bodyBytesMax: number;
+}
+
+const FORM_OF_MEDIA_TYPE: Readonly<Record<string, BodyForm>> = {
+  "application/json": "json",
+  "application/x-ndjson": "ndjson",
+};
+
+export function readBody({ bodyBytesMax }: BodyLimits): RequestHandler {
+  return async (request, response, next) => {
+    const form = formOf(request);
+    const isGzip = isGzipped(request, response);
+    const sent = await collect(request, bodyBytesMax);
+    const bytes = isGzip && sent.length > 0 ? await inflate(sent, bodyBytesMax) : sent;
+    if (bytes.length === 0) throw problem("empty_body", "Send a report, an array of reports, or NDJSON.");
+    response.locals["body"] = { form, bytes } satisfies ReadBody;
+    next();
+  };
+}
+
+/** The body that {@link readBody} read; it must stand before whoever calls this. */
+export function bodyOf(response: Response): ReadBody {
+  return response.locals["body"] as ReadBody;
+}
+
+function formOf(request: Request): BodyForm {
+  const header = request.headers["content-type"] ?? "";
+  const [mediaType = "", ...parameters] = header.split(";").map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice("charset=".length);
+  const form = Object.hasOwn(FORM_OF_MEDIA_TYPE, mediaType) ? FORM_OF_MEDIA_TYPE[mediaType] : undefined;
+  if (form === undefined || !["utf-8", "utf8", undefined].includes(charset?.replaceAll('"', "")))
+    throw problem(
+      "unsupported_media_type",
+      "Set Content-Type to application/json for a report or an array, or to application/x-ndjson for one report a line, in UTF-8.",
+    );
+  return form;
+}
+
+function isGzipped(request: Request, response: Response): boolean {
+  const encoding = (request.headers["content-encoding"] ?? "identity").trim().toLowerCase();
+  if (encoding === "identity" || encoding === "") return false;
+  if (encoding === "gzip" || encoding === "x-gzip") return true;
+  response.set("Accept-Encoding", "gzip, identity");
+  throw problem("unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip.");
+}
+
+function tooLarge(bodyBytesMax: number): Problem {
+  return problem(
+    "body_too_large",
+    `A body may have ${bodyBytesMax} bytes, sent as well as inflated; split the reports over several requests.`,
+  );
+}
+
+/**
+ * The bytes as sent. A body that grows too large is answered at once; what still comes of it is thrown
+ * away as it arrives (the server's request timeout ends that), because closing the connection under a
+ * client that still sends would often cost it the answer.
+ */
+async function collect(request: Request, bodyBytesMax: number): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge(bodyBytesMax);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  await new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes <= bodyBytesMax) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      request.off("data", take).resume();
+      reject(tooLarge(bodyBytesMax));
+    };
+    const abort = (): void => reject(problem("request_aborted", PROBLEMS.request_aborted.title));
+    request.on("data", take).once("end", resolve).once("error", abort).once("close", abort);
+  });
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
+}
+
+const gunzipWithin = promisify(gunzip);
+
+/** Inflating stops as soon as the output passes the limit, so a gzip bomb costs no more than an honest body. */
+async function inflate(sent: Buffer, bodyBytesMax: number): Promise<Buffer> {
+  try {
+    return await gunzipWithin(sent, { maxOutputLength: bodyBytesMax });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bodyBytesMax);
+    throw problem("malformed_gzip", `The body could not be inflated: ${(error as Error).message}.`);
+  }
+}

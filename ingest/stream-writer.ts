@@ -1,0 +1,168 @@
+// Puts the good reports of one request into the shards' streams. Enters: validated reports. Leaves: an
+// outcome: `written` only after Redis acknowledged every entry, else why not. Nothing is ever trimmed here
+// (no MAXLEN): a stream that is full refuses new reports instead of forgetting old ones.
+import type { Redis } from "../runtime/redis.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { clampReportTime } from "./contract/device-report.ts";
+import type { ClockSkew, DeviceReport } from "./contract/device-report.ts";
+import { encodeReportEntry } from "./contract/report-entry.ts";
+import type { AcceptedReport } from "./contract/report-entry.ts";
+import { deviceDigest, shardOfDevice } from "./contract/shard.ts";
+import { reportStream } from "./contract/stream-names.ts";
+
+/** Reports in one entry: bounds how much the agent takes in one bite. */
+export const REPORTS_PER_ENTRY_MAX = 1_000;
+/** While a stream is full its length is asked for this often at most, in milliseconds. */
+export const BACKLOG_RECHECK_MS = 250;
+
+export type WriteOutcome =
+  | { readonly kind: "written"; readonly skews: Readonly<Record<ClockSkew, number>> }
+  | { readonly kind: "backlog_full"; readonly shard: number }
+  | { readonly kind: "redis_unavailable"; readonly cause: Error };
+
+export interface StreamWriter {
+  /**
+   * Never rejects. After `redis_unavailable` some entries may have been written all the same (a shard's
+   * entry before the connection broke, or one whose acknowledgement was lost). That is harmless: the sender
+   * sends again, and counting the same report twice changes nothing.
+   */
+  write(reports: readonly DeviceReport[]): Promise<WriteOutcome>;
+}
+
+export interface StreamWriterOptions {
+  /** A connection of the role `request`: it fails fast when Redis is away. */
+  readonly redis: Redis;
+  readonly shards: number;
+  /** Entries that may wait in one shard's stream. Requests that run at the same moment may overshoot it. */
+  readonly streamEntriesMax: number;
+  readonly clock: Clock;
+}
+
+export function createStreamWriter({
+  redis,
+  shards,
+  streamEntriesMax,
+  clock,
+}: StreamWriterOptions): StreamWriter {
+  const backlog = createBacklog({ redis, streamEntriesMax, clock });
+  return {
+    async write(reports) {
+      const receivedAtMs = clock();
+      const { byShard, skews } = groupByShard({ reports, shards, receivedAtMs });
+      try {
+        const fullShard = await backlog.fullShardOf(byShard.keys());
+        if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
+        await append({ redis, byShard, receivedAtMs, backlog });
+        return { kind: "written", skews };
+      } catch (error) {
+        return { kind: "redis_unavailable", cause: error as Error };
+      }
+    },
+  };
+}
+
+type ReportsByShard = ReadonlyMap<number, readonly AcceptedReport[]>;
+
+function groupByShard({
+  reports,
+  shards,
+  receivedAtMs,
+}: {
+  reports: readonly DeviceReport[];
+  shards: number;
+  receivedAtMs: number;
+}): { byShard: ReportsByShard; skews: Record<ClockSkew, number> } {
+  const byShard = new Map<number, AcceptedReport[]>();
+  const skews = { none: 0, past: 0, future: 0 };
+  for (const { at, ...report } of reports) {
+    const { atMs, skew } = clampReportTime(at, receivedAtMs);
+    skews[skew] += 1;
+    const shard = shardOfDevice(deviceDigest(report.app, report.device), shards);
+    const accepted: AcceptedReport = { ...report, atMs };
+    const group = byShard.get(shard);
+    if (group === undefined) byShard.set(shard, [accepted]);
+    else group.push(accepted);
+  }
+  return { byShard, skews };
+}
+
+/**
+ * One pipeline: an XADD for each entry, then an XLEN for each stream it touched. Throws when any XADD was
+ * not acknowledged. The lengths are only hints for the next request, so a failed XLEN is passed over.
+ */
+async function append({
+  redis,
+  byShard,
+  receivedAtMs,
+  backlog,
+}: {
+  redis: Redis;
+  byShard: ReportsByShard;
+  receivedAtMs: number;
+  backlog: Backlog;
+}): Promise<void> {
+  const pipeline = redis.pipeline();
+  let entries = 0;
+  for (const [shard, reports] of byShard) {
+    for (let start = 0; start < reports.length; start += REPORTS_PER_ENTRY_MAX) {
+      const fields = encodeReportEntry({
+        receivedAtMs,
+        reports: reports.slice(start, start + REPORTS_PER_ENTRY_MAX),
+      });
+      pipeline.xadd(reportStream(shard), "*", ...fields);
+      entries += 1;
+    }
+  }
+  for (const shard of byShard.keys()) pipeline.xlen(reportStream(shard));
+  const replies = (await pipeline.exec()) ?? [];
+  if (replies.length < entries) throw new Error("Redis did not answer every command");
+  for (const [error] of replies.slice(0, entries)) if (error !== null) throw error;
+  const lengths = replies.slice(entries);
+  Array.from(byShard.keys()).forEach((shard, index) => {
+    const [error, length] = lengths[index] ?? [new Error("no reply"), 0];
+    if (error === null) backlog.note(shard, Number(length));
+  });
+}
+
+interface Backlog {
+  note(shard: number, entries: number): void;
+  /** One of `shards` whose stream is full, as far as known. Rejects when Redis can't be asked. */
+  fullShardOf(shards: Iterable<number>): Promise<number | undefined>;
+}
+
+interface KnownLength {
+  readonly entries: number;
+  readonly checkedAtMs: number;
+}
+
+/** What is known of each stream's length. A full one is looked at again now and then, so it recovers by itself. */
+function createBacklog({
+  redis,
+  streamEntriesMax,
+  clock,
+}: Pick<StreamWriterOptions, "redis" | "streamEntriesMax" | "clock">): Backlog {
+  const known = new Map<number, KnownLength>();
+
+  const note = (shard: number, entries: number): void =>
+    void known.set(shard, { entries, checkedAtMs: clock() });
+
+  const isFull = async (shard: number): Promise<boolean> => {
+    const last = known.get(shard);
+    if (last === undefined || last.entries < streamEntriesMax) return false;
+    const ageMs = clock() - last.checkedAtMs;
+    // A negative age means that the wall clock was set back: look again rather than refuse for long.
+    if (ageMs >= 0 && ageMs < BACKLOG_RECHECK_MS) return true;
+    // Noted before asking, so that only one request asks and the others are refused meanwhile.
+    note(shard, last.entries);
+    note(shard, await redis.xlen(reportStream(shard)));
+    return known.get(shard)!.entries >= streamEntriesMax;
+  };
+
+  return {
+    note,
+    async fullShardOf(shards) {
+      for (const shard of shards) if (await isFull(shard)) return shard;
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,150 @@
+// A Node program as a supervised child: it says over IPC when it is ready (lifecycle.ts), its log lines go
+// to whoever asks, and it is told to stop by SIGTERM. It runs in a process group of its own, so that a
+// Ctrl-C in the terminal reaches the supervisor alone, which stops things in order.
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
+import { createInterface } from "node:readline";
+import { STOP_MS_MAX } from "./lifecycle.ts";
+import { humanLogLine, isAtLeast } from "./log-line.ts";
+import { livePidOf, untilProcessGone } from "./pid-file.ts";
+import type { ProcessHandle } from "./supervisor.ts";
+
+/** How long a child may take until it is ready, in milliseconds. */
+export const READY_MS_MAX = 60_000;
+/** After SIGTERM; longer than a child gives itself, so that it is the child that ends its own work. */
+export const CHILD_STOP_MS_MAX = STOP_MS_MAX + 3_000;
+/** Lines kept to explain a child that did not start. */
+const LAST_ERRORS_MAX = 5;
+
+export interface ChildOptions {
+  readonly name: string;
+  /** The JavaScript file to run. */
+  readonly script: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Each line of stdout and stderr. */
+  readonly onLine: (line: string) => void;
+  readonly readyMsMax?: number;
+  readonly stopMsMax?: number;
+}
+
+export function launchChild(options: ChildOptions): ProcessHandle {
+  const child = spawn(process.execPath, [options.script, ...options.args], {
+    detached: true,
+    env: { ...options.env },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  const lastErrors: string[] = [];
+  for (const stream of [child.stdout, child.stderr] as Readable[])
+    createInterface({ input: stream }).on("line", (line) => {
+      rememberError(lastErrors, line);
+      options.onLine(line);
+    });
+  const exited = exitOf(child);
+  const killGroup = (): void => signalGroup(child, "SIGKILL");
+  return {
+    pid: child.pid,
+    ready: readinessOf({ child, exited, lastErrors, options, killGroup }),
+    exited,
+    stop: () => stopChild({ child, exited, killGroup, stopMsMax: options.stopMsMax ?? CHILD_STOP_MS_MAX }),
+    kill: killGroup,
+  };
+}
+
+/** Ends a child of an earlier supervisor: it stops by itself when its parent goes; this waits, then insists. */
+export async function endOrphanChild(options: {
+  readonly pidFile: string;
+  /** Part of its command line, to tell it from a program that got the same number later. */
+  readonly script: string;
+  readonly stopMsMax?: number;
+  /** Called when there is one to wait for. */
+  readonly onFound?: () => void;
+}): Promise<void> {
+  const pid = livePidOf(options.pidFile, options.script);
+  if (pid === undefined) return;
+  options.onFound?.();
+  const stopMsMax = options.stopMsMax ?? CHILD_STOP_MS_MAX;
+  for (const signal of [undefined, "SIGTERM", "SIGKILL"] as const) {
+    if (signal !== undefined) signalPid(pid, signal);
+    if (await untilProcessGone(pid, stopMsMax)) return;
+  }
+}
+
+function rememberError(lastErrors: string[], line: string): void {
+  const { level, message } = humanLogLine("", line);
+  if (!isAtLeast(level, "error") || message === "") return;
+  lastErrors.push(message);
+  if (lastErrors.length > LAST_ERRORS_MAX) lastErrors.shift();
+}
+
+// Waits for `close`, not `exit`: only then have all lines been read.
+function exitOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+}
+
+interface Starting {
+  readonly child: ChildProcess;
+  readonly exited: Promise<string>;
+  readonly lastErrors: readonly string[];
+  readonly options: ChildOptions;
+  readonly killGroup: () => void;
+}
+
+async function readinessOf(starting: Starting): Promise<Readonly<Record<string, string>>> {
+  const { child, exited, lastErrors, options, killGroup } = starting;
+  const readyMsMax = options.readyMsMax ?? READY_MS_MAX;
+  let timer: NodeJS.Timeout | undefined;
+  const answer = new Promise<Readonly<Record<string, string>>>((resolve, reject) => {
+    child.on("message", (message) => {
+      if (isReadyMessage(message)) resolve(message.urls);
+    });
+    void exited.then((reason) => {
+      const why = lastErrors.length === 0 ? reason : lastErrors.join("\n");
+      reject(new Error(`${options.name} did not start: ${why}`));
+    });
+    timer = setTimeout(() => {
+      killGroup();
+      reject(new Error(`${options.name} was not ready within ${readyMsMax / 1_000} s: see its log`));
+    }, readyMsMax);
+  });
+  return answer.finally(() => clearTimeout(timer));
+}
+
+function isReadyMessage(message: unknown): message is { kind: "ready"; urls: Record<string, string> } {
+  return typeof message === "object" && message !== null && "kind" in message && message.kind === "ready";
+}
+
+async function stopChild(options: {
+  readonly child: ChildProcess;
+  readonly exited: Promise<string>;
+  readonly killGroup: () => void;
+  readonly stopMsMax: number;
+}): Promise<"stopped" | "killed"> {
+  const { child, exited, killGroup, stopMsMax } = options;
+  child.kill("SIGTERM");
+  let wasKilled = false;
+  const timer = setTimeout(() => {
+    wasKilled = true;
+    killGroup();
+  }, stopMsMax);
+  await exited;
+  clearTimeout(timer);
+  return wasKilled ? "killed" : "stopped";
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  signalPid(-child.pid, signal);
+}
+
+function signalPid(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended in between, which is what was wanted.
+  }
+}

@@ -1,0 +1,197 @@
+// Reads a YAML configuration file against a schema. Enters: a file, a zod schema, the environment.
+// Leaves: the parsed configuration, or every mistake with file, line, column and what to write instead.
+// `${VAR}` and `${VAR:-default}` are replaced in values after parsing, so a secret can't change the
+// structure of the file; `$${` stands for a literal `${`.
+import { readFileSync } from "node:fs";
+import { isScalar, visit } from "yaml";
+import type { Document, Scalar } from "yaml";
+import type { z } from "zod";
+import { explainIssue, plainMessage } from "./config-issue.ts";
+import { formatPath, hasNode, parseConfigSource } from "./config-source.ts";
+import type { ConfigProblem, ConfigSource, Path } from "./config-source.ts";
+
+export type { ConfigProblem };
+
+export type ConfigResult<T> =
+  | { readonly kind: "loaded"; readonly config: T }
+  | { readonly kind: "invalid"; readonly problems: readonly ConfigProblem[] };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ReadConfigOptions<S extends z.ZodType> {
+  readonly file: string;
+  readonly schema: S;
+  readonly env: Environment;
+}
+
+/** How many aliases (`*name`) may unfold; more are a mistake or an attack on memory. */
+const ALIASES_MAX = 100;
+
+/** Reads synchronously. Throws nothing: a file that can't be read is a problem at 1:1. */
+export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S>): ConfigResult<z.infer<S>> {
+  const { file, schema, env } = options;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    return invalid([wholeFileProblem(file, unreadable(error as NodeJS.ErrnoException))]);
+  }
+  const source = parseConfigSource(file, text);
+  if (source.document.contents === null && source.document.errors.length === 0)
+    return invalid([wholeFileProblem(file, "the file is empty: copy lastgood.example.yaml and change it")]);
+  const syntax = syntaxProblems(source);
+  if (syntax.isBroken) return invalid(syntax.problems);
+  const substitution = substitute(source, env);
+  return check(source, schema, [...syntax.problems, ...substitution]);
+}
+
+/** `file:line:column: path: message` with its excerpt, one after the other. */
+export function formatProblems(problems: readonly ConfigProblem[]): string {
+  return problems
+    .map(({ file, line, column, path, message, excerpt }) => {
+      const subject = path === "" ? "" : `${path}: `;
+      return `${file}:${line}:${column}: ${subject}${message}${excerpt === "" ? "" : `\n${excerpt}`}`;
+    })
+    .join("\n");
+}
+
+function invalid(problems: readonly ConfigProblem[]): {
+  kind: "invalid";
+  problems: readonly ConfigProblem[];
+} {
+  const inOrder = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  return { kind: "invalid", problems: inOrder };
+}
+
+function wholeFileProblem(file: string, message: string): ConfigProblem {
+  return { file, line: 1, column: 1, path: "", message, excerpt: "" };
+}
+
+function unreadable(error: NodeJS.ErrnoException): string {
+  if (error.code === "ENOENT") return "there is no such file: check the path given";
+  if (error.code === "EISDIR") return "this is a folder: name the file in it";
+  if (error.code === "EACCES") return "this user may not read the file: change its permissions or its owner";
+  return `the file could not be read: ${error.message}`;
+}
+
+const SYNTAX_MESSAGES: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: "this key stands here a second time: keep one of the two",
+  TAB_AS_INDENT: "a tab can't indent YAML: use spaces",
+  MULTIPLE_DOCS: "a second document starts here: keep one document in the file",
+};
+
+// A key given twice leaves a document that can still be checked; every other error leaves a guess.
+function syntaxProblems(source: ConfigSource): { isBroken: boolean; problems: ConfigProblem[] } {
+  const { errors } = source.document;
+  return {
+    isBroken: errors.some((error) => error.code !== "DUPLICATE_KEY"),
+    problems: errors.map((error) => {
+      const message = SYNTAX_MESSAGES[error.code] ?? `not valid YAML: ${lowerFirst(error.message)}`;
+      return source.problemAtOffset(error.pos[0], [], message);
+    }),
+  };
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}
+
+interface LocatedProblem extends ConfigProblem {
+  /** Place in the document, to keep the schema from complaining about the same value again. */
+  readonly at: Path;
+}
+
+function substitute(source: ConfigSource, env: Environment): LocatedProblem[] {
+  const problems: LocatedProblem[] = [];
+  visit(source.document, {
+    Scalar: (key, node, ancestors) => {
+      if (key === "key") return keepAsWritten(node);
+      if (typeof node.value !== "string") return;
+      const result = substituteText(node.value, env);
+      node.value = result.text;
+      if (result.problem === undefined) return;
+      const at = pathOf(key, ancestors);
+      const problem = source.problemAtOffset(node.range?.[0] ?? 0, at, result.problem);
+      problems.push({ ...problem, at });
+    },
+  });
+  return problems;
+}
+
+// YAML reads the channel name `2024.10` as the number 2024.1; as a key it is always meant as written.
+function keepAsWritten(node: Scalar): void {
+  if (typeof node.value !== "string" && node.source !== undefined) node.value = node.source;
+}
+
+function pathOf(key: number | "key" | "value" | null, ancestors: readonly unknown[]): Path {
+  const path: PropertyKey[] = [];
+  ancestors.forEach((ancestor, index) => {
+    if (isPairLike(ancestor)) path.push(String(ancestor.key.value));
+    else if (isSeqLike(ancestor)) {
+      const child = ancestors[index + 1];
+      path.push(child === undefined ? Number(key) : ancestor.items.indexOf(child));
+    }
+  });
+  return path;
+}
+
+function isPairLike(node: unknown): node is { key: Scalar } {
+  return typeof node === "object" && node !== null && "key" in node && isScalar(node.key);
+}
+
+function isSeqLike(node: unknown): node is { items: unknown[] } {
+  return typeof node === "object" && node !== null && "items" in node && node.constructor.name === "YAMLSeq";
+}
+
+const REFERENCE = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{/g;
+
+/** As in a shell, `:-` also covers a variable that is set but empty. */
+function substituteText(text: string, env: Environment): { text: string; problem?: string } {
+  let problem: string | undefined;
+  const replaced = text.replaceAll(REFERENCE, (whole, name?: string, fallback?: string) => {
+    if (whole === "$${") return "${";
+    if (name === undefined) {
+      problem ??=
+        "this reference is not complete: write ${NAME} or ${NAME:-default}, or $${ for a literal ${";
+      return whole;
+    }
+    const value = env[name];
+    if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
+    if (value === undefined)
+      problem ??= `the environment variable ${name} is not set: set it, or write \${${name}:-default}`;
+    return value ?? "";
+  });
+  return problem === undefined ? { text: replaced } : { text: replaced, problem };
+}
+
+function check<S extends z.ZodType>(
+  source: ConfigSource,
+  schema: S,
+  found: readonly (ConfigProblem | LocatedProblem)[],
+): ConfigResult<z.infer<S>> {
+  const value = toPlainValue(source.document);
+  if (value.kind === "too_many_aliases")
+    return invalid([
+      ...found,
+      source.problemAt([], "aliases (*name) unfold too often: write the values out"),
+    ]);
+  const parsed = schema.safeParse(value.value, { error: plainMessage });
+  if (parsed.success) return found.length === 0 ? { kind: "loaded", config: parsed.data } : invalid(found);
+  const settled = new Set(found.map((problem) => ("at" in problem ? formatPath(problem.at) : undefined)));
+  const problems = parsed.error.issues
+    .flatMap((issue) => explainIssue(issue, schema))
+    .filter(({ path }) => !settled.has(formatPath(path)))
+    .map(({ path, message, part }) => {
+      // The path of a message names what is absent, the place is the nearest thing that is there.
+      return source.problemAt(path, message, hasNode(source.document, path) ? part : "value");
+    });
+  return invalid([...found, ...problems]);
+}
+
+function toPlainValue(document: Document): { kind: "value"; value: unknown } | { kind: "too_many_aliases" } {
+  try {
+    return { kind: "value", value: document.toJS({ maxAliasCount: ALIASES_MAX }) };
+  } catch {
+    return { kind: "too_many_aliases" };
+  }
+}

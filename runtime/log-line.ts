@@ -1,0 +1,59 @@
+// One JSON line of a process's log (see logger.ts) in the form that people read on a terminal. Pure.
+
+const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+export type LogLevel = (typeof LEVELS)[number];
+
+export interface HumanLine {
+  readonly level: LogLevel;
+  /** `12:03:04 agent warn: lost Redis, reconnecting (role=worker)` */
+  readonly text: string;
+  /** The message alone. */
+  readonly message: string;
+}
+
+const NOT_SHOWN: ReadonlySet<string> = new Set([
+  "level",
+  "time",
+  "pid",
+  "name",
+  "msg",
+  "err",
+  "hostname",
+  "v",
+]);
+
+/** A line that is not JSON (a stack trace on stderr, say) counts as an error and is shown as it is. */
+export function humanLogLine(name: string, line: string): HumanLine {
+  const record = parseRecord(line);
+  if (record === undefined) return { level: "error", text: `${name}: ${line}`, message: line };
+  const level = LEVELS.find((known) => known === record["level"]) ?? "info";
+  const message = messageOf(record);
+  const details = Object.entries(record)
+    .filter(([key]) => !NOT_SHOWN.has(key))
+    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const time = typeof record["time"] === "string" ? `${record["time"].slice(11, 19)} ` : "";
+  const suffix = details.length === 0 ? "" : ` (${details.join(", ")})`;
+  return { level, text: `${time}${name} ${level}: ${message}${suffix}`, message };
+}
+
+export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
+  return LEVELS.indexOf(level) >= LEVELS.indexOf(least);
+}
+
+function parseRecord(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+function messageOf(record: Record<string, unknown>): string {
+  const message = typeof record["msg"] === "string" ? record["msg"] : "";
+  const error = record["err"];
+  const cause =
+    typeof error === "object" && error !== null && "message" in error ? String(error.message) : "";
+  if (message === "") return cause;
+  return cause === "" || message.includes(cause) ? message : `${message}: ${cause}`;
+}

@@ -1,0 +1,65 @@
+// What ingest reads of the configuration file.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadIngestSettings } from "../../../ingest/config.ts";
+
+let folder: string;
+beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "lg-config-"))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(text: string, env: Record<string, string> = {}): ReturnType<typeof loadIngestSettings> {
+  const file = path.join(folder, "lastgood.yaml");
+  writeFileSync(file, text);
+  return loadIngestSettings({ file, env });
+}
+
+const SMALL = "apps: { com.acme.till: { ingest_keys: [some-ingest-key], channels: { production: {} } } }";
+
+describe("loadIngestSettings", () => {
+  test("a small file gets the defaults", () => {
+    expect(load(SMALL)).toEqual({
+      kind: "loaded",
+      config: {
+        dataDir: path.join(folder, "data"),
+        redisUrl: undefined,
+        shards: 16,
+        logLevel: "info",
+        sentryDsn: undefined,
+        ingest: {
+          listen: { host: "127.0.0.1", port: 8080 },
+          operationsListen: { host: "127.0.0.1", port: 8081 },
+          bodyBytesMax: 5 * 1024 ** 2,
+          streamEntriesMax: 250_000,
+        },
+        apps: new Map([
+          ["com.acme.till", { ingestKeys: ["some-ingest-key"], channels: new Set(["production"]) }],
+        ]),
+      },
+    });
+  });
+
+  test("settings of the agent, known or not, are none of its business", () => {
+    expect(load(`${SMALL}\npolicies: 5\nagent: { listen: nowhere }\nfuture: true`).kind).toBe("loaded");
+  });
+
+  test("a mistake in its own part has a place", () => {
+    const result = load(`${SMALL}\ningest:\n  limits: { body_bytes: much }`);
+    expect(result).toMatchObject({
+      kind: "invalid",
+      problems: [{ line: 3, column: 25, path: "ingest.limits.body_bytes" }],
+    });
+  });
+
+  test("keys come from the environment", () => {
+    const text = SMALL.replace("some-ingest-key", '"${TILL_KEY}"');
+    expect(load(text, { TILL_KEY: "key-of-the-till" })).toMatchObject({ kind: "loaded" });
+    expect(load(text)).toMatchObject({ kind: "invalid", problems: [{ line: 1 }] });
+  });
+
+  test("the example file is good", () => {
+    const file = path.resolve(import.meta.dirname, "../../../lastgood.example.yaml");
+    expect(loadIngestSettings({ file, env: {} })).toMatchObject({ kind: "loaded" });
+  });
+});
