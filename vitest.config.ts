@@ -1,5 +1,6 @@
 // Three projects: `unit` runs in parallel and touches no network; `integration` starts a real
-// redis-server of its own; `e2e` starts the real processes, one file after the other.
+// redis-server of its own; `e2e` starts the real processes, one file after the other. One project runs
+// after the other, because they have different numbers of workers.
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -8,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          sequence: { groupOrder: 0 },
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts", "test/architecture.test.ts"],
           testTimeout: 30_000,
         },
@@ -15,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
+          sequence: { groupOrder: 1 },
           include: ["test/integration/**/*.test.ts", "test/contract/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -24,6 +27,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          sequence: { groupOrder: 2 },
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,

@@ -4,8 +4,10 @@
 //   weighed into Evidence; a judge gives a Verdict; the policy turns Verdicts into a RollbackDecision; the
 //   executor answers with a RollbackOutcome; the journal keeps all of it.
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
+import { LAYOUT_KEY } from "../ingest/contract/stream-names.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -141,6 +143,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const redis = createRedis({ url: redisUrl, role: "worker", logger });
   await waitUntilReady(redis, REDIS_START_MS_MAX);
   await refuseBadRedis(redis, clock, logger);
+  await keepFixed(redis, { key: LAYOUT_KEY, name: "shards", value: String(settings.shards) });
   const registry = createRegistry({ process: "agent", version });
   const errors = await createErrorReporter({ dsn: settings.sentryDsn, process: "agent", version });
   let stopping = false;

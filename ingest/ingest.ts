@@ -1,12 +1,14 @@
 // Ingest as one thing with a life: connects to Redis, listens, and stops in an order that loses nothing.
 // Enters: settings and an address of Redis. Leaves: the two base URLs, and a stop.
 import { systemClock } from "../runtime/clock.ts";
+import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { createRegistry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
+import { LAYOUT_KEY } from "./contract/stream-names.ts";
 import { createIngestApp, createOperationsApp } from "./app.ts";
 import type { IngestProcessSettings } from "./config.ts";
 
@@ -38,6 +40,7 @@ export async function startIngest({
   const registry = createRegistry({ process: "ingest", version });
   const errorReporter = await createErrorReporter({ dsn: settings.sentryDsn, process: "ingest", version });
   await waitUntilReady(redis, REDIS_START_MS_MAX);
+  await keepFixed(redis, { key: LAYOUT_KEY, name: "shards", value: String(settings.shards) });
 
   let draining = false;
   const isDraining = (): boolean => draining;

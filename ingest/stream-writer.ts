@@ -74,8 +74,8 @@ function groupByShard({
 }): { byShard: ReportsByShard; skews: Record<ClockSkew, number> } {
   const byShard = new Map<number, AcceptedReport[]>();
   const skews = { none: 0, past: 0, future: 0 };
-  for (const { at, ...report } of reports) {
-    const { atMs, skew } = clampReportTime(at, receivedAtMs);
+  for (const report of reports) {
+    const { atMs, skew } = clampReportTime(report.at, receivedAtMs);
     skews[skew] += 1;
     const shard = shardOfDevice(deviceDigest(report.app, report.device), shards);
     const accepted: AcceptedReport = { ...report, atMs };

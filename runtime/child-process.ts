@@ -71,9 +71,12 @@ export async function endOrphanChild(options: {
   }
 }
 
+/** Lines of a crash that explain nothing: frames, carets, braces, Node's own version. */
+const NOISE = /^\s*(at |\^|[{}]|node:|throw |Node\.js v|requireStack|$)/;
+
 function rememberError(lastErrors: string[], line: string): void {
   const { level, message } = humanLogLine("", line);
-  if (!isAtLeast(level, "error") || message === "") return;
+  if (!isAtLeast(level, "error") || NOISE.test(message)) return;
   lastErrors.push(message);
   if (lastErrors.length > LAST_ERRORS_MAX) lastErrors.shift();
 }

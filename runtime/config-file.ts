@@ -4,7 +4,7 @@
 // structure of the file; `$${` stands for a literal `${`.
 import { readFileSync } from "node:fs";
 import { isScalar, visit } from "yaml";
-import type { Document, Scalar } from "yaml";
+import type { Document, Scalar, YAMLParseError } from "yaml";
 import type { z } from "zod";
 import { explainIssue, plainMessage } from "./config-issue.ts";
 import { formatPath, hasNode, parseConfigSource } from "./config-source.ts";
@@ -80,16 +80,28 @@ const SYNTAX_MESSAGES: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: "a second document starts here: keep one document in the file",
 };
 
-// A key given twice leaves a document that can still be checked; every other error leaves a guess.
+// A key given twice leaves a document that can still be checked; every other error leaves a guess. What
+// the parser says further along the same line follows from the first.
 function syntaxProblems(source: ConfigSource): { isBroken: boolean; problems: ConfigProblem[] } {
   const { errors } = source.document;
+  const problems = errors.map((error) => source.problemAtOffset(error.pos[0], [], syntaxMessage(error)));
   return {
     isBroken: errors.some((error) => error.code !== "DUPLICATE_KEY"),
-    problems: errors.map((error) => {
-      const message = SYNTAX_MESSAGES[error.code] ?? `not valid YAML: ${lowerFirst(error.message)}`;
-      return source.problemAtOffset(error.pos[0], [], message);
-    }),
+    problems: problems.filter(
+      ({ line }, index) => problems.findIndex((other) => other.line === line) === index,
+    ),
   };
+}
+
+function syntaxMessage(error: YAMLParseError): string {
+  const known = SYNTAX_MESSAGES[error.code];
+  if (known !== undefined) return known;
+  if (/flow-map-start at node end/.test(error.message))
+    return 'inside { } and [ ] a value with ${NAME} needs quotes: "${NAME}"';
+  const unclosed = /^Flow (?:sequence|map) in block collection .* end with a (.)$/.exec(error.message)?.[1];
+  if (unclosed !== undefined)
+    return `something above is not closed: a ${unclosed} is missing before this place`;
+  return `not valid YAML: ${lowerFirst(error.message)}`;
 }
 
 function lowerFirst(text: string): string {

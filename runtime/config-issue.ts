@@ -55,13 +55,23 @@ function kindOf(input: unknown): string {
 
 function unionMessage(issue: z.core.$ZodRawIssue): string {
   const options: unknown = issue["options"];
-  if (Array.isArray(options)) return `not known here: write ${listed(options.map(String))}`;
+  if (Array.isArray(options)) {
+    // A union told apart by one key: absent, or with a value that names no branch.
+    const choices = `write ${listed(options.map(String))}`;
+    return isWithout(issue.input, issue["discriminator"])
+      ? `this setting is missing: ${choices}`
+      : `not known here: ${choices}`;
+  }
   const inner = (issue["errors"] ?? []) as readonly (readonly z.core.$ZodIssue[])[];
   const wanted = inner
     .flat()
     .flatMap((one) => (one.code === "invalid_type" ? [KIND_NAMES[one.expected]] : []));
   const known = wanted.filter((name) => name !== undefined);
   return known.length === 0 ? "not valid here" : `must be ${listed(known)}`;
+}
+
+function isWithout(input: unknown, key: unknown): boolean {
+  return typeof input === "object" && input !== null && typeof key === "string" && !(key in input);
 }
 
 function listed(names: readonly string[]): string {
@@ -119,11 +129,7 @@ function knownKeys(schema: z.core.$ZodType, path: Path): readonly string[] {
 /** The schemas behind a wrapper that look at the structure of their input. */
 function objectLayers(schema: z.core.$ZodType): z.core.$ZodType[] {
   if (schema instanceof z.ZodPipe) return objectLayers(schema.def.in);
-  if (
-    schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault
-  )
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return objectLayers(schema.def.innerType);
   if (schema instanceof z.ZodUnion) return schema.def.options.flatMap(objectLayers);
   return [schema];

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, openSync, closeSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, openSync, closeSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Redis } from "ioredis";
@@ -54,7 +54,7 @@ export async function startPrivateRedis(options: PrivateRedisOptions): Promise<P
   await checkRedisServer();
   const socketPath = socketPathFor(options.folder);
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-  mkdirSync(path.dirname(socketPath), { recursive: true, mode: 0o700 });
+  ensureOwnFolder(path.dirname(socketPath));
   await stopOrphan(socketPath, options);
   rmSync(socketPath, { force: true });
   const child = spawnServer(options, socketPath);
@@ -64,7 +64,10 @@ export async function startPrivateRedis(options: PrivateRedisOptions): Promise<P
     pid: child.pid ?? 0,
     socketPath,
     exited,
-    stop: () => stopServer({ socketPath, pid: child.pid ?? 0 }),
+    stop: async () => {
+      await stopServer({ socketPath, pid: child.pid ?? 0 });
+      await exited;
+    },
     kill: async () => {
       child.kill("SIGKILL");
       await exited;
@@ -107,6 +110,14 @@ export function socketPathFor(folder: string): string {
   return path.join(tmpdir(), `lastgood-${name}`, "redis.sock");
 }
 
+/** In the system's temporary folder somebody else may have made a folder of this name before us. */
+function ensureOwnFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const owner = statSync(folder).uid;
+  if (process.getuid !== undefined && owner !== process.getuid())
+    throw new Error(`${folder} belongs to another user: choose another data_dir, or remove that folder`);
+}
+
 function serverArguments({ folder, port }: PrivateRedisOptions, socketPath: string): string[] {
   const directives = {
     dir: folder,
@@ -147,7 +158,8 @@ function logFileIn(folder: string): string {
 function exitOf(child: ChildProcess, pidFile: string): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
-      rmSync(pidFile, { force: true });
+      // By then it may name the server that was started after this one.
+      if (readPidFile(pidFile) === child.pid) rmSync(pidFile, { force: true });
       resolve();
     };
     child.once("exit", done).once("error", done);
@@ -262,9 +274,14 @@ async function stopServer({ socketPath, pid }: { socketPath: string; pid: number
 // loading refuses the command, but not SIGTERM, which does the same.
 async function askToShutDown(redis: Redis): Promise<boolean> {
   try {
+    await redis.connect();
+  } catch {
+    return false;
+  }
+  try {
     await redis.shutdown();
     return true;
   } catch (error) {
-    return !/LOADING|ERR |ECONNREFUSED|ENOENT/.test(String(error));
+    return !/LOADING|ERR /.test(String(error));
   }
 }

@@ -2,25 +2,13 @@
 // promise to users; the inside may change.
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Hold, ReleaseSummary } from "../journal/summary-store.ts";
-import type { SignalEvidence, Verdict } from "../judge/verdict.ts";
+import { toSignalRecord } from "../journal/signal-record.ts";
+import type { Verdict } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 import { decisionIdOf } from "../rollback/decision-record.ts";
 
-export function viewSignal(signal: SignalEvidence): Record<string, unknown> {
-  return {
-    signal: signal.signal,
-    rule: signal.rule,
-    failures: signal.failures,
-    trials: signal.trials,
-    limit: signal.limit,
-    evidence_log10: signal.evidenceLog10,
-    threshold_log10: signal.thresholdLog10,
-    safety_log10: signal.safetyLog10,
-  };
-}
-
 function viewVerdict({ kind, reason, sentence, signals }: Verdict): Record<string, unknown> {
-  return { kind, reason, sentence, signals: signals.map(viewSignal) };
+  return { kind, reason, sentence, signals: signals.map(toSignalRecord) };
 }
 
 export function viewRelease(
@@ -43,8 +31,7 @@ export function viewRelease(
 }
 
 export function viewDecision(decision: DecisionRecord): Record<string, unknown> {
-  const { signals, devices } = decision.evidence;
-  return { ...decision, guard: null, evidence: { signals: signals.map(viewSignal), devices } };
+  return { ...decision, guard: null };
 }
 
 function timeOrNull(ms: number): string | null {

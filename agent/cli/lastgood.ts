@@ -4,7 +4,9 @@ import { Command } from "commander";
 import { lastgoodVersion } from "../../runtime/version.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
+import { registerExplain } from "./explain.ts";
 import { registerStart } from "./start.ts";
+import { registerStatus } from "./status.ts";
 
 const context = processContext();
 const program = new Command("lastgood")
@@ -19,10 +21,14 @@ const program = new Command("lastgood")
       "  $ lastgood start                         run everything on this machine",
       "  $ lastgood start --config lastgood.yaml  the same with your configuration",
       "  $ lastgood check-config lastgood.yaml    is the file right?",
+      "  $ lastgood status                        what runs where, and how sure we are",
+      "  $ lastgood explain                       what was rolled back, and why",
     ].join("\n"),
   );
 
 registerStart(program, context);
 registerCheckConfig(program, context);
+registerStatus(program, context);
+registerExplain(program, context);
 
 await program.parseAsync();

@@ -84,7 +84,8 @@ const agentSectionSchema = z
   })
   .prefault({})
   .superRefine(({ listen, operators }, context) => {
-    if (isLoopback(listen.host) || operators.length > 0) return;
+    // Still text when it was refused as an address.
+    if (typeof listen === "string" || isLoopback(listen.host) || operators.length > 0) return;
     context.addIssue({
       code: "custom",
       path: ["listen"],
@@ -165,6 +166,8 @@ export const settingsSchema = z
     policies: policiesSchema,
   })
   .superRefine(({ apps, policies }, context) => {
+    // zod comes here with what it has when a value inside was refused; those mistakes are told first.
+    if (!(apps instanceof Map && policies instanceof Map)) return;
     for (const [app, { channels }] of apps)
       for (const [channel, { policyName }] of channels)
         if (!policies.has(policyName))

@@ -15,6 +15,9 @@ export type DeviceState = ReadonlyMap<number, ReleaseRecord>;
 /** Releases one device can have records of; reports about further ones go to the dead-letter stream. */
 export const RELEASES_PER_DEVICE_MAX = 64;
 
+/** Latest attempt minute that a record can hold (the year 10136). */
+export const ATTEMPT_MINUTE_MAX = 0xffff_ffff;
+
 const RECORD_BYTES = 4 + 2;
 
 /** Per record: release number (LEB128 varint, 1-2 bytes as a rule), flags (u16), attempt minute (u32). */

@@ -4,7 +4,12 @@
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import { deviceDigest } from "../../ingest/contract/shard.ts";
-import { RELEASES_PER_DEVICE_MAX, decodeDeviceState, encodeDeviceState } from "./device-state.ts";
+import {
+  ATTEMPT_MINUTE_MAX,
+  RELEASES_PER_DEVICE_MAX,
+  decodeDeviceState,
+  encodeDeviceState,
+} from "./device-state.ts";
 import type { DeviceState, ReleaseRecord } from "./device-state.ts";
 import { slotOf } from "./health-window.ts";
 import { NO_OUTCOMES, flagOf, isAttempt, outcomesOf } from "./outcomes.ts";
@@ -126,10 +131,15 @@ function openDevice(
 function applyReport(before: ReleaseRecord | undefined, report: AcceptedReport): ReleaseRecord {
   const flag = flagOf(report.event);
   const flags = (before?.flags ?? 0) | flag;
-  const minute = isAttempt(flag) ? Math.max(1, Math.floor(report.atMs / 60_000)) : 0;
+  const minute = isAttempt(flag) ? minuteOf(report.atMs) : 0;
   const earlier = before?.attemptMinute ?? 0;
   if (minute === 0 || (earlier !== 0 && earlier <= minute)) return { flags, attemptMinute: earlier };
   return { flags, attemptMinute: minute };
+}
+
+/** Within what a state can hold, whatever another writer put into the stream; 0 is kept for "no attempt". */
+function minuteOf(atMs: number): number {
+  return Math.min(ATTEMPT_MINUTE_MAX, Math.max(1, Math.floor(atMs / 60_000)));
 }
 
 function releaseDelta(releases: Map<string, ReleaseDelta>, releaseText: string): ReleaseDelta {

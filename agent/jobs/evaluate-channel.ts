@@ -6,6 +6,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
+import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { HOLDS } from "../journal/control-keys.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -93,7 +94,11 @@ async function keepSummary(
   const before = await summaries.read(verdict.release);
   const nowMs = clock();
   if (before === undefined || before.verdict.kind !== verdict.kind) {
-    const body = { ...verdict, before: before?.verdict.kind ?? null };
+    const body = {
+      ...verdict,
+      signals: verdict.signals.map(toSignalRecord),
+      before: before?.verdict.kind ?? null,
+    };
     await journal.append({ kind: "verdict", at: new Date(nowMs).toISOString(), body });
   }
   const { firstReportAtMs, lastReportAtMs } = health;
@@ -173,7 +178,13 @@ async function keepHold(
     {
       kind: "hold",
       at: since,
-      body: { release: verdict.release, reason, guard, sentence, signals: verdict.signals },
+      body: {
+        release: verdict.release,
+        reason,
+        guard,
+        sentence,
+        signals: verdict.signals.map(toSignalRecord),
+      },
     },
     [
       {
@@ -202,7 +213,7 @@ function toRecord(
     mode: decision.mode,
     reason: decision.reason,
     sentence: decision.sentence,
-    evidence: { signals: verdict.signals, devices: verdict.devices },
+    evidence: { signals: verdict.signals.map(toSignalRecord), devices: verdict.devices },
     last_needed_report_at: new Date(health.lastFailureAtMs).toISOString(),
     outcome: null,
   };

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { AppId, Channel, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { OutcomeCounts } from "../health/outcomes.ts";
-import type { SignalEvidence } from "../judge/verdict.ts";
+import type { SignalRecord } from "../journal/signal-record.ts";
 import type { RollbackOutcomeKind } from "./outcome.ts";
 
 export interface DecisionRecord {
@@ -20,7 +20,7 @@ export interface DecisionRecord {
   readonly mode: "automatic" | "shadow";
   readonly reason: "evidence_over_threshold";
   readonly sentence: string;
-  readonly evidence: { readonly signals: readonly SignalEvidence[]; readonly devices: OutcomeCounts };
+  readonly evidence: { readonly signals: readonly SignalRecord[]; readonly devices: OutcomeCounts };
   /** When ingest took in the newest failing report that the evidence holds, RFC 3339. */
   readonly last_needed_report_at: string;
   readonly outcome: DecisionOutcome | null;

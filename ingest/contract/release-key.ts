@@ -35,6 +35,15 @@ export const versionSchema = z
   .regex(versionPattern, VERSION_ERROR)
   .brand<"Version">();
 
+/** The same rules as the schemas, for what is checked millions of times. */
+export function isAppOrChannel(value: unknown): value is string {
+  return typeof value === "string" && value.length <= NAME_CHARS_MAX && appOrChannel.test(value);
+}
+
+export function isVersion(value: unknown): value is Version {
+  return typeof value === "string" && value.length <= NAME_CHARS_MAX && versionPattern.test(value);
+}
+
 export type AppId = z.infer<typeof appIdSchema>;
 export type Channel = z.infer<typeof channelSchema>;
 export type Version = z.infer<typeof versionSchema>;

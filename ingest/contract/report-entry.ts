@@ -1,10 +1,9 @@
 // A ReportEntry is the reports of one request that fall into one shard, as one Redis stream entry: one
 // XADD carries up to a whole batch, which is what makes ingest fast. Enters: accepted reports with their
 // clamped times. Leaves: the fields of the entry, and back. decode(encode(x)) = x is property-tested.
-import { z } from "zod";
 import { EVENTS } from "./device-report.ts";
 import type { DeviceReport } from "./device-report.ts";
-import { appIdSchema, channelSchema, versionSchema } from "./release-key.ts";
+import { isAppOrChannel, isVersion } from "./release-key.ts";
 
 /** Version of the entry format. Raise it when a decoder of the old format could misread the new one. */
 export const ENTRY_FORMAT = "1";
@@ -57,33 +56,6 @@ function toTuple(report: AcceptedReport): ReportTuple {
   ];
 }
 
-// Validates what came out of Redis: another program may write there, and an old format may linger.
-const optionalText = z.union([z.string(), z.literal(0)]).optional();
-const tupleSchema = z.tuple(
-  [
-    appIdSchema,
-    channelSchema,
-    z.string().min(1),
-    versionSchema,
-    z
-      .int()
-      .min(0)
-      .max(EVENTS.length - 1),
-    z.int(),
-  ],
-  z.unknown(),
-);
-const crashOrAbsent = z
-  .union([
-    z.literal(0),
-    z.object({
-      fingerprint: z.string().optional(),
-      message: z.string().optional(),
-      type: z.string().optional(),
-    }),
-  ])
-  .optional();
-
 export function decodeReportEntry(fields: readonly string[]): DecodeResult {
   const byName = new Map<string, string>();
   for (let index = 0; index + 1 < fields.length; index += 2) byName.set(fields[index]!, fields[index + 1]!);
@@ -91,27 +63,60 @@ export function decodeReportEntry(fields: readonly string[]): DecodeResult {
     return undecodable(`unknown entry format ${JSON.stringify(byName.get("f"))}`);
   const receivedAtMs = Number(byName.get("t"));
   if (!Number.isSafeInteger(receivedAtMs)) return undecodable("no receive time");
-  try {
-    const tuples: unknown = JSON.parse(byName.get("r") ?? "");
-    if (!Array.isArray(tuples)) return undecodable("reports are not an array");
-    return { kind: "decoded", entry: { receivedAtMs, reports: tuples.map(fromTuple) } };
-  } catch (error) {
-    return undecodable(error instanceof z.ZodError ? z.prettifyError(error) : String(error));
-  }
+  return decodeReports(receivedAtMs, byName.get("r") ?? "");
 }
 
 function undecodable(reason: string): DecodeResult {
   return { kind: "undecodable", reason };
 }
 
-function fromTuple(tuple: unknown): AcceptedReport {
-  const [app, channel, device, version, event, atMs, ...rest] = tupleSchema.parse(tuple);
-  const report: Record<string, unknown> = { app, channel, device, version, event: EVENTS[event]!, atMs };
-  OPTIONAL_TEXTS.forEach((name, index) => {
-    const value = optionalText.parse(rest[index]);
-    if (value !== undefined && value !== 0) report[name] = value;
-  });
-  const crash = crashOrAbsent.parse(rest[OPTIONAL_TEXTS.length]);
-  if (crash !== undefined && crash !== 0) report["crash"] = crash;
+function decodeReports(receivedAtMs: number, text: string): DecodeResult {
+  let tuples: unknown;
+  try {
+    tuples = JSON.parse(text);
+  } catch (error) {
+    return undecodable(`the reports are not JSON: ${(error as Error).message}`);
+  }
+  if (!Array.isArray(tuples)) return undecodable("the reports are not an array");
+  const reports: AcceptedReport[] = [];
+  for (const tuple of tuples) {
+    const report = fromTuple(tuple);
+    if (report === undefined)
+      return undecodable(`report ${reports.length} is not in the form of format ${ENTRY_FORMAT}`);
+    reports.push(report);
+  }
+  return { kind: "decoded", entry: { receivedAtMs, reports } };
+}
+
+/**
+ * Undefined for anything that {@link toTuple} could not have made. Checked by hand and not by a schema:
+ * every report passes here, and another program or an older format may have written the entry.
+ */
+function fromTuple(tuple: unknown): AcceptedReport | undefined {
+  if (!Array.isArray(tuple)) return undefined;
+  const [app, channel, device, version, event, atMs, ...rest] = tuple as unknown[];
+  if (!isAppOrChannel(app) || !isAppOrChannel(channel) || !isVersion(version)) return undefined;
+  if (typeof device !== "string" || device === "" || !Number.isSafeInteger(atMs)) return undefined;
+  const eventName = typeof event === "number" ? EVENTS[event] : undefined;
+  if (eventName === undefined || rest.length > OPTIONAL_TEXTS.length + 1) return undefined;
+  const report: Record<string, unknown> = { app, channel, device, version, event: eventName, atMs };
+  for (const [index, name] of OPTIONAL_TEXTS.entries()) {
+    const value = rest[index] ?? 0;
+    if (value === 0) continue;
+    if (typeof value !== "string") return undefined;
+    report[name] = value;
+  }
+  const crash = rest[OPTIONAL_TEXTS.length] ?? 0;
+  if (crash !== 0) {
+    if (!isCrash(crash)) return undefined;
+    report["crash"] = crash;
+  }
   return report as unknown as AcceptedReport;
+}
+
+const CRASH_FIELDS: ReadonlySet<string> = new Set(["fingerprint", "message", "type"]);
+
+function isCrash(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([name, text]) => CRASH_FIELDS.has(name) && typeof text === "string");
 }

@@ -21,3 +21,6 @@ export function reportStream(shard: number): string {
 export function deadLetterStream(shard: number): string {
   return `${shardTag(shard)}:dead`;
 }
+
+/** Hash of settings that the data was made with and that may not change: `shards` (a device's shard follows from it). */
+export const LAYOUT_KEY = "{lg:control}:layout";

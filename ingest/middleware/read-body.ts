@@ -89,7 +89,10 @@ async function collect(request: Request, bodyBytesMax: number): Promise<Buffer> 
       request.off("data", take).resume();
       reject(tooLarge(bodyBytesMax));
     };
-    const abort = (): void => reject(problem("request_aborted", PROBLEMS.request_aborted.title));
+    // A request always closes, also after its end: only one that closes early was aborted.
+    const abort = (): void => {
+      if (!request.readableEnded) reject(problem("request_aborted", PROBLEMS.request_aborted.title));
+    };
     request.on("data", take).once("end", resolve).once("error", abort).once("close", abort);
   });
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);

@@ -250,6 +250,17 @@ describe("the limits on an answer", () => {
     expect("detail" in answer && answer.detail).toMatch(/not as docs\/ota-server-http\.md says: \w+/);
   });
 
+  it("passes over a release whose name no report could ever have", async () => {
+    const at = "2026-01-01T00:00:00Z";
+    const releases = [NEW, "1.4 beta", OLD].map((version) => ({ version, released_at: at }));
+    const { url } = await startFixed(200, JSON.stringify({ version: NEW, releases }));
+    const answer = await adapter({ url }).readChannel(key);
+    expect(answer.kind === "channel" && answer.state.releases.map(({ version }) => version)).toEqual([
+      NEW,
+      OLD,
+    ]);
+  });
+
   it("takes a channel that offers nothing yet, and sorts releases that came in another order", async () => {
     const releases = [
       { version: "1.2.0", released_at: "2026-01-01T00:00:00Z" },

@@ -1,5 +1,5 @@
 // For any report that the schema lets through, decode(encode(x)) = x; and no garbage makes the decoder throw.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { EVENTS, clampReportTime, deviceReportSchema } from "../../ingest/contract/device-report.ts";
 import { decodeReportEntry, encodeReportEntry } from "../../ingest/contract/report-entry.ts";

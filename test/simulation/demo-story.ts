@@ -75,6 +75,8 @@ const READY_MS_MAX = 60_000;
 const WATCH_MS = 250;
 /** How long a release that was taken up by all is watched further before it counts as "stays". */
 const STAYS_MS = 3_000;
+/** How long an agent that does not catch up is waited for; the books then show what it lacks. */
+const CATCH_UP_MS_MAX = 15_000;
 const BOOKS_MS_MAX = 30_000;
 const RESTART_MS_MAX = 30_000;
 
@@ -213,13 +215,14 @@ async function rollOutBad(story: Teller): Promise<StoryResult["kill"]> {
   await ota.publish(BAD);
   story.say(`${BAD} is published; it fails for ${percent(options.badRatio)} of devices`);
   const kill = options.killAgent ? await killAgent(story) : "not_asked";
-  let quietSinceMs = Number.POSITIVE_INFINITY;
-  await story.until(`the fleet to take up ${BAD}, or a rollback`, story.settleMsMax, async () => {
+  let settledSinceMs = Number.POSITIVE_INFINITY;
+  await story.until(`the fleet to take up ${BAD}, or a rollback`, story.settleMsMax, () => {
     if (rollbackOf(world, BAD) !== undefined) return true;
-    const isQuiet = hasSettledOn(BAD, world) && (await waitingEntries(story)) === 0;
-    if (!isQuiet) quietSinceMs = Number.POSITIVE_INFINITY;
-    else quietSinceMs = Math.min(quietSinceMs, Date.now());
-    return Date.now() - quietSinceMs > STAYS_MS;
+    settledSinceMs = hasSettledOn(BAD, world)
+      ? Math.min(settledSinceMs, Date.now())
+      : Number.POSITIVE_INFINITY;
+    const settledMs = Date.now() - settledSinceMs;
+    return settledMs > (hasCaughtUpWith(BAD, world) ? STAYS_MS : CATCH_UP_MS_MAX);
   });
   const call = rollbackOf(world, BAD);
   if (call === undefined) {
@@ -236,6 +239,12 @@ async function rollOutBad(story: Teller): Promise<StoryResult["kill"]> {
 /** True when the channel offers this version and every device that can take it up has done so. */
 function hasSettledOn(version: string, { fleet }: World): boolean {
   return fleet !== undefined && fleet.offered === version && fleet.fleet.isSettled;
+}
+
+/** True when the agent knows of every attempt; heartbeats may still be on their way, as they always are. */
+function hasCaughtUpWith(version: string, { fleet, releases }: World): boolean {
+  const release = releases.find((one) => one.version === version);
+  return release?.devices["attempted"] === fleet?.books[version]?.attempted;
 }
 
 async function waitingEntries({ lastgood }: Teller): Promise<number> {

@@ -13,7 +13,7 @@ export interface TestRedis {
   /** `unix:///…`, or `redis://127.0.0.1:port` when TCP was asked for. */
   readonly url: string;
   /** For `new Redis(options)`: role `worker` (waits for a connection, any number of retries). */
-  readonly options: RedisOptions;
+  readonly options: RedisOptions & { readonly replyMapping: "legacy" };
   /** Where its append-only file is; still there after `kill`, gone after `stop`. */
   readonly folder: string;
   /** SHUTDOWN, then its folder is removed. */
@@ -36,7 +36,7 @@ export async function startTestRedis(options: TestRedisOptions = {}): Promise<Te
   const url = port === 0 ? server.url : `redis://127.0.0.1:${port}`;
   return {
     url,
-    options: redisOptions(url, "worker"),
+    options: { ...redisOptions(url, "worker"), replyMapping: "legacy" },
     folder,
     stop: async () => {
       await server.stop();

@@ -33,7 +33,7 @@ export interface HttpOtaServerOptions {
 
 const channelAnswerSchema = z.object({
   version: versionSchema.nullable(),
-  releases: z.array(z.object({ version: versionSchema, released_at: z.iso.datetime({ offset: true }) })),
+  releases: z.array(z.object({ version: z.string(), released_at: z.iso.datetime({ offset: true }) })),
 });
 const rollbackAnswerSchema = z.object({ version: versionSchema });
 
@@ -111,10 +111,17 @@ async function readChannel(key: ChannelKey, send: Send, clock: Clock): Promise<C
   return { kind: "channel", state: { version, releases: newestFirst(releases) } };
 }
 
-/** The contract asks for this order; sorting keeps a server that forgot it from choosing a wrong target. */
+/**
+ * The contract asks for this order; sorting keeps a server that forgot it from choosing a wrong target. A
+ * release whose name can't be one of ours (no report could ever name it) is passed over: one odd name of
+ * long ago must not stand in the way of every rollback.
+ */
 function newestFirst(releases: z.infer<typeof channelAnswerSchema>["releases"]): Release[] {
   return releases
-    .map(({ version, released_at }) => ({ version, releasedAt: released_at }))
+    .flatMap(({ version, released_at }) => {
+      const parsed = versionSchema.safeParse(version);
+      return parsed.success ? [{ version: parsed.data, releasedAt: released_at }] : [];
+    })
     .toSorted((left, right) => Date.parse(right.releasedAt) - Date.parse(left.releasedAt));
 }
 

@@ -9,7 +9,8 @@ import {
   problem,
 } from "../../../ingest/problems.ts";
 
-const page = readFileSync(new URL("../../../docs/errors.md", import.meta.url), "utf8");
+const wholePage = readFileSync(new URL("../../../docs/errors.md", import.meta.url), "utf8");
+const [page = ""] = wholePage.split("\n## The agent's API\n");
 const rows = Array.from(page.matchAll(/^\| `(\w+)` \| (\d{3}) \| (.+?) \| (.+?) \|$/gm), (match) => ({
   code: match[1]!,
   status: Number(match[2]),

@@ -1,0 +1,115 @@
+// `lastgood explain [decision]`: why a rollback was decided and how it went, with the numbers it saw.
+// Without an id it lists the decisions there are.
+import type { Command } from "commander";
+import { formatDuration } from "../../runtime/units.ts";
+import { addAgentOptions, askAgent, printAnswer } from "./agent-client.ts";
+import type { AgentOptions } from "./agent-client.ts";
+import type { CliContext } from "./cli-context.ts";
+import { alignColumns } from "./columns.ts";
+
+export interface DecisionAnswer {
+  readonly id: string;
+  readonly at: string;
+  readonly app: string;
+  readonly channel: string;
+  readonly version: string;
+  readonly target: string;
+  readonly mode: string;
+  readonly reason: string;
+  readonly sentence: string;
+  readonly evidence: {
+    readonly signals: readonly {
+      readonly signal: string;
+      readonly failures: number;
+      readonly trials: number;
+      readonly limit: number;
+      readonly evidence_log10: number;
+      readonly threshold_log10: number;
+    }[];
+    readonly devices: Readonly<Record<string, number>>;
+  };
+  readonly last_needed_report_at: string;
+  readonly outcome: {
+    readonly kind: string;
+    readonly at: string;
+    readonly detail: string;
+    readonly attempts: number;
+  } | null;
+}
+
+export function registerExplain(program: Command, context: CliContext): void {
+  addAgentOptions(program.command("explain"))
+    .description("tell why a rollback was decided and how it went; without an id: list the decisions")
+    .argument("[decision]", "the decision's id, such as rb_1e2ebc32e83b4f03d793")
+    .addHelpText(
+      "after",
+      ["", "Examples:", "  $ lastgood explain", "  $ lastgood explain rb_1e2ebc32e83b4f03d793"].join("\n"),
+    )
+    .action(async (id: string | undefined, options: AgentOptions) => {
+      if (id === undefined) {
+        const answer = await askAgent("/v1/decisions", options, context);
+        printAnswer(answer, {
+          options,
+          context,
+          render: (body) => renderDecisions(body as { decisions: DecisionAnswer[] }),
+        });
+        return;
+      }
+      const answer = await askAgent(`/v1/decisions/${encodeURIComponent(id)}`, options, context);
+      printAnswer(answer, { options, context, render: (body) => renderDecision(body as DecisionAnswer) });
+    });
+}
+
+export function renderDecisions({ decisions }: { readonly decisions: readonly DecisionAnswer[] }): string {
+  if (decisions.length === 0) return "Nothing has been rolled back yet.";
+  const rows = decisions.map(({ id, at, app, channel, version, target, mode, outcome }) => [
+    id,
+    at.slice(0, 19).replace("T", " "),
+    `${app}/${channel}`,
+    `${version} -> ${target}`,
+    mode === "shadow" ? "shadow: nothing was touched" : (outcome?.kind ?? "on its way"),
+  ]);
+  return alignColumns([["decision", "decided (UTC)", "channel", "rollback", "outcome"], ...rows]).join("\n");
+}
+
+export function renderDecision(decision: DecisionAnswer): string {
+  const { id, app, channel, version, target, sentence, evidence } = decision;
+  const signals = evidence.signals.map(
+    ({ signal, failures, trials, limit, evidence_log10, threshold_log10 }) => [
+      `  ${signal}`,
+      `${failures} of ${trials}`,
+      `limit ${(100 * limit).toFixed(1)}%`,
+      `evidence 10^${evidence_log10.toFixed(2)}`,
+      `needed 10^${threshold_log10.toFixed(2)}`,
+    ],
+  );
+  const devices = Object.entries(evidence.devices)
+    .filter(([, count]) => count > 0)
+    .map(([outcome, count]) => `${count.toLocaleString("en-US")} ${outcome}`);
+  return [
+    `${id}: ${app}/${channel} from ${version} to ${target}`,
+    "",
+    `  ${sentence}`,
+    "",
+    ...alignColumns(signals),
+    `  devices: ${devices.join(", ")}`,
+    "",
+    ...story(decision).map((line) => `  ${line}`),
+  ].join("\n");
+}
+
+function story({ at, mode, last_needed_report_at, outcome }: DecisionAnswer): string[] {
+  const neededMs = Date.parse(last_needed_report_at);
+  const lines = [
+    `${last_needed_report_at}  newest failing report taken in`,
+    `${at}  decided, ${formatDuration(Date.parse(at) - neededMs)} later`,
+  ];
+  if (mode === "shadow") return [...lines, "Shadow mode: the OTA server was not asked."];
+  if (outcome === null)
+    return [...lines, "The OTA server has not answered yet; it is asked again until it does."];
+  const tries = outcome.attempts === 1 ? "" : ` after ${outcome.attempts} tries`;
+  return [
+    ...lines,
+    `${outcome.at}  ${outcome.kind}${tries}, ${formatDuration(Date.parse(outcome.at) - neededMs)} after that report: ${outcome.detail}`,
+  ];
+}

@@ -1,0 +1,96 @@
+// `lastgood status`: what runs where, how sure we are, and what is held back.
+import type { Command } from "commander";
+import { addAgentOptions, askAgent, printAnswer } from "./agent-client.ts";
+import type { AgentOptions } from "./agent-client.ts";
+import type { CliContext } from "./cli-context.ts";
+import { alignColumns } from "./columns.ts";
+
+interface ReleaseStatus {
+  readonly version: string;
+  readonly devices: Readonly<Record<string, number>>;
+  readonly verdict: {
+    readonly kind: string;
+    readonly signals: readonly {
+      readonly failures: number;
+      readonly trials: number;
+      readonly evidence_log10: number;
+      readonly threshold_log10: number;
+    }[];
+  };
+  readonly condemned: boolean;
+  readonly hold: { readonly sentence: string } | null;
+}
+
+export interface StatusAnswer {
+  readonly channels: readonly {
+    readonly app: string;
+    readonly channel: string;
+    readonly policy: string;
+    readonly mode: string;
+    readonly current_version: string | null;
+    readonly releases: readonly ReleaseStatus[];
+  }[];
+}
+
+export function registerStatus(program: Command, context: CliContext): void {
+  addAgentOptions(program.command("status"))
+    .description("show every channel: versions, failures, evidence, verdicts")
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Examples:",
+        "  $ lastgood status",
+        "  $ lastgood status --json | jq '.channels[].current_version'",
+      ].join("\n"),
+    )
+    .action(async (options: AgentOptions) => {
+      printAnswer(await askAgent("/v1/status", options, context), {
+        options,
+        context,
+        render: (body) => renderStatus(body as StatusAnswer),
+      });
+    });
+}
+
+export function renderStatus({ channels }: StatusAnswer): string {
+  return channels.map(renderChannel).join("\n\n");
+}
+
+function renderChannel({
+  app,
+  channel,
+  policy,
+  mode,
+  current_version,
+  releases,
+}: StatusAnswer["channels"][number]): string {
+  const head = `${app} / ${channel}   offers ${current_version ?? "(not asked yet)"}   policy ${policy}, ${mode}`;
+  if (releases.length === 0) return `${head}\n  no reports yet`;
+  const rows = releases.map((release) => renderRelease(release, release.version === current_version));
+  const table = alignColumns([["  version", "tried", "failed", "confirmed", "evidence", "verdict"], ...rows]);
+  const holds = releases.flatMap(({ hold }) => (hold === null ? [] : [`  held back: ${hold.sentence}`]));
+  return [head, ...table, ...holds].join("\n");
+}
+
+function renderRelease(
+  { version, devices, verdict, condemned }: ReleaseStatus,
+  isCurrent: boolean,
+): string[] {
+  const strongest = verdict.signals.toSorted((left, right) => right.evidence_log10 - left.evidence_log10)[0];
+  const evidence =
+    strongest === undefined
+      ? ""
+      : `10^${strongest.evidence_log10.toFixed(1)} of 10^${strongest.threshold_log10.toFixed(1)}`;
+  const attempted = devices["attempted"] ?? 0;
+  const failed = devices["failed"] ?? 0;
+  const share = attempted === 0 ? "" : ` (${((100 * failed) / attempted).toFixed(1)}%)`;
+  return [
+    `${isCurrent ? "> " : "  "}${version}`,
+    attempted.toLocaleString("en-US"),
+    `${failed.toLocaleString("en-US")}${share}`,
+    (devices["confirmed"] ?? 0).toLocaleString("en-US"),
+    evidence,
+    `${verdict.kind}${condemned ? ", condemned" : ""}`,
+  ];
+}

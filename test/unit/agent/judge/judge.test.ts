@@ -1,0 +1,173 @@
+// The judge: every kind of verdict with its reason, the sentence for people word for word, and how the
+// budget is split.
+import * as fc from "fast-check";
+import { describe, expect, it, test } from "vitest";
+import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { FLEET_BUDGET_SHARE, HEALTHY_EVIDENCE, judge } from "../../../../agent/judge/judge.ts";
+import type { RuleToJudge } from "../../../../agent/judge/judge.ts";
+import { harmEvidenceLog10, safetyEvidenceLog10 } from "../../../../agent/judge/limit.ts";
+import { VERDICT_REASONS } from "../../../../agent/judge/verdict.ts";
+import type { Verdict } from "../../../../agent/judge/verdict.ts";
+import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
+
+const UPDATE: RuleToJudge = { signal: "update_failure", limit: 0.05 };
+const DOWNLOAD: RuleToJudge = { signal: "download_failure", limit: 0.1 };
+
+function judged(counts: Partial<OutcomeCounts>, rules = [UPDATE], falseRollbackBudget = 0.01): Verdict {
+  return judge({
+    release: releaseOf("1.4.3"),
+    devices: outcomeCounts(counts),
+    rules,
+    falseRollbackBudget,
+  });
+}
+
+const CASES = {
+  no_rules: () => judged({ attempted: 100, failed: 100 }, []),
+  no_attempts: () => judged({ active: 50, crashed: 3 }),
+  limit_exceeded: () => judged({ attempted: 100, failed: 20, confirmed: 80 }),
+  within_limits: () => judged({ attempted: 100, confirmed: 100 }),
+  not_enough_evidence: () => judged({ attempted: 20, confirmed: 19, failed: 1 }),
+};
+
+describe("kinds and reasons", () => {
+  it.each([
+    { reason: "no_rules", kind: "unmeasurable" },
+    { reason: "no_attempts", kind: "unmeasurable" },
+    { reason: "limit_exceeded", kind: "failing" },
+    { reason: "within_limits", kind: "healthy" },
+    { reason: "not_enough_evidence", kind: "inconclusive" },
+  ] as const)("$reason is $kind", ({ reason, kind }) => {
+    expect(CASES[reason]()).toMatchObject({ kind, reason, release: releaseOf("1.4.3") });
+  });
+
+  it("every reason of the list has its case", () => {
+    expect(Object.values(CASES).map((verdict) => verdict().reason)).toEqual(
+      expect.arrayContaining([...VERDICT_REASONS]),
+    );
+  });
+});
+
+describe("the sentence", () => {
+  it("names counts, rate, limit and evidence", () => {
+    const verdict = judged({ attempted: 5_310, failed: 212 }, [{ signal: "update_failure", limit: 0.02 }]);
+    expect(verdict.sentence).toBe(
+      "212 of 5,310 devices failed to install or boot 1.4.3 (4%); limit 2%; evidence 10^17.3 against 10^2.3 needed.",
+    );
+  });
+
+  it("shows small shares with two places", () => {
+    const verdict = judged({ attempted: 100_000, failed: 456, confirmed: 99_544 }, [
+      { signal: "update_failure", limit: 0.0075 },
+    ]);
+    expect(verdict.sentence).toMatch(
+      /^456 of 100,000 devices .* \(0\.46%\); limit 0\.75%; evidence 10\^-\d+\.\d against 10\^2\.3 needed\.$/,
+    );
+  });
+
+  it("speaks of the rule that is furthest over its threshold", () => {
+    const verdict = judged({ attempted: 100, failed: 20, download_failed: 90 }, [UPDATE, DOWNLOAD]);
+    expect(verdict.sentence).toContain("90 of 100 devices failed to download 1.4.3 (90%); limit 10%;");
+  });
+
+  it("says that nobody tried, and that nothing is asked", () => {
+    expect(CASES.no_attempts().sentence).toBe("No device has tried to take 1.4.3 yet.");
+    expect(CASES.no_rules().sentence).toBe("The policy names no rule to judge by.");
+  });
+});
+
+describe("the budget", () => {
+  it("half is for the whole fleet, and the rules share that evenly", () => {
+    expect(FLEET_BUDGET_SHARE).toBe(0.5);
+    expect(judged({ attempted: 1 }).signals[0]!.thresholdLog10).toBeCloseTo(Math.log10(200), 12);
+    for (const { thresholdLog10 } of judged({ attempted: 1 }, [UPDATE, DOWNLOAD]).signals)
+      expect(thresholdLog10).toBeCloseTo(Math.log10(400), 12);
+    expect(judged({ attempted: 1 }, [UPDATE], 0.5).signals[0]!.thresholdLog10).toBeCloseTo(Math.log10(4), 12);
+  });
+
+  it("3 of 3 failed is failing for the default budget, and 2 of 2 is not", () => {
+    expect(judged({ attempted: 3, failed: 3 }).kind).toBe("failing");
+    expect(judged({ attempted: 2, failed: 2 }).kind).toBe("inconclusive");
+  });
+
+  it("evidence exactly at the threshold is enough", () => {
+    const evidence = harmEvidenceLog10({ trials: 3, failures: 3, limit: 0.05 });
+    const budget = 10 ** -evidence / FLEET_BUDGET_SHARE;
+    expect(judged({ attempted: 3, failed: 3 }, [UPDATE], budget * (1 + 1e-9)).kind).toBe("failing");
+    expect(judged({ attempted: 3, failed: 3 }, [UPDATE], budget * (1 - 1e-9)).kind).toBe("inconclusive");
+  });
+
+  it("a second rule raises the bar for both", () => {
+    const evidence = harmEvidenceLog10({ trials: 3, failures: 3, limit: 0.05 });
+    const budget = (10 ** -evidence / FLEET_BUDGET_SHARE) * 1.5;
+    expect(judged({ attempted: 3, failed: 3 }, [UPDATE], budget).kind).toBe("failing");
+    expect(judged({ attempted: 3, failed: 3 }, [UPDATE, DOWNLOAD], budget).kind).toBe("inconclusive");
+  });
+
+  it("one rule over its threshold is enough, however clean the other signal is", () => {
+    expect(judged({ attempted: 100, download_failed: 60, confirmed: 40 }, [UPDATE, DOWNLOAD]).kind).toBe(
+      "failing",
+    );
+  });
+});
+
+describe("healthy", () => {
+  it("needs proof with every unresolved attempt counted as failed", () => {
+    expect(judged({ attempted: 1_000 }).kind).toBe("inconclusive");
+    expect(judged({ attempted: 1_000, confirmed: 900 }).kind).toBe("inconclusive");
+    expect(judged({ attempted: 1_000, confirmed: 990 }).kind).toBe("healthy");
+  });
+
+  it("begins exactly where the evidence reaches HEALTHY_EVIDENCE", () => {
+    const isHealthy = (confirmed: number): boolean =>
+      judged({ attempted: 400, confirmed }).kind === "healthy";
+    const edge = Array.from({ length: 401 }, (_, confirmed) => confirmed).find(
+      (confirmed) =>
+        safetyEvidenceLog10({ trials: 400, failures: 400 - confirmed, limit: 0.05 }) >=
+        Math.log10(HEALTHY_EVIDENCE),
+    )!;
+    expect(edge).toBeGreaterThan(300);
+    expect(isHealthy(edge)).toBe(true);
+    expect(isHealthy(edge - 1)).toBe(false);
+  });
+
+  it("a device that failed and came back is no proof of health", () => {
+    expect(judged({ attempted: 100, confirmed: 100, failed: 6, recovered: 6 }).kind).toBe("inconclusive");
+  });
+
+  it("needs every rule", () => {
+    const counts = { attempted: 100, confirmed: 100, download_failed: 10 };
+    expect(judged(counts).kind).toBe("healthy");
+    expect(judged(counts, [UPDATE, DOWNLOAD]).kind).toBe("inconclusive");
+  });
+});
+
+const fleet = fc
+  .record({
+    clean: fc.nat(5_000),
+    recovered: fc.nat(50),
+    lost: fc.nat(50),
+    unresolved: fc.nat(500),
+    download: fc.nat(50),
+  })
+  .map(({ clean, recovered, lost, unresolved, download }) => ({
+    attempted: clean + recovered + lost + unresolved,
+    confirmed: clean + recovered,
+    failed: recovered + lost,
+    recovered,
+    download_failed: Math.min(download, clean + unresolved),
+  }));
+
+test("failing is exactly: some rule's evidence reaches its threshold; and no verdict is both failing and healthy by its numbers", () => {
+  fc.assert(
+    fc.property(fleet, fc.constantFrom([UPDATE], [UPDATE, DOWNLOAD]), (counts, rules) => {
+      const verdict = judged(counts, rules);
+      const isOver = verdict.signals.some((signal) => signal.evidenceLog10 >= signal.thresholdLog10);
+      expect(verdict.kind === "failing").toBe(isOver);
+      for (const { safetyLog10, evidenceLog10 } of verdict.signals)
+        expect(safetyLog10 >= Math.log10(HEALTHY_EVIDENCE) && evidenceLog10 >= 2).toBe(false);
+      expect(judged(counts, rules)).toEqual(verdict);
+    }),
+    { numRuns: 500 },
+  );
+});

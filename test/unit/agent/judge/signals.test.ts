@@ -1,0 +1,35 @@
+// Which counts a signal compares: what accuses a release is only what is known, what clears it is only
+// what is proven.
+import { describe, expect, it } from "vitest";
+import { JUDGED_SIGNALS, countsOf, describeFailure } from "../../../../agent/judge/signals.ts";
+import { SIGNALS } from "../../../../agent/policy/policy.ts";
+import { outcomeCounts } from "../../../support/verdicts.ts";
+
+// 100 tried: 70 confirmed cleanly, 4 failed and then confirmed (recovered), 6 failed, 20 unresolved.
+const devices = outcomeCounts({
+  attempted: 100,
+  confirmed: 74,
+  failed: 10,
+  recovered: 4,
+  download_failed: 3,
+});
+
+describe("countsOf", () => {
+  it("update_failure: failures are the known ones; cleared are only those that confirmed without failing", () => {
+    expect(countsOf("update_failure", devices)).toEqual({ trials: 100, failures: 10, notProvenGood: 30 });
+  });
+
+  it("download_failure: a failed download counts against, even when the device got there in the end", () => {
+    expect(countsOf("download_failure", devices)).toEqual({ trials: 100, failures: 3, notProvenGood: 33 });
+  });
+
+  it("download_failure: never more doubtful devices than there are", () => {
+    const all = outcomeCounts({ attempted: 10, download_failed: 10 });
+    expect(countsOf("download_failure", all)).toEqual({ trials: 10, failures: 10, notProvenGood: 10 });
+  });
+});
+
+it("the policy's signals and the judge's are the same list, and each has its words", () => {
+  expect(JUDGED_SIGNALS).toEqual(SIGNALS);
+  expect(new Set(JUDGED_SIGNALS.map(describeFailure)).size).toBe(JUDGED_SIGNALS.length);
+});

@@ -1,0 +1,202 @@
+// Deciding: the order of the questions, every reason once, and that a rollback only ever comes when no
+// guard speaks against it.
+import * as fc from "fast-check";
+import { describe, expect, it, test } from "vitest";
+import { decide } from "../../../../agent/policy/decide.ts";
+import { DECISION_REASONS, GUARDS } from "../../../../agent/policy/decision.ts";
+import { cooldown } from "../../../../agent/policy/guards/cooldown.ts";
+import { chooseTarget } from "../../../../agent/policy/guards/good-target.ts";
+import { minDevices } from "../../../../agent/policy/guards/min-devices.ts";
+import { oneHop } from "../../../../agent/policy/guards/one-hop.ts";
+import { stillCurrent } from "../../../../agent/policy/guards/still-current.ts";
+import type { ChannelView, PastRollback, Situation } from "../../../../agent/policy/situation.ts";
+import {
+  failingVerdict,
+  outcomeCounts,
+  releaseOf,
+  samplePolicy,
+  sampleSituation,
+  version,
+} from "../../../support/verdicts.ts";
+
+const NOW_MS = Date.UTC(2026, 0, 31, 12);
+const moved: ChannelView = { kind: "known", version: version("1.4.1"), releases: [] };
+const hop: PastRollback = { from: version("1.5.0"), to: version("1.4.0"), atMs: NOW_MS - 1 };
+const recent: PastRollback = { from: version("1.3.5"), to: version("1.3.0"), atMs: NOW_MS - 1 };
+const alone: ChannelView = {
+  kind: "known",
+  version: version("1.4.0"),
+  releases: [{ version: version("1.4.0") }],
+};
+const fewDevices = failingVerdict({ devices: outcomeCounts({ attempted: 4, failed: 4 }) });
+
+/** What makes each reason, alone. */
+const CAUSES: Readonly<Record<(typeof DECISION_REASONS)[number], Partial<Situation>>> = {
+  verdict_not_failing: { verdict: failingVerdict({ kind: "healthy", reason: "within_limits" }) },
+  already_condemned: { condemned: new Set(["1.4.0"]) },
+  evidence_over_threshold: {},
+  too_few_devices: { verdict: fewDevices },
+  cooling_down: { pastRollbacks: [recent] },
+  channel_moved_on: { channel: moved },
+  ota_server_unavailable: { channel: { kind: "unavailable", detail: "away" } },
+  ota_server_refused: { channel: { kind: "refused", detail: "401" } },
+  rolled_back_to_before: { pastRollbacks: [hop] },
+  no_good_target: { channel: alone },
+  target_below_minimum_version: { minimumVersion: version("1.3.1") },
+};
+
+describe("reasons", () => {
+  it.each(DECISION_REASONS.map((reason) => [reason] as const))("%s", (reason) => {
+    const decision = decide(sampleSituation({ nowMs: NOW_MS, ...CAUSES[reason] }));
+    expect(decision.reason).toBe(reason);
+    expect(decision.sentence.length).toBeGreaterThan(10);
+  });
+
+  it("every guard can be the one that speaks", () => {
+    const guards = DECISION_REASONS.map((reason) => decide(sampleSituation(CAUSES[reason]))).flatMap(
+      (decision) => (decision.kind === "hold" ? [decision.guard] : []),
+    );
+    expect([...new Set(guards)].toSorted()).toEqual([...GUARDS].toSorted());
+  });
+});
+
+describe("the order of the questions", () => {
+  // Each line adds a cause in front of those before it, which then is the answer.
+  const everyCause: Partial<Situation>[] = [
+    { minimumVersion: version("9.0.0") },
+    { pastRollbacks: [recent] },
+    { pastRollbacks: [hop, recent] },
+    { channel: moved },
+    { verdict: fewDevices },
+    { condemned: new Set(["1.4.0"]) },
+    { verdict: failingVerdict({ kind: "inconclusive", reason: "not_enough_evidence" }) },
+  ];
+
+  it("target, cooldown, one hop, still current, devices, condemned, verdict: the later ones speak first", () => {
+    const reasons = everyCause.map((_, count) => {
+      const fields = Object.assign(
+        { nowMs: NOW_MS },
+        ...everyCause.slice(0, count + 1),
+      ) as Partial<Situation>;
+      return decide(sampleSituation(fields)).reason;
+    });
+    expect(reasons).toEqual([
+      "target_below_minimum_version",
+      "cooling_down",
+      "rolled_back_to_before",
+      "channel_moved_on",
+      "too_few_devices",
+      "already_condemned",
+      "verdict_not_failing",
+    ]);
+  });
+});
+
+describe("what leaves", () => {
+  it("a rollback names mode, target and a sentence with both", () => {
+    expect(decide(sampleSituation())).toEqual({
+      kind: "rollback",
+      mode: "automatic",
+      reason: "evidence_over_threshold",
+      target: "1.3.0",
+      sentence: "20 of 100 devices failed to install or boot 1.4.0. Rolling back to 1.3.0.",
+    });
+  });
+
+  it("shadow mode asks the same questions and says that it is only a shadow", () => {
+    const policy = samplePolicy({ mode: "shadow" });
+    expect(decide(sampleSituation({ policy }))).toMatchObject({ kind: "rollback", mode: "shadow" });
+    expect(decide(sampleSituation({ policy, channel: moved }))).toMatchObject({ kind: "hold" });
+  });
+});
+
+const versionText = fc.constantFrom("1.5.0", "1.4.0", "1.3.0", "1.2.0", "build-7");
+const channelView: fc.Arbitrary<ChannelView> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .tuple(
+        fc.oneof({ weight: 3, arbitrary: fc.constant("1.4.0") }, fc.option(versionText)),
+        fc.shuffledSubarray(["1.5.0", "1.4.0", "1.3.0", "1.2.0", "build-7"]),
+      )
+      .map(([offered, listed]): ChannelView => ({
+        kind: "known",
+        version: offered === null ? null : version(offered),
+        releases: listed.map((text) => ({ version: version(text) })),
+      })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<ChannelView>(
+      { kind: "unavailable", detail: "away" },
+      { kind: "refused", detail: "no" },
+    ),
+  },
+);
+const situations: fc.Arbitrary<Situation> = fc
+  .record({
+    accused: fc.oneof({ weight: 3, arbitrary: fc.constant("1.4.0") }, versionText),
+    kind: fc.constantFrom(
+      "failing" as const,
+      "failing" as const,
+      "failing" as const,
+      "healthy" as const,
+      "inconclusive" as const,
+      "unmeasurable" as const,
+    ),
+    attempted: fc.integer({ min: 0, max: 20 }),
+    channel: channelView,
+    condemned: fc.uniqueArray(versionText, { maxLength: 2 }),
+    failing: fc.uniqueArray(versionText, { maxLength: 2 }),
+    minimum: fc.option(versionText),
+    past: fc.array(fc.record({ from: versionText, to: versionText, ageMs: fc.nat(7_200_000) }), {
+      maxLength: 2,
+    }),
+    mode: fc.constantFrom("automatic" as const, "shadow" as const),
+  })
+  .map((raw) =>
+    sampleSituation({
+      nowMs: NOW_MS,
+      policy: samplePolicy({ mode: raw.mode }),
+      verdict: failingVerdict({
+        kind: raw.kind,
+        release: releaseOf(raw.accused),
+        devices: outcomeCounts({ attempted: raw.attempted, failed: raw.attempted }),
+      }),
+      channel: raw.channel,
+      condemned: new Set(raw.condemned),
+      failing: new Set(raw.failing),
+      minimumVersion: raw.minimum === null ? undefined : version(raw.minimum),
+      pastRollbacks: raw.past.map(({ from, to, ageMs }) => ({
+        from: version(from),
+        to: version(to),
+        atMs: NOW_MS - ageMs,
+      })),
+    }),
+  );
+
+test("a rollback exactly when the verdict is failing, the release is not condemned and no guard refuses", () => {
+  let rollbacks = 0;
+  fc.assert(
+    fc.property(situations, (situation) => {
+      const before = structuredClone(situation);
+      const decision = decide(situation);
+      expect(decide(situation)).toEqual(decision);
+      expect(situation).toEqual(before);
+      const target = chooseTarget(situation);
+      const isAllowed =
+        situation.verdict.kind === "failing" &&
+        !situation.condemned.has(situation.verdict.release.version) &&
+        [minDevices, stillCurrent, oneHop, cooldown].every((guard) => guard(situation).kind === "pass") &&
+        target.kind === "target";
+      expect(decision.kind === "rollback").toBe(isAllowed);
+      if (decision.kind !== "rollback") return;
+      rollbacks += 1;
+      expect(decision.target).not.toBe(situation.verdict.release.version);
+      expect(situation.condemned.has(decision.target)).toBe(false);
+      expect(situation.failing.has(decision.target)).toBe(false);
+    }),
+    { numRuns: 5_000, seed: 2 },
+  );
+  expect(rollbacks).toBeGreaterThan(200);
+});

@@ -1,0 +1,124 @@
+// Which release a rollback goes to, and when there is none.
+import { describe, expect, it } from "vitest";
+import { chooseTarget } from "../../../../../agent/policy/guards/good-target.ts";
+import type { TargetChoice } from "../../../../../agent/policy/guards/good-target.ts";
+import { failingVerdict, releaseOf, sampleSituation, version } from "../../../../support/verdicts.ts";
+
+interface Facts {
+  readonly accused?: string;
+  /** Newest first. */
+  readonly releases: readonly string[];
+  readonly condemned?: readonly string[];
+  readonly failing?: readonly string[];
+  readonly minimum?: string;
+}
+
+function choose({ accused = "1.4.0", releases, condemned = [], failing = [], minimum }: Facts): TargetChoice {
+  return chooseTarget(
+    sampleSituation({
+      verdict: failingVerdict({ release: releaseOf(accused) }),
+      channel: {
+        kind: "known",
+        version: version(accused),
+        releases: releases.map((text) => ({ version: version(text) })),
+      },
+      condemned: new Set(condemned),
+      failing: new Set(failing),
+      minimumVersion: minimum === undefined ? undefined : version(minimum),
+    }),
+  );
+}
+
+describe("the target", () => {
+  it("is the newest release before the accused one", () => {
+    expect(choose({ releases: ["1.4.0", "1.3.0", "1.2.0"] })).toEqual({ kind: "target", version: "1.3.0" });
+  });
+
+  it("is never a release that came after the accused one, even where its number is lower", () => {
+    expect(choose({ releases: ["1.5.0", "1.3.9", "1.4.0", "1.3.0"] })).toMatchObject({ version: "1.3.0" });
+  });
+
+  it("goes by the order of release, not by the number", () => {
+    expect(choose({ accused: "1.3.1", releases: ["1.3.1", "1.4.0", "1.3.0"] })).toMatchObject({
+      version: "1.4.0",
+    });
+  });
+
+  it("is not the accused release again when the server lists it twice", () => {
+    expect(choose({ releases: ["1.4.0", "1.4.0", "1.3.0"] })).toMatchObject({ version: "1.3.0" });
+  });
+
+  it("skips what was condemned and what is failing", () => {
+    const releases = ["1.4.0", "1.3.0", "1.2.0", "1.1.0"];
+    expect(choose({ releases, condemned: ["1.3.0"] })).toMatchObject({ version: "1.2.0" });
+    expect(choose({ releases, failing: ["1.3.0"] })).toMatchObject({ version: "1.2.0" });
+    expect(choose({ releases, condemned: ["1.3.0"], failing: ["1.2.0"] })).toMatchObject({
+      version: "1.1.0",
+    });
+  });
+});
+
+describe("no good target", () => {
+  it("when the accused is the first release", () => {
+    expect(choose({ releases: ["1.4.0"] })).toEqual({
+      kind: "refuse",
+      guard: "good_target",
+      reason: "no_good_target",
+      sentence: "The OTA server lists no release before 1.4.0 that the channel could go back to.",
+    });
+  });
+
+  it("when the server does not list the accused release, so that nobody knows what came before", () => {
+    expect(choose({ releases: ["1.3.0", "1.2.0"] })).toMatchObject({ reason: "no_good_target" });
+    expect(choose({ releases: [] })).toMatchObject({ reason: "no_good_target" });
+  });
+
+  it("when each earlier release is condemned or failing", () => {
+    expect(
+      choose({ releases: ["1.4.0", "1.3.0", "1.2.0"], condemned: ["1.3.0"], failing: ["1.2.0"] }),
+    ).toEqual({
+      kind: "refuse",
+      guard: "good_target",
+      reason: "no_good_target",
+      sentence: "Each of the 2 releases before 1.4.0 is condemned or failing itself.",
+    });
+  });
+
+  it("when the channel cannot be seen", () => {
+    const situation = sampleSituation({ channel: { kind: "unavailable", detail: "away" } });
+    expect(chooseTarget(situation)).toMatchObject({ reason: "no_good_target" });
+  });
+});
+
+describe("the minimum version", () => {
+  it.each([
+    ["1.3.0", "1.3.0"],
+    ["1.3.0", "v1.3.0"],
+    ["1.3.0", "1.3.0-rc.1"],
+    ["2024.10", "2024.9"],
+    ["build-10", "build-9"],
+  ])("%s may be gone back to when %s is the minimum", (target, minimum) => {
+    expect(choose({ releases: ["1.4.0", target], minimum })).toEqual({ kind: "target", version: target });
+  });
+
+  it.each([
+    ["1.3.0", "1.3.1"],
+    ["1.3.0-rc.1", "1.3.0"],
+    ["1.9.0", "1.10.0"],
+    ["2024.9", "2024.10"],
+    ["build-9", "build-10"],
+  ])("%s may not when %s is", (target, minimum) => {
+    expect(choose({ releases: ["1.4.0", target], minimum })).toEqual({
+      kind: "refuse",
+      guard: "good_target",
+      reason: "target_below_minimum_version",
+      sentence: `The newest good release before 1.4.0 is ${target}, below the channel's minimum version ${minimum}.`,
+    });
+  });
+
+  it("holds too when skipping a bad release would lead below it", () => {
+    expect(
+      choose({ releases: ["1.4.0", "1.3.0", "1.2.0"], condemned: ["1.3.0"], minimum: "1.3.0" }),
+    ).toMatchObject({ reason: "target_below_minimum_version" });
+  });
+});

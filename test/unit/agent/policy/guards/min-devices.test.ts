@@ -1,0 +1,38 @@
+// Enough devices must have tried the release: exactly the configured number is enough.
+import { expect, it } from "vitest";
+import { minDevices } from "../../../../../agent/policy/guards/min-devices.ts";
+import type { GuardAnswer } from "../../../../../agent/policy/guards/guard.ts";
+import {
+  failingVerdict,
+  outcomeCounts,
+  samplePolicy,
+  sampleSituation,
+} from "../../../../support/verdicts.ts";
+
+function answerFor(attempted: number, minDevicesWanted: number): GuardAnswer {
+  return minDevices(
+    sampleSituation({
+      policy: samplePolicy({ guards: { minDevices: minDevicesWanted, cooldownMs: 0 } }),
+      verdict: failingVerdict({ devices: outcomeCounts({ attempted, failed: attempted }) }),
+    }),
+  );
+}
+
+it("passes at exactly the number", () => {
+  expect(answerFor(5, 5)).toEqual({ kind: "pass" });
+  expect(answerFor(1, 1)).toEqual({ kind: "pass" });
+});
+
+it("refuses one below it, and says how many are wanted", () => {
+  expect(answerFor(4, 5)).toEqual({
+    kind: "refuse",
+    guard: "min_devices",
+    reason: "too_few_devices",
+    sentence: "Only 4 devices have tried 1.4.0; the policy wants at least 5 before it acts.",
+  });
+});
+
+it("counts devices that tried, not devices that only reported use or crashes", () => {
+  const verdict = failingVerdict({ devices: outcomeCounts({ attempted: 4, active: 900, crashed: 900 }) });
+  expect(minDevices(sampleSituation({ verdict }))).toMatchObject({ reason: "too_few_devices" });
+});
