@@ -205,6 +205,8 @@ function stopOnSignal(supervisor: Supervisor): { stopped: Promise<void>; isAsked
       }
     };
     process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onSignal);
+    // A parent that started us with an IPC channel and is gone (the demo, say) can't send a signal any more.
+    if (process.send !== undefined) process.once("disconnect", onSignal);
   });
   return { stopped, isAsked: () => askedAtMs !== undefined };
 }

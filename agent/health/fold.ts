@@ -82,15 +82,17 @@ export function fold({ reports, releaseTable, stateOf }: FoldInput): FoldPlan {
   const refused: RefusedReport[] = [];
   for (const { report, receivedAtMs, bucket, field } of reports) {
     const releaseText = formatReleaseKey(report);
-    const releaseNumber = numbers.numberOf(releaseText, formatChannelKey(report));
-    if (releaseNumber === undefined) {
-      refused.push({ report, receivedAtMs, reason: "too_many_releases_on_channel" });
-      continue;
-    }
     const device = openDevice(devices, bucket, field, stateOf);
-    const before = device.state.get(releaseNumber);
+    const known = numbers.find(releaseText);
+    const before = known === undefined ? undefined : device.state.get(known);
+    // Asked first: what a device may not have must not take a place in the channel's table either.
     if (before === undefined && device.state.size >= RELEASES_PER_DEVICE_MAX) {
       refused.push({ report, receivedAtMs, reason: "too_many_releases_on_device" });
+      continue;
+    }
+    const releaseNumber = known ?? numbers.add(releaseText, formatChannelKey(report));
+    if (releaseNumber === undefined) {
+      refused.push({ report, receivedAtMs, reason: "too_many_releases_on_channel" });
       continue;
     }
     const after = applyReport(before, report);
@@ -209,10 +211,12 @@ function changedStates(devices: ReadonlyMap<string, OpenDevice>): Map<number, Ma
 
 interface Numbering {
   readonly added: ReadonlyMap<string, number>;
-  numberOf(releaseText: string, channelText: string): number | undefined;
+  find(releaseText: string): number | undefined;
+  /** For a release that {@link find} does not know: undefined when the channel's share of the table is full. */
+  add(releaseText: string, channelText: string): number | undefined;
 }
 
-/** Hands out the shard's release numbers; undefined when the channel's share of the table is full. */
+/** Hands out the shard's release numbers. */
 function createNumbering(releaseTable: ReleaseTable): Numbering {
   const added = new Map<string, number>();
   const perChannel = new Map<string, number>();
@@ -225,9 +229,8 @@ function createNumbering(releaseTable: ReleaseTable): Numbering {
   };
   return {
     added,
-    numberOf(releaseText, channelText) {
-      const known = releaseTable.get(releaseText) ?? added.get(releaseText);
-      if (known !== undefined) return known;
+    find: (releaseText) => releaseTable.get(releaseText) ?? added.get(releaseText),
+    add(releaseText, channelText) {
       const count = countOn(channelText);
       if (count >= RELEASES_PER_CHANNEL_MAX) return undefined;
       perChannel.set(channelText, count + 1);

@@ -51,8 +51,8 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
       const cursor = (await redis.hget(metaKey(shard), "cursor")) ?? START;
       const rows = await redis.xrange(reportStream(shard), `(${cursor}`, "+", "COUNT", entriesPerRead);
       if (rows.length === 0) return undefined;
-      const batch = decodeRows(cursor, rows, entriesPerRead);
-      entriesPerRead = nextReadSize(rows.length, batch.reports.length);
+      const { batch, entries } = decodeRows(cursor, rows, entriesPerRead);
+      entriesPerRead = nextReadSize(entries, batch.reports.length);
       return batch;
     },
     async readReleaseTable(cursor) {
@@ -75,13 +75,18 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
   };
 }
 
-/** Aims at BATCH_REPORTS_MAX reports a read, from what the last read held; entries carry 1 to 1,000 reports. */
+/** Aims at BATCH_REPORTS_MAX reports a read, from what the last batch held; entries carry 1 to 1,000 reports. */
 function nextReadSize(entries: number, reports: number): number {
   const reportsPerEntry = Math.max(1, reports / entries);
   return Math.max(8, Math.min(2_000, Math.ceil(BATCH_REPORTS_MAX / reportsPerEntry)));
 }
 
-function decodeRows(cursor: string, rows: readonly [id: string, fields: string[]][], asked: number): Batch {
+/** `entries`: how many of the rows are in the batch; the others were read for nothing. */
+function decodeRows(
+  cursor: string,
+  rows: readonly [id: string, fields: string[]][],
+  asked: number,
+): { readonly batch: Batch; readonly entries: number } {
   const reports: FoldableReport[] = [];
   const deadLetters: DeadLetter[] = [];
   let nextCursor = cursor;
@@ -94,7 +99,8 @@ function decodeRows(cursor: string, rows: readonly [id: string, fields: string[]
     if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
     else deadLetters.push({ reason: decoded.reason, payload: JSON.stringify({ id, fields }) });
   }
-  return { cursor, nextCursor, reports, deadLetters, hasMore: taken < rows.length || rows.length === asked };
+  const hasMore = taken < rows.length || rows.length === asked;
+  return { batch: { cursor, nextCursor, reports, deadLetters, hasMore }, entries: taken };
 }
 
 function appendReports(reports: FoldableReport[], entry: ReportEntry): void {

@@ -13,7 +13,11 @@ import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
 const UPDATE: RuleToJudge = { signal: "update_failure", limit: 0.05 };
 const DOWNLOAD: RuleToJudge = { signal: "download_failure", limit: 0.1 };
 
-function judged(counts: Partial<OutcomeCounts>, rules = [UPDATE], falseRollbackBudget = 0.01): Verdict {
+function judged(
+  counts: Partial<OutcomeCounts>,
+  rules: readonly RuleToJudge[] = [UPDATE],
+  falseRollbackBudget = 0.01,
+): Verdict {
   return judge({
     release: releaseOf("1.4.3"),
     devices: outcomeCounts(counts),

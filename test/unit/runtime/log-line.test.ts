@@ -1,0 +1,42 @@
+// Log lines of a child as people read them on the terminal.
+import { describe, expect, test } from "vitest";
+import { humanLogLine, isAtLeast } from "../../../runtime/log-line.ts";
+
+describe("humanLogLine", () => {
+  test("time, name, level, message, and what else the line holds", () => {
+    const line = JSON.stringify({
+      level: "warn",
+      time: "2026-01-02T03:04:05.678Z",
+      pid: 1,
+      name: "agent",
+      role: "worker",
+      n: 2,
+      msg: "lost Redis",
+    });
+    expect(humanLogLine("agent", line)).toEqual({
+      level: "warn",
+      text: "03:04:05 agent warn: lost Redis (role=worker, n=2)",
+      message: "lost Redis",
+    });
+  });
+
+  test("the cause is added unless the message has it", () => {
+    const line = (msg: string | undefined): string =>
+      JSON.stringify({ level: "error", msg, err: { message: "boom", stack: "…" } });
+    expect(humanLogLine("a", line("failed")).message).toBe("failed: boom");
+    expect(humanLogLine("a", line("boom happened")).message).toBe("boom happened");
+    expect(humanLogLine("a", line(undefined)).message).toBe("boom");
+  });
+
+  test.each(["Error: plain text", "{ not json", ""])("%o, which is no JSON, is shown as an error", (line) => {
+    expect(humanLogLine("a", line)).toEqual({ level: "error", text: `a: ${line}`, message: line });
+  });
+});
+
+test("levels have an order", () => {
+  expect([isAtLeast("warn", "warn"), isAtLeast("info", "warn"), isAtLeast("fatal", "error")]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+});
