@@ -1,11 +1,11 @@
-# One image for ingest and the agent; docker-compose.yml says which of the two a container runs.
 # syntax=docker/dockerfile:1
+# One image for ingest and the agent; docker-compose.yml says which of the two a container runs.
 
 FROM node:24.11.1-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY tsconfig.json vitest.config.ts ./
+COPY tsconfig.json ./
 COPY runtime runtime
 COPY ingest ingest
 COPY agent agent

@@ -206,7 +206,11 @@ function stopOnSignal(supervisor: Supervisor): { stopped: Promise<void>; isAsked
     };
     process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onSignal);
     // A parent that started us with an IPC channel and is gone (the demo, say) can't send a signal any more.
-    if (process.send !== undefined) process.once("disconnect", onSignal);
+    if (process.send !== undefined) {
+      process.once("disconnect", onSignal);
+      // The channel alone must not keep this process alive once everything has stopped.
+      process.channel?.unref();
+    }
   });
   return { stopped, isAsked: () => askedAtMs !== undefined };
 }

@@ -77,7 +77,8 @@ async function keepOutcome(
     version_seen: outcome.versionSeen,
     attempts,
   };
-  await decisions.recordOutcome(decision, record);
+  // Another worker took this job over while this one stood still, and has told the outcome already.
+  if ((await decisions.recordOutcome(decision, record)) === "missing") return;
   if (outcome.versionSeen !== null)
     await summaries.writeChannel(decision, { version: outcome.versionSeen, readAtMs: nowMs });
   const isGood = outcome.kind === "applied" || outcome.kind === "already_applied" || outcome.kind === "stale";

@@ -5,14 +5,15 @@ import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/releas
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { CONDEMNED, DECISIONS, HOLDS, OUTBOX } from "../journal/control-keys.ts";
-import type { Journal, JournalOperation } from "../journal/journal.ts";
+import type { AppendResult, Journal, JournalOperation } from "../journal/journal.ts";
 import type { PastRollback } from "../policy/situation.ts";
 import type { DecisionOutcome, DecisionRecord } from "./decision-record.ts";
 
 export interface DecisionStore {
   /** `exists`: this release has had its decision before; nothing was written. */
-  record(decision: DecisionRecord): Promise<"appended" | "exists">;
-  recordOutcome(decision: DecisionRecord, outcome: DecisionOutcome): Promise<void>;
+  record(decision: DecisionRecord): Promise<AppendResult>;
+  /** `missing`: the decision has had its outcome before (a job that was taken over); nothing was written. */
+  recordOutcome(decision: DecisionRecord, outcome: DecisionOutcome): Promise<AppendResult>;
   read(id: string): Promise<DecisionRecord | undefined>;
   /** Newest first. */
   list(): Promise<DecisionRecord[]>;
@@ -34,11 +35,12 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
         { kind: "decision", at: decision.at, body: { ...decision } },
         decisionOperations(decision),
       ),
-    async recordOutcome(decision, outcome) {
+    recordOutcome(decision, outcome) {
       const value = JSON.stringify({ ...decision, outcome } satisfies DecisionRecord);
-      await journal.append(
+      return journal.append(
         { kind: "outcome", at: outcome.at, body: { decision_id: decision.id, ...outcome } },
         [
+          { op: "present", key: OUTBOX, field: decision.id },
           { op: "set", key: DECISIONS, field: decision.id, value },
           { op: "delete", key: OUTBOX, field: decision.id },
         ],

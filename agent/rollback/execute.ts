@@ -57,12 +57,16 @@ async function readBack(
   said: "done" | "stale",
 ): Promise<Execution> {
   const after = await look(decision, server);
-  if ("kind" in after) return after;
+  if ("kind" in after) return said === "done" ? unseen(after) : after;
   if (after.version === decision.target) {
     const kind = said === "done" ? "applied" : "already_applied";
     return ended({ kind, detail: `The channel offers ${decision.target}.`, versionSeen: after.version });
   }
   const seen = after.version ?? "nothing";
+  if (said === "stale" && after.version === decision.version) {
+    // A lock or a slow copy at the server, not a channel that moved: giving up would leave it on the bad version.
+    return tryAgain({ detail: `the server answered 409, but the channel still offers ${seen}` });
+  }
   if (said === "stale") {
     return ended({
       kind: "stale",
@@ -75,6 +79,13 @@ async function readBack(
     detail: `The server said it was done, but the channel offers ${seen} instead of ${decision.target}: look at the OTA server.`,
     versionSeen: after.version,
   });
+}
+
+/** Done by the server's word, but it will not show the channel: that is no refusal of the act. */
+function unseen(look: Execution): Execution {
+  if (look.kind === "try_again") return look;
+  const detail = `The server said it was done, but the channel cannot be read back (${look.outcome.detail}): look at the OTA server.`;
+  return ended({ kind: "failed", detail, versionSeen: null });
 }
 
 async function look(key: ChannelKey, server: OtaServer): Promise<ChannelState | Execution> {

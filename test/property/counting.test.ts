@@ -73,7 +73,12 @@ type Step =
   | "commit_twice"
   /** Reads, lets the other agent fold meanwhile, and then commits. */
   | "commit_late";
-const step = fc.record({
+interface Turn {
+  readonly shard: number;
+  readonly agent: number;
+  readonly kind: Step;
+}
+const turn: fc.Arbitrary<Turn> = fc.record({
   shard: fc.nat(SHARDS - 1),
   agent: fc.nat(1),
   kind: fc.constantFrom<Step>("fold", "die_before_commit", "commit_twice", "commit_late"),
@@ -84,7 +89,7 @@ const history = fc.record({
   again: fc.array(fc.nat(), { maxLength: 60 }),
   shuffleSeed: fc.nat(),
   requestSizes: fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
-  steps: fc.array(step, { minLength: 4, maxLength: 24 }),
+  turns: fc.array(turn, { minLength: 4, maxLength: 24 }),
 });
 
 interface Agents {
@@ -113,7 +118,7 @@ async function plan(store: ShardStore) {
   return { batch, plan: fold({ reports: batch.reports, releaseTable, stateOf }), releaseTable };
 }
 
-async function take({ stores }: Agents, { shard, agent, kind }: fc.infer_<typeof step>): Promise<void> {
+async function take({ stores }: Agents, { shard, agent, kind }: Turn): Promise<void> {
   const store = stores[agent]![shard]!;
   const other = stores[1 - agent]![shard]!;
   if (kind === "fold") {
@@ -140,7 +145,7 @@ function shuffled<T>(list: readonly T[], seed: number): T[] {
 
 test("counts are those of the set of reports", async () => {
   await fc.assert(
-    fc.asyncProperty(history, async ({ reports, again, shuffleSeed, requestSizes, steps }) => {
+    fc.asyncProperty(history, async ({ reports, again, shuffleSeed, requestSizes, turns }) => {
       await redis.flushall();
       const writer = createStreamWriter({
         redis,
@@ -154,17 +159,17 @@ test("counts are those of the set of reports", async () => {
         [...reports, ...again.map((index) => reports[index % reports.length]!)],
         shuffleSeed,
       );
-      const waitingSteps = [...steps];
+      const waitingTurns = [...turns];
       for (let start = 0, request = 0; start < sent.length; request += 1) {
         const size = requestSizes[request % requestSizes.length]!;
         const batch = sent.slice(start, start + size);
         start += size;
         expect((await writer.write(batch)).kind).toBe("written");
         batch.forEach((told) => model.tell(told));
-        const next = waitingSteps.shift();
+        const next = waitingTurns.shift();
         if (next !== undefined) await take(agents, next);
       }
-      for (const next of waitingSteps) await take(agents, next);
+      for (const next of waitingTurns) await take(agents, next);
       for (let shard = 0; shard < SHARDS; shard += 1) await foldAll(agents.stores[shard % 2]![shard]!);
 
       expect(await readCounts(agents.health)).toEqual(model.counts());
@@ -172,7 +177,7 @@ test("counts are those of the set of reports", async () => {
       const dirty = (await agents.health.listDirty()).map(({ release }) => Object.values(release).join("|"));
       expect(dirty.toSorted()).toEqual(Object.keys(model.counts()).toSorted());
     }),
-    { numRuns: 60, seed: 20_260_131, endOnFailure: false },
+    { numRuns: 400, seed: 20_260_131, endOnFailure: false },
   );
 }, 60_000);
 

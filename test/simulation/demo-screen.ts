@@ -95,7 +95,7 @@ export function renderBlock(options: { world: World; devices: number; palette: P
   const adoption = running.map(([version, number]) => {
     const isOffered = version === world.channelVersion;
     const cells = bar(number / devices, BAR_CELLS);
-    const label = version.padEnd(8).slice(0, 8);
+    const label = version.slice(0, 8).padEnd(9);
     return `  ${isOffered ? palette.bold(label) : label}${isOffered ? palette.accent(cells) : palette.dim(cells)} ${count(number).padStart(7)} ${percent(number / devices).padStart(8)}`;
   });
   return [
@@ -116,7 +116,7 @@ function evidenceLines(world: World, palette: Palette): string[] {
   const share = Math.max(0, evidence) / threshold;
   const paint = isOver ? palette.bad : rate > LIMIT ? palette.accent : palette.good;
   return [
-    `  evidence${paint(bar(share, BAR_CELLS))} ${formatEvidence(evidence).padStart(7)} of ${formatEvidence(threshold)}`,
+    `  evidence ${paint(bar(share, BAR_CELLS))} ${formatEvidence(evidence).padStart(7)} of ${formatEvidence(threshold)}`,
     `  ${`failed ${count(failures)} of ${count(trials)} attempts of ${signal.version}: ${percent(rate)}`.padEnd(52)} limit ${percent(LIMIT)}`,
   ];
 }

@@ -5,8 +5,10 @@
   KEYS  1 journal (stream)   2 head (hash: seq, hash)   then one hash per operation, in the order of ARGV
   ARGV  expected head seq, this seq, entry JSON, this entry's hash
         n, n x (op, field, value)   op: `absent` = the field must not exist, or nothing is written
+                                        `present` = the field must exist, or nothing is written
                                         `set` = write the field   `delete` = remove it (value is ignored)
-  Output  "appended", "head_moved" (somebody else appended: build the entry anew), or "exists"
+  Output  "appended", "head_moved" (somebody else appended: build the entry anew), or "exists",
+          "missing": a field that had to be absent was there, or the reverse
 ]]
 local journal, head = KEYS[1], KEYS[2]
 if (redis.call('HGET', head, 'seq') or '0') ~= ARGV[1] then return 'head_moved' end
@@ -14,6 +16,7 @@ local operations = tonumber(ARGV[5])
 for index = 1, operations do
   local op, field = ARGV[3 + index * 3], ARGV[4 + index * 3]
   if op == 'absent' and redis.call('HEXISTS', KEYS[2 + index], field) == 1 then return 'exists' end
+  if op == 'present' and redis.call('HEXISTS', KEYS[2 + index], field) == 0 then return 'missing' end
 end
 for index = 1, operations do
   local op, field, value = ARGV[3 + index * 3], ARGV[4 + index * 3], ARGV[5 + index * 3]

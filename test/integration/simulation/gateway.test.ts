@@ -1,3 +1,4 @@
+// How the fleet's reports reach ingest: batches, repeats, answers that were lost.
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

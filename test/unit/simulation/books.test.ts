@@ -1,3 +1,4 @@
+// The fleet's own books: what each device did, counted once, and compared with what Lastgood says.
 import { describe, expect, it } from "vitest";
 import { BOOK_COUNTS, compareBooks, createBooks } from "../../simulation/books.ts";
 import type { VersionBook } from "../../simulation/books.ts";

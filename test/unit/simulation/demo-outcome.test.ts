@@ -1,3 +1,4 @@
+// What the demo expects of a run, and what it calls a fault: its exit code rests on both.
 import { describe, expect, it } from "vitest";
 import { expectedOutcome, findFaults } from "../../simulation/demo-outcome.ts";
 import type { Seen } from "../../simulation/demo-outcome.ts";

@@ -1,3 +1,4 @@
+// What the demo draws while it runs, on a terminal and into a pipe.
 import { describe, expect, it, vi } from "vitest";
 import {
   bar,
@@ -75,7 +76,7 @@ describe("the block on a terminal", () => {
     const text = lines.join("\n");
     expect(text.indexOf("1.5.0 ")).toBeLessThan(text.indexOf("1.10.0"));
     expect(text).toContain("failed 301 of 4,102 attempts of 1.6.0: 7.3 %");
-    expect(text).toMatch(/evidence█+.*42 of 100/);
+    expect(text).toMatch(/evidence █+.*42 of 100/);
     expect(text).toContain("48,210 reports acknowledged, 312 under way, 3 requests sent again");
   });
 

@@ -1,3 +1,4 @@
+// The end of the demo: the figures that it reports, as text and as JSON.
 import { describe, expect, it } from "vitest";
 import { createBooks } from "../../simulation/books.ts";
 import { createPalette } from "../../simulation/demo-screen.ts";

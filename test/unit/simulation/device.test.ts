@@ -1,3 +1,4 @@
+// One simulated device: its fate under a version, and what it reports over time.
 import { describe, expect, it } from "vitest";
 import {
   DEVICE_EVENTS,

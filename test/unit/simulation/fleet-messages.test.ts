@@ -1,3 +1,4 @@
+// The lines that the fleet's process writes for the demo, cut in any place on the way.
 import { expect, it } from "vitest";
 import { createLineReader } from "../../simulation/fleet-messages.ts";
 

@@ -1,3 +1,4 @@
+// The simulated fleet: the same seed has the same fates, and the books follow what devices did.
 import { describe, expect, it } from "vitest";
 import { createBooks } from "../../simulation/books.ts";
 import { HEALTHY_RATES } from "../../simulation/device.ts";

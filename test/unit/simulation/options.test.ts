@@ -1,3 +1,4 @@
+// The demo's flags: what they take, and what they say about the rest.
 import { describe, expect, it } from "vitest";
 import { parseRatio, parseSeconds, parseWholeNumber } from "../../simulation/options.ts";
 

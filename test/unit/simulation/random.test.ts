@@ -1,3 +1,4 @@
+// The seeded source of chance that makes a run repeatable.
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../simulation/random.ts";
 
