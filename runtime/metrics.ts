@@ -51,5 +51,5 @@ export function toOpenMetrics(text: string): string {
       if (header === null || !counters.has(header[2]!)) return line;
       return `# ${header[1]} ${header[2]!.replace(/_total$/, "")}${header[3]}`;
     });
-  return `${lines.join("\n")}\n# EOF\n`;
+  return [...lines, "# EOF", ""].join("\n");
 }

@@ -67,8 +67,14 @@ export function createAdminApp(deps: AdminDeps): Express {
       detail: "See /v1/status, /v1/decisions, /v1/journal, /v1/lag, /metrics, /healthz, /readyz.",
     });
   });
-  app.use(problemHandler({ logger: deps.logger }));
+  app.use(problemHandler({ logger: deps.logger, translate: translateBadPath }));
   return app;
+}
+
+/** A path whose percent signs mean nothing is a client's mistake: Express throws what decoding threw. */
+function translateBadPath(error: unknown): Problem | undefined {
+  if (!(error instanceof URIError)) return undefined;
+  return new Problem(NOT_FOUND, { detail: "The path is not percent-encoded UTF-8." });
 }
 
 async function readStatus({

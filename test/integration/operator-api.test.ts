@@ -220,7 +220,7 @@ describe("what it says to requests that are wrong", () => {
     ["/v1/journal?after=9007199254740993", "400 invalid_query"],
     ["/v1/journal?limit=many", "400 invalid_query"],
     ["/v1/journal?limit=1&limit=2", "400 invalid_query"],
-    ["/v1/decisions/%E0%A4%A", "400 bad_request"],
+    ["/v1/decisions/%E0%A4%A", "404 not_found"],
   ])("%s: %s", async (path, answer) => {
     expect(await problemOf(await ask(path))).toBe(answer);
   });

@@ -1,0 +1,184 @@
+// Carrying decisions out, on a real Redis with the real HTTP adapter: what is recorded once however many
+// try, and what counts as an act afterwards.
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { executeDecision } from "../../agent/jobs/execute-rollback.ts";
+import type { ExecuteDeps, ExecuteResult } from "../../agent/jobs/execute-rollback.ts";
+import { createJournal } from "../../agent/journal/journal.ts";
+import type { Journal } from "../../agent/journal/journal.ts";
+import { createSummaryStore } from "../../agent/journal/summary-store.ts";
+import { decisionIdOf } from "../../agent/rollback/decision-record.ts";
+import type { DecisionOutcome, DecisionRecord } from "../../agent/rollback/decision-record.ts";
+import { createDecisionStore } from "../../agent/rollback/decision-store.ts";
+import type { DecisionStore } from "../../agent/rollback/decision-store.ts";
+import { ROLLBACK_OUTCOME_KINDS } from "../../agent/rollback/outcome.ts";
+import { createHttpOtaServer } from "../../agent/rollback/servers/http.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { createLogger } from "../../runtime/logger.ts";
+import { OTA_SECRET, startOtaServer } from "../support/agent.ts";
+import type { TestOtaServer } from "../support/agent.ts";
+import { startTestRedis } from "../support/redis.ts";
+import type { TestRedis } from "../support/redis.ts";
+import { TILL, outcomeCounts, releaseOf, version } from "../support/verdicts.ts";
+
+let server: TestRedis;
+let redis: Redis;
+let journal: Journal;
+let decisions: DecisionStore;
+let ota: TestOtaServer;
+let deps: ExecuteDeps;
+beforeAll(async () => {
+  server = await startTestRedis();
+  redis = new Redis({ ...server.options, replyMapping: "legacy" });
+  journal = createJournal({ redis });
+  decisions = createDecisionStore({ redis, journal });
+});
+afterAll(async () => {
+  await redis.quit();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  ota = await startOtaServer();
+  for (const text of ["1.3.0", "1.4.0"]) ota.publish({ ...TILL, version: version(text) });
+  const http = createHttpOtaServer({
+    url: ota.url,
+    secret: OTA_SECRET,
+    timeoutMs: 2_000,
+    clock: systemClock,
+  });
+  deps = {
+    decisions,
+    summaries: createSummaryStore({ redis }),
+    serverOf: () => http,
+    clock: systemClock,
+    logger: createLogger({ name: "test", level: "silent" }),
+  };
+  return () => ota.close();
+});
+
+function decisionOn(text: string, fields: Partial<DecisionRecord> = {}): DecisionRecord {
+  return {
+    id: decisionIdOf(releaseOf(text), fields.mode ?? "automatic"),
+    at: "2026-01-31T12:00:00.000Z",
+    ...releaseOf(text),
+    target: version("1.3.0"),
+    action: "rollback",
+    mode: "automatic",
+    reason: "evidence_over_threshold",
+    sentence: "bad",
+    evidence: { signals: [], devices: outcomeCounts({}) },
+    last_needed_report_at: "2026-01-31T11:59:59.000Z",
+    outcome: null,
+    ...fields,
+  };
+}
+
+function outcome(kind: DecisionOutcome["kind"]): DecisionOutcome {
+  return { kind, at: "2026-01-31T12:00:01.000Z", detail: "", version_seen: null, attempts: 1 };
+}
+
+async function kindsInJournal(): Promise<string[]> {
+  return (await journal.read({ afterSeq: 0, limit: 100 })).map(({ kind }) => kind);
+}
+
+describe("a decision", () => {
+  it("is recorded once, and stands in the outbox until its outcome is told", async () => {
+    const decision = decisionOn("1.4.0");
+    const results = await Promise.all([1, 2, 3].map(() => decisions.record(decision)));
+    expect(results.toSorted()).toEqual(["appended", "exists", "exists"]);
+    expect(await decisions.listPending()).toEqual([decision.id]);
+    expect([...(await decisions.condemnedOn(TILL))]).toEqual(["1.4.0"]);
+    await decisions.recordOutcome(decision, outcome("applied"));
+    expect(await decisions.listPending()).toEqual([]);
+    expect(await decisions.record(decision)).toBe("exists");
+    expect(await kindsInJournal()).toEqual(["decision", "outcome"]);
+  });
+
+  it("of a shadow condemns nothing and waits for nobody", async () => {
+    expect(await decisions.record(decisionOn("1.4.0", { mode: "shadow" }))).toBe("appended");
+    expect(await decisions.listPending()).toEqual([]);
+    expect((await decisions.condemnedOn(TILL)).size).toBe(0);
+    expect(await decisions.pastRollbacksOn(TILL)).toEqual([]);
+    // The policy may become automatic later, and then acts.
+    expect(await decisions.record(decisionOn("1.4.0"))).toBe("appended");
+  });
+
+  it("of a channel whose name begins like another's is not that one's", async () => {
+    await decisions.record(
+      decisionOn("1.4.0", { channel: "production-eu" as typeof TILL.channel, id: "rb_eu" }),
+    );
+    expect((await decisions.condemnedOn(TILL)).size).toBe(0);
+    expect(await decisions.pastRollbacksOn(TILL)).toEqual([]);
+  });
+});
+
+describe("acts of the past, for cooldown and one-hop", () => {
+  it("are those that went through or may have; newest first", async () => {
+    for (const [index, kind] of ROLLBACK_OUTCOME_KINDS.entries()) {
+      const decision = decisionOn(`2.${index}.0`, { at: `2026-01-31T12:0${index}:00.000Z` });
+      await decisions.record(decision);
+      await decisions.recordOutcome(decision, outcome(kind));
+    }
+    await decisions.record(decisionOn("3.0.0", { at: "2026-01-31T13:00:00.000Z" }));
+    const past = await decisions.pastRollbacksOn(TILL);
+    expect(past.map(({ from }) => from)).toEqual(["3.0.0", "2.4.0", "2.1.0", "2.0.0"]);
+    expect(past[0]).toEqual({ from: "3.0.0", to: "1.3.0", atMs: Date.UTC(2026, 0, 31, 13) });
+  });
+});
+
+describe("executing", () => {
+  async function executeUntilEnded(id: string, triesMax: number): Promise<number> {
+    for (let tries = 0; tries < triesMax; tries += 1)
+      if ((await executeDecision(id, tries, deps)).kind === "ended") return tries + 1;
+    throw new Error(`not ended after ${triesMax} tries`);
+  }
+
+  it("500 nine times, then done: one act, ten tries, one outcome", async () => {
+    const decision = decisionOn("1.4.0");
+    await decisions.record(decision);
+    ota.setFaults([{ kind: "error", status: 500, times: 9 }]);
+    expect(await executeUntilEnded(decision.id, 20)).toBe(10);
+    expect((await decisions.read(decision.id))!.outcome).toMatchObject({ kind: "applied", attempts: 10 });
+    expect(ota.calls().filter(({ acted }) => acted).length).toBe(1);
+    expect(await kindsInJournal()).toEqual(["decision", "outcome"]);
+  });
+
+  it.each([
+    ["cut", { kind: "cut", on: "both", times: 3 }],
+    ["garbage", { kind: "garbage", times: 1 }],
+    ["a redirect", { kind: "redirect", location: "http://127.0.0.1:1/", times: 2 }],
+    ["too many requests", { kind: "rate_limited", times: 2 }],
+    ["a late answer", { kind: "late", ms: 2_500, times: 1 }],
+  ] as const)("%s: never two acts, and an outcome that is true", async (_name, fault) => {
+    const decision = decisionOn("1.4.0");
+    await decisions.record(decision);
+    ota.setFaults([fault]);
+    await executeUntilEnded(decision.id, 10);
+    expect(["applied", "already_applied"]).toContain((await decisions.read(decision.id))!.outcome!.kind);
+    expect(ota.calls().filter(({ acted }) => acted).length).toBe(1);
+    expect(ota.readChannel(TILL)!.version).toBe("1.3.0");
+  });
+
+  it.each([401, 403, 422])("%d: refused, told once, not tried again", async (status) => {
+    const decision = decisionOn("1.4.0");
+    await decisions.record(decision);
+    ota.setFaults([{ kind: "error", status, times: 100 }]);
+    expect(await executeUntilEnded(decision.id, 1)).toBe(1);
+    expect((await decisions.read(decision.id))!.outcome).toMatchObject({ kind: "refused", attempts: 1 });
+    expect(await executeDecision(decision.id, 1, deps)).toEqual({ kind: "ended" });
+    expect(ota.calls().filter(({ call }) => call === "rollback").length).toBe(1);
+  });
+
+  it("two workers at once (a job that was taken over): one act, and one outcome in the journal", async () => {
+    const decision = decisionOn("1.4.0");
+    await decisions.record(decision);
+    const results = await Promise.all<ExecuteResult>([
+      executeDecision(decision.id, 0, deps),
+      executeDecision(decision.id, 0, deps),
+    ]);
+    expect(results).toEqual([{ kind: "ended" }, { kind: "ended" }]);
+    expect(ota.calls().filter(({ acted }) => acted).length).toBe(1);
+    expect(await kindsInJournal()).toEqual(["decision", "outcome"]);
+  });
+});

@@ -1,0 +1,42 @@
+// What the agent asks of its Redis: each finding with its level, at its edge.
+import { expect, it } from "vitest";
+import { CLOCK_OFF_MS_MAX, findProblems } from "../../../agent/preflight.ts";
+import type { RedisFacts } from "../../../agent/preflight.ts";
+
+const good: RedisFacts = {
+  version: "7.0.0",
+  maxmemoryPolicy: "noeviction",
+  isAppendOnly: true,
+  replicas: 0,
+  clockOffMs: 0,
+};
+
+it.each([
+  [{}, []],
+  [{ version: "8.2.1" }, []],
+  [{ version: "6.2.14" }, ["refuse: Redis 6.2.14 is too old: Lastgood needs Redis 7 or newer."]],
+  [{ version: "" }, ["refuse: Redis  is too old: Lastgood needs Redis 7 or newer."]],
+  [
+    { maxmemoryPolicy: "allkeys-lru" },
+    ["refuse: Redis may evict counts (maxmemory-policy is allkeys-lru): set maxmemory-policy to noeviction."],
+  ],
+  [
+    { isAppendOnly: false },
+    [
+      "warn: Redis keeps nothing across a crash (no append-only file, no replica): set appendonly to yes, or add a replica.",
+    ],
+  ],
+  [{ isAppendOnly: false, replicas: 1 }, []],
+  [{ clockOffMs: CLOCK_OFF_MS_MAX }, []],
+  [{ clockOffMs: -CLOCK_OFF_MS_MAX }, []],
+  [
+    { clockOffMs: -CLOCK_OFF_MS_MAX - 1_000 },
+    [
+      "warn: Redis's clock is -6 s off from this machine's: lags and durations will be wrong; synchronise both (NTP).",
+    ],
+  ],
+] as [Partial<RedisFacts>, string[]][])("%j", (facts, findings) => {
+  expect(findProblems({ ...good, ...facts }).map(({ level, detail }) => `${level}: ${detail}`)).toEqual(
+    findings,
+  );
+});
