@@ -3,6 +3,7 @@
 //   A DeviceReport becomes a ReportEntry in a Redis stream; entries fold into HealthWindows; windows are
 //   weighed into Evidence; a judge gives a Verdict; the policy turns Verdicts into a RollbackDecision; the
 //   executor answers with a RollbackOutcome; the journal keeps all of it.
+import type { Express } from "express";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import { LAYOUT_KEY } from "../ingest/contract/stream-names.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -11,7 +12,8 @@ import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { Histogram, Counter, createRegistry } from "../runtime/metrics.ts";
+import { Counter, Histogram, createRegistry } from "../runtime/metrics.ts";
+import type { Registry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import type { Redis } from "../runtime/redis.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
@@ -32,6 +34,8 @@ import { startCalendar } from "./jobs/calendar.ts";
 import { sweep } from "./jobs/sweep.ts";
 import { createWorkers } from "./jobs/workers.ts";
 import type { Handlers } from "./jobs/workers.ts";
+import { createHoldStore } from "./journal/hold-store.ts";
+import type { HoldStore } from "./journal/hold-store.ts";
 import { createJournal } from "./journal/journal.ts";
 import type { Journal } from "./journal/journal.ts";
 import { createSummaryStore } from "./journal/summary-store.ts";
@@ -67,6 +71,7 @@ interface Stores {
   readonly health: HealthStore;
   readonly journal: Journal;
   readonly summaries: SummaryStore;
+  readonly holds: HoldStore;
   readonly decisions: DecisionStore;
 }
 
@@ -78,6 +83,7 @@ function openStores(redis: Redis, shards: number): Stores {
     health: createHealthStore({ redis, shards }),
     journal,
     summaries: createSummaryStore({ redis }),
+    holds: createHoldStore({ redis, journal }),
     decisions: createDecisionStore({ redis, journal }),
   };
 }
@@ -102,7 +108,7 @@ function createPipeline({
   clock,
   logger,
 }: PipelineDeps): Handlers {
-  const { health, summaries, decisions, journal } = stores;
+  const { health, summaries, holds, decisions, journal } = stores;
   return {
     /** ReportEntries -> HealthWindows. */
     async fold({ shard }) {
@@ -116,7 +122,16 @@ function createPipeline({
       if (watched === undefined) return;
       const stopTimer = timers.evaluation.startTimer();
       const onDecision = (id: string): Promise<void> => queues.rollback([id]);
-      await evaluateChannel(watched, { health, summaries, decisions, journal, onDecision, clock, logger });
+      await evaluateChannel(watched, {
+        health,
+        summaries,
+        holds,
+        decisions,
+        journal,
+        onDecision,
+        clock,
+        logger,
+      });
       stopTimer();
     },
     /** RollbackDecision -> the OTA server -> RollbackOutcome. */
@@ -129,13 +144,50 @@ function createPipeline({
       sweep({
         health,
         summaries,
+        holds,
         decisions,
+        nowMs: clock(),
         evaluate: (changed) => queues.evaluate(changed),
         rollback: (ids) => queues.rollback(ids),
       }),
     retention: async () =>
       void (await dropOldWindows({ redis: stores.redis, shards: stores.shards.length, nowMs: clock() })),
   };
+}
+
+interface FrontDeps {
+  readonly options: AgentOptions;
+  readonly registry: Registry;
+  readonly queues: Queues;
+  readonly channels: WatchedChannels;
+  readonly isStopping: () => boolean;
+  readonly clock: Clock;
+}
+
+/**
+ * What people and Prometheus see, over a connection of its own that fails fast: while Redis is away the
+ * pipeline waits for it, but a question gets its answer, if only "Redis does not answer".
+ */
+function openFront({ options, registry, queues, channels, isStopping, clock }: FrontDeps): {
+  app: Express;
+  redis: Redis;
+} {
+  const { settings, redisUrl, logger } = options;
+  const redis = createRedis({ url: redisUrl, role: "request", logger });
+  const stores = openStores(redis, settings.shards);
+  registerScrapedMetrics({ registry, ...stores, queues, clock });
+  const checks = { redis: () => pingRedis(redis), stopping: () => (isStopping() ? "stopping" : undefined) };
+  const { operators } = settings.agent;
+  const app = createAdminApp({
+    registry,
+    checks,
+    operators,
+    channels: channels.all,
+    ...stores,
+    clock,
+    logger,
+  });
+  return { app, redis };
 }
 
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
@@ -162,24 +214,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
   const workers = createWorkers({ redisUrl, handlers, clock, logger, errors });
   const calendar = startCalendar({ onRetention: (day) => queues.retention(day), logger });
-  registerScrapedMetrics({ registry, ...stores, queues, clock });
-  const checks = { redis: () => pingRedis(redis), stopping: () => (stopping ? "stopping" : undefined) };
-  const { operators } = settings.agent;
-  const admin = createAdminApp({
-    registry,
-    checks,
-    operators,
-    channels: channels.all,
-    ...stores,
-    clock,
-    logger,
-  });
+  const front = openFront({ options, registry, queues, channels, isStopping, clock });
 
   await queues.scheduleSweep();
   await queues.sweep();
   workers.start();
   doorbell.start();
-  const server = await startHttpServer(admin, settings.agent.listen);
+  const server = await startHttpServer(front.app, settings.agent.listen);
   return {
     url: server.url,
     async stop(deadlineMs) {
@@ -189,7 +230,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await workers.stop(deadlineMs - FLUSH_MS_MAX);
       await queues.close();
       await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
-      await closeRedis(redis);
+      await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },
   };
 }
@@ -202,8 +243,10 @@ async function refuseBadRedis(redis: Redis, clock: Clock, logger: Logger): Promi
 }
 
 async function pingRedis(redis: Redis): Promise<string | undefined> {
-  if (redis.status !== "ready") return "Redis is not reachable";
-  return (await redis.ping()) === "PONG" ? undefined : "Redis does not answer";
+  return redis.ping().then(
+    () => undefined,
+    (error: unknown) => `Redis does not answer: ${error instanceof Error ? error.message : String(error)}`,
+  );
 }
 
 type Timers = ReturnType<typeof createTimers>;

@@ -18,7 +18,8 @@ function refuse(message: string): never {
 }
 
 const { values } = parseArgs({ options: { config: { type: "string" } } });
-const file = values.config ?? process.env["LASTGOOD_CONFIG"] ?? "lastgood.yaml";
+// Set but empty counts as unset, as in a shell.
+const file = values.config ?? (process.env["LASTGOOD_CONFIG"] || "lastgood.yaml");
 const loaded = loadIngestSettings({ file, env: process.env });
 if (loaded.kind === "invalid") refuse(formatProblems(loaded.problems));
 

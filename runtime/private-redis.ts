@@ -178,11 +178,11 @@ async function untilAnswering(
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
       throw new Error(`redis-server stopped at once; the end of its log:\n${endOfLog(options.folder)}`);
     const state = await ping(redis.socketPath);
-    if (state === "ready") return;
     if (options.signal?.aborted === true) {
       await redis.stop();
       throw new Error("starting Redis was given up");
     }
+    if (state === "ready") return;
     if (Date.now() > deadlineMs) {
       await redis.kill();
       throw new Error(`redis-server was not ready in time; the end of its log:\n${endOfLog(options.folder)}`);

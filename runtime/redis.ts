@@ -66,6 +66,14 @@ export function createRedis({ url, role, logger }: { url: string; role: RedisRol
   return redis;
 }
 
+const AWAY =
+  /Connection is closed|isn't writeable|Command timed out|max retries per request|ECONNREFUSED|ENOENT|LOADING/i;
+
+/** Whether an error of a `request` connection means that Redis can't be reached now, and nothing else. */
+export function isRedisAway(error: unknown): boolean {
+  return error instanceof Error && (error.name === "MaxRetriesPerRequestError" || AWAY.test(error.message));
+}
+
 /** Resolves when the connection is ready, or rejects after `timeoutMs` with a message that says what to do. */
 export async function waitUntilReady(redis: Redis, timeoutMs: number): Promise<void> {
   if (redis.status === "ready") return;

@@ -8,6 +8,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { operationsRouter } from "../../runtime/http-server.ts";
 import type { ReadinessChecks } from "../../runtime/http-server.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import { isRedisAway } from "../../runtime/redis.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../runtime/problem.ts";
 import type { Operator } from "../config/schema.ts";
@@ -15,11 +16,15 @@ import type { HealthStore } from "../health/health-store.ts";
 import type { WatchedChannel } from "../jobs/evaluate-channel.ts";
 import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
+import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { authenticateOperator } from "./authenticate.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { viewDecision, viewRelease } from "./views.ts";
+
+/** What a client is told to wait while Redis is away, in seconds. */
+const REDIS_RETRY_SECONDS = 2;
 
 export interface AdminDeps {
   readonly registry: Registry;
@@ -28,6 +33,7 @@ export interface AdminDeps {
   readonly channels: readonly WatchedChannel[];
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
+  readonly holds: HoldStore;
   readonly decisions: DecisionStore;
   readonly journal: Journal;
   readonly clock: Clock;
@@ -57,37 +63,39 @@ export function createAdminApp(deps: AdminDeps): Express {
   app.get("/v1/journal", async (request, response) => {
     const afterSeq = wholeNumber(request, "after", 0);
     const limit = wholeNumber(request, "limit", 100);
+    if (limit < 1 || limit > JOURNAL_PAGE_MAX) throw invalidQuery("limit");
     response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
   });
-  app.use((request) => {
+  app.use((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
+      response.set("Allow", "GET, HEAD");
       throw new Problem(METHOD_NOT_ALLOWED, { detail: "This API only reads: use GET." });
     }
     throw new Problem(NOT_FOUND, {
       detail: "See /v1/status, /v1/decisions, /v1/journal, /v1/lag, /metrics, /healthz, /readyz.",
     });
   });
-  app.use(problemHandler({ logger: deps.logger, translate: translateBadPath }));
+  app.use(problemHandler({ logger: deps.logger, translate }));
   return app;
 }
 
 /** A path whose percent signs mean nothing is a client's mistake: Express throws what decoding threw. */
-function translateBadPath(error: unknown): Problem | undefined {
-  if (!(error instanceof URIError)) return undefined;
-  return new Problem(NOT_FOUND, { detail: "The path is not percent-encoded UTF-8." });
+function translate(error: unknown): Problem | undefined {
+  if (error instanceof URIError)
+    return new Problem(NOT_FOUND, { detail: "The path is not percent-encoded UTF-8." });
+  if (!isRedisAway(error)) return undefined;
+  const detail = "Redis does not answer; nothing is lost, and this works again as soon as it does.";
+  return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
 }
 
 async function readStatus({
   channels,
   summaries,
+  holds: holdStore,
   decisions,
   clock,
 }: AdminDeps): Promise<Record<string, unknown>> {
-  const [all, holds, decided] = await Promise.all([
-    summaries.list(),
-    summaries.listHolds(),
-    decisions.list(),
-  ]);
+  const [all, holds, decided] = await Promise.all([summaries.list(), holdStore.list(), decisions.list()]);
   const condemned = new Set(decided.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
   const views = channels.map(async ({ key, policy }) => {
     const text = formatChannelKey(key);
@@ -124,11 +132,11 @@ async function readLag({ health, clock }: AdminDeps): Promise<Record<string, unk
 function wholeNumber(request: Request, name: "after" | "limit", otherwise: number): number {
   const value = request.query[name];
   if (value === undefined) return otherwise;
-  const parsed = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-  if (Number.isNaN(parsed)) {
-    throw new Problem(ADMIN_PROBLEMS.invalid_query, {
-      detail: `\`${name}\` must be a whole number; \`limit\` is at most ${JOURNAL_PAGE_MAX}.`,
-    });
-  }
-  return parsed;
+  if (typeof value !== "string" || !/^\d{1,15}$/.test(value)) throw invalidQuery(name);
+  return Number(value);
+}
+
+function invalidQuery(name: "after" | "limit"): Problem {
+  const rule = name === "limit" ? `from 1 to ${JOURNAL_PAGE_MAX}` : "of at least 0";
+  return new Problem(ADMIN_PROBLEMS.invalid_query, { detail: `\`${name}\` must be a whole number ${rule}.` });
 }

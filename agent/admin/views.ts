@@ -1,7 +1,8 @@
 // What the operator API shows, made from what the stores hold. The API's names are snake_case and a
 // promise to users; the inside may change.
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
-import type { Hold, ReleaseSummary } from "../journal/summary-store.ts";
+import type { Hold } from "../journal/hold-store.ts";
+import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";

@@ -12,8 +12,12 @@ export interface ReleaseRecord {
 /** Records by the shard's number for the release (see `release table` in shard-store.ts). */
 export type DeviceState = ReadonlyMap<number, ReleaseRecord>;
 
-/** Releases one device can have records of; reports about further ones go to the dead-letter stream. */
-export const RELEASES_PER_DEVICE_MAX = 64;
+/**
+ * Releases one device can have records of. The record of the oldest attempt gives way to a new release, but
+ * only when no report may claim its time any more (REPORT_AGE_MS_MAX); reports about further releases than
+ * that in so short a time go to the dead-letter stream.
+ */
+export const RELEASES_PER_DEVICE_MAX = 128;
 
 /** Latest attempt minute that a record can hold (the year 10136). */
 export const ATTEMPT_MINUTE_MAX = 0xffff_ffff;

@@ -1,6 +1,7 @@
 // Folding: what a batch of reports changes. Pure. Enters: the reports of a batch in stream order, the
 // states of their devices and the shard's release table, as they stand at the cursor. Leaves: a FoldPlan,
 // the whole of what one atomic commit writes (see lua/commit-fold.lua): nothing else moves a count.
+import { REPORT_AGE_MS_MAX } from "../../ingest/contract/device-report.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import { deviceDigest } from "../../ingest/contract/shard.ts";
@@ -15,7 +16,7 @@ import { slotOf } from "./health-window.ts";
 import { NO_OUTCOMES, flagOf, isAttempt, outcomesOf } from "./outcomes.ts";
 
 /** Releases a channel can have in a shard's table; reports about further ones go to the dead-letter stream. */
-export const RELEASES_PER_CHANNEL_MAX = 1_000;
+export const RELEASES_PER_CHANNEL_MAX = 10_000;
 
 /** A report with the name its device has in the shard. */
 export interface FoldableReport {
@@ -86,7 +87,7 @@ export function fold({ reports, releaseTable, stateOf }: FoldInput): FoldPlan {
     const known = numbers.find(releaseText);
     const before = known === undefined ? undefined : device.state.get(known);
     // Asked first: what a device may not have must not take a place in the channel's table either.
-    if (before === undefined && device.state.size >= RELEASES_PER_DEVICE_MAX) {
+    if (before === undefined && !makeRoom(device.state, receivedAtMs)) {
       refused.push({ report, receivedAtMs, reason: "too_many_releases_on_device" });
       continue;
     }
@@ -128,6 +129,22 @@ function openDevice(
   const device = { bucket, field, state: new Map(state), isChanged: false };
   devices.set(field, device);
   return device;
+}
+
+/** Whether a record of one more release fits, forgetting the oldest attempt if need be (see the limit's text). */
+function makeRoom(state: Map<number, ReleaseRecord>, receivedAtMs: number): boolean {
+  if (state.size < RELEASES_PER_DEVICE_MAX) return true;
+  const oldest = [...state]
+    .filter(([, { attemptMinute }]) => attemptMinute !== 0)
+    .reduce<[number, ReleaseRecord] | undefined>(
+      (first, entry) =>
+        first === undefined || entry[1].attemptMinute < first[1].attemptMinute ? entry : first,
+      undefined,
+    );
+  if (oldest === undefined || oldest[1].attemptMinute >= minuteOf(receivedAtMs - REPORT_AGE_MS_MAX))
+    return false;
+  state.delete(oldest[0]);
+  return true;
 }
 
 function applyReport(before: ReleaseRecord | undefined, report: AcceptedReport): ReleaseRecord {

@@ -66,7 +66,8 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
     },
     readStates: (reports) => readStates(redis, shard, reports),
     async commit(batch, plan, releaseTable) {
-      const numbers = new Map([...releaseTable, ...plan.newReleases]);
+      const numbers =
+        plan.newReleases.size === 0 ? releaseTable : new Map([...releaseTable, ...plan.newReleases]);
       const { keys, args } = commitArguments({ shard, batch, plan, numbers });
       const isCommitted = (await COMMIT.run(redis, keys, args)) === 1;
       cached = isCommitted ? { cursor: batch.nextCursor, table: numbers } : undefined;

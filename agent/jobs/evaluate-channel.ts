@@ -1,6 +1,6 @@
 // The evaluation of one channel, top to bottom: counts that changed -> verdicts -> decision -> outbox.
 // Judging and deciding are pure; this file reads before them and writes after them.
-import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import { formatReleaseKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -8,10 +8,11 @@ import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
-import { HOLDS } from "../journal/control-keys.ts";
+import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { judge } from "../judge/judge.ts";
 import type { Verdict } from "../judge/verdict.ts";
+import { PASSING_REASONS } from "../policy/decision.ts";
 import type { RollbackDecision } from "../policy/decision.ts";
 import { decide } from "../policy/decide.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -35,6 +36,7 @@ export interface EvaluateDeps {
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly decisions: DecisionStore;
+  readonly holds: HoldStore;
   readonly journal: Journal;
   /** Asks for a decision in the outbox to be carried out. */
   readonly onDecision: (decisionId: string) => Promise<void>;
@@ -60,7 +62,7 @@ export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDep
   }
   for (const { health, verdict } of judged) {
     if (verdict.kind === "failing") await decideOn(watched, health, verdict, deps);
-    else await deps.summaries.clearHold(verdict.release);
+    else await deps.holds.clear(verdict.release);
   }
   // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again.
   for (const dirty of changed) await deps.health.clearDirty(dirty);
@@ -71,10 +73,10 @@ function isOn(release: ReleaseKey, key: ChannelKey): boolean {
   return release.app === key.app && release.channel === key.channel;
 }
 
-async function heldReleases(key: ChannelKey, { summaries }: EvaluateDeps): Promise<ReleaseKey[]> {
-  const prefix = `${key.app}|${key.channel}|`;
-  const held = [...(await summaries.listHolds()).keys()].filter((text) => text.startsWith(prefix));
-  return held.map((text) => ({ ...key, version: text.slice(prefix.length) as Version }));
+/** Held rollbacks whose reason may be over without a new report having come. */
+async function heldReleases(key: ChannelKey, { holds }: EvaluateDeps): Promise<ReleaseKey[]> {
+  const held = [...(await holds.list())].filter(([, { reason }]) => PASSING_REASONS.has(reason));
+  return held.map(([text]) => parseReleaseKey(text)).filter((release) => isOn(release, key));
 }
 
 function judgeRelease(health: ReleaseHealth, policy: Policy): Verdict {
@@ -147,10 +149,14 @@ async function keepDecision(
 ): Promise<void> {
   switch (decision.kind) {
     case "none":
-      await deps.summaries.clearHold(verdict.release);
+      await deps.holds.clear(verdict.release);
       return;
     case "hold":
-      await keepHold(decision, verdict, deps);
+      if ((await deps.holds.keep(decision, verdict, deps.clock())) === "began")
+        deps.logger.warn(
+          { ...verdict.release, reason: decision.reason },
+          `a rollback is held back: ${decision.sentence}`,
+        );
       return;
     case "rollback": {
       const record = toRecord(decision, health, verdict, deps.clock());
@@ -163,39 +169,6 @@ async function keepDecision(
       return;
     }
   }
-}
-
-async function keepHold(
-  decision: Extract<RollbackDecision, { kind: "hold" }>,
-  verdict: Verdict,
-  deps: EvaluateDeps,
-): Promise<void> {
-  const before = await deps.summaries.readHold(verdict.release);
-  if (before?.reason === decision.reason) return;
-  const since = new Date(deps.clock()).toISOString();
-  const { reason, guard, sentence } = decision;
-  await deps.journal.append(
-    {
-      kind: "hold",
-      at: since,
-      body: {
-        release: verdict.release,
-        reason,
-        guard,
-        sentence,
-        signals: verdict.signals.map(toSignalRecord),
-      },
-    },
-    [
-      {
-        op: "set",
-        key: HOLDS,
-        field: formatReleaseKey(verdict.release),
-        value: JSON.stringify({ reason, guard, sentence, since }),
-      },
-    ],
-  );
-  deps.logger.warn({ ...verdict.release, reason, guard }, `a rollback is held back: ${sentence}`);
 }
 
 function toRecord(

@@ -1,25 +1,55 @@
 // The sweep: finds again what a crash may have left lying. Changed counts that nobody evaluated, rollbacks
-// that a guard held back (their reason may be over), and decisions that are still in the outbox.
+// that a guard held back for a reason that may be over, and decisions that are still in the outbox.
 import { formatChannelKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
-import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { HealthStore } from "../health/health-store.ts";
+import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { PASSING_REASONS } from "../policy/decision.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
+
+/**
+ * A held rollback is looked at again after a tenth of the time that it has been held, within these bounds
+ * in milliseconds: often while it is young, and an OTA server is not asked every few seconds for weeks.
+ */
+export const LOOK_AGAIN_MS_LEAST = 5_000;
+export const LOOK_AGAIN_MS_MAX = 60_000;
 
 export interface SweepDeps {
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
+  readonly holds: HoldStore;
   readonly decisions: DecisionStore;
   readonly evaluate: (channels: readonly ChannelKey[]) => Promise<void>;
   readonly rollback: (decisionIds: readonly string[]) => Promise<void>;
+  readonly nowMs: number;
 }
 
-export async function sweep({ health, summaries, decisions, evaluate, rollback }: SweepDeps): Promise<void> {
+export async function sweep(deps: SweepDeps): Promise<void> {
+  const { health, decisions, evaluate, rollback } = deps;
   const dirty = (await health.listDirty()).map(({ release }) => release);
-  const held = [...(await summaries.listHolds()).keys()].map(parseReleaseKey);
   const channels = new Map(
-    [...dirty, ...held].map(({ app, channel }) => [formatChannelKey({ app, channel }), { app, channel }]),
+    [...dirty, ...(await dueHolds(deps))].map(({ app, channel }) => [
+      formatChannelKey({ app, channel }),
+      { app, channel },
+    ]),
   );
   await evaluate([...channels.values()]);
   await rollback(await decisions.listPending());
+}
+
+async function dueHolds({ holds, summaries, nowMs }: SweepDeps): Promise<ReleaseKey[]> {
+  const due: ReleaseKey[] = [];
+  for (const [text, { reason, since }] of await holds.list()) {
+    if (!PASSING_REASONS.has(reason)) continue;
+    const release = parseReleaseKey(text);
+    const lookedAtMs = (await summaries.read(release))?.evaluatedAtMs ?? 0;
+    if (nowMs - lookedAtMs >= lookAgainMs(nowMs - Date.parse(since))) due.push(release);
+  }
+  return due;
+}
+
+/** A negative age (a clock that was set back) counts as young. */
+export function lookAgainMs(heldForMs: number): number {
+  return Math.min(LOOK_AGAIN_MS_MAX, Math.max(LOOK_AGAIN_MS_LEAST, heldForMs / 10));
 }

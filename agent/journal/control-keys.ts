@@ -14,6 +14,8 @@ export const CONDEMNED = `${TAG}:condemned`;
 export const OUTBOX = `${TAG}:outbox`;
 /** Hash: release key text -> hold as JSON; rollbacks that a guard holds back now. */
 export const HOLDS = `${TAG}:holds`;
+/** Hash: reason -> times that a guard began to hold a rollback back for it. */
+export const HOLD_COUNTS = `${TAG}:holds:counts`;
 /** Hash: release key text -> summary of its last evaluation as JSON. */
 export const SUMMARIES = `${TAG}:summaries`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */

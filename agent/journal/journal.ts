@@ -21,6 +21,7 @@ export const JOURNAL_PAGE_MAX = 1_000;
 export type JournalOperation =
   | { readonly op: "absent" | "present"; readonly key: string; readonly field: string }
   | { readonly op: "set"; readonly key: string; readonly field: string; readonly value: string }
+  | { readonly op: "increment"; readonly key: string; readonly field: string; readonly value: string }
   | { readonly op: "delete"; readonly key: string; readonly field: string };
 
 export type AppendResult = "appended" | "exists" | "missing";
@@ -75,6 +76,6 @@ async function tryAppend(
   const keys = [JOURNAL, JOURNAL_HEAD, ...operations.map(({ key }) => key)];
   const args = [headSeq ?? "0", seq, JSON.stringify(entry), entry.hash, operations.length];
   for (const operation of operations)
-    args.push(operation.op, operation.field, operation.op === "set" ? operation.value : "");
+    args.push(operation.op, operation.field, "value" in operation ? operation.value : "");
   return (await APPEND.run(redis, keys, args)) as AppendResult | "head_moved";
 }

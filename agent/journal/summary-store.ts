@@ -3,7 +3,7 @@
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { CHANNELS, HOLDS, SUMMARIES } from "./control-keys.ts";
+import { CHANNELS, SUMMARIES } from "./control-keys.ts";
 import type { Verdict } from "../judge/verdict.ts";
 
 export interface ReleaseSummary {
@@ -19,25 +19,12 @@ export interface ChannelSummary {
   readonly readAtMs: number;
 }
 
-/** A rollback that a guard holds back, since when and why. */
-export interface Hold {
-  readonly reason: string;
-  readonly guard: string;
-  readonly sentence: string;
-  /** RFC 3339. */
-  readonly since: string;
-}
-
 export interface SummaryStore {
   write(summary: ReleaseSummary): Promise<void>;
   read(release: ReleaseKey): Promise<ReleaseSummary | undefined>;
   list(): Promise<ReleaseSummary[]>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
   readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
-  readHold(release: ReleaseKey): Promise<Hold | undefined>;
-  clearHold(release: ReleaseKey): Promise<void>;
-  /** By release key text. */
-  listHolds(): Promise<ReadonlyMap<string, Hold>>;
 }
 
 export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
@@ -53,11 +40,5 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     writeChannel: async (key, summary) =>
       void (await redis.hset(CHANNELS, formatChannelKey(key), JSON.stringify(summary))),
     readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),
-    readHold: (release) => readJson<Hold>(HOLDS, formatReleaseKey(release)),
-    clearHold: async (release) => void (await redis.hdel(HOLDS, formatReleaseKey(release))),
-    listHolds: async () => {
-      const rows = Object.entries(await redis.hgetall(HOLDS));
-      return new Map(rows.map(([text, row]) => [text, JSON.parse(row) as Hold]));
-    },
   };
 }

@@ -88,7 +88,7 @@ function describe(signal: SignalEvidence, release: ReleaseKey): string {
   const count = (value: number): string => value.toLocaleString("en-US");
   const rate = signal.trials === 0 ? "no attempts" : percent(signal.failures / signal.trials);
   return (
-    `${count(signal.failures)} of ${count(signal.trials)} devices ${describeFailure(signal.signal)} ${release.version} (${rate}); ` +
+    `${count(signal.failures)} of ${count(signal.trials)} ${signal.trials === 1 ? "device" : "devices"} ${describeFailure(signal.signal)} ${release.version} (${rate}); ` +
     `limit ${percent(signal.limit)}; evidence 10^${signal.evidenceLog10.toFixed(1)} against 10^${signal.thresholdLog10.toFixed(1)} needed.`
   );
 }

@@ -48,17 +48,18 @@ export const AGENT_METRICS = {
     help: "When ingest took in the newest report about the version.",
     labels: ["app", "channel", "version"],
   },
-  ota_series_folded_total: {
-    type: "counter",
+  ota_versions_folded: {
+    type: "gauge",
     help: 'Versions that stand in version="other" because their channel has more than are shown.',
     labels: ["app", "channel"],
   },
   ota_rollback_decisions_total: {
     type: "counter",
-    help: "Rollbacks decided, and rollbacks held back now by a guard (action=hold).",
+    help: "Rollbacks decided, and times that a guard began to hold one back (action=hold).",
     labels: ["action", "reason"],
   },
   ota_rollbacks_total: { type: "counter", help: "Decided rollbacks by how they ended.", labels: ["outcome"] },
+  ota_rollbacks_held: { type: "gauge", help: "Rollbacks that a guard holds back now.", labels: ["reason"] },
   ota_rollbacks_pending: {
     type: "gauge",
     help: "Decided rollbacks that the OTA server has not answered yet.",
@@ -73,6 +74,11 @@ export const AGENT_METRICS = {
     type: "gauge",
     help: "When the channel was last put back on an earlier version.",
     labels: ["app", "channel"],
+  },
+  ota_redis_up: {
+    type: "gauge",
+    help: "1 when Redis answered this scrape; 0 means that every metric read from it is missing.",
+    labels: [],
   },
   ota_fold_lag_seconds: {
     type: "gauge",

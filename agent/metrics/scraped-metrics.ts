@@ -5,6 +5,7 @@ import { Counter, Gauge, Histogram } from "../../runtime/metrics.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import { OUTCOMES } from "../health/outcomes.ts";
+import type { HoldStore } from "../journal/hold-store.ts";
 import type { ReleaseSummary, SummaryStore } from "../journal/summary-store.ts";
 import type { Queues } from "../jobs/queues.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
@@ -21,34 +22,63 @@ export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60,
 
 export interface ScrapedMetricsDeps {
   readonly registry: Registry;
+  /** Stores over a connection that fails fast: a scrape must answer while Redis is away. */
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
+  readonly holds: HoldStore;
   readonly decisions: DecisionStore;
   readonly queues: Queues;
   readonly clock: () => number;
 }
 
-/** Registers the metrics; `collect` of the first one refreshes them all, once per scrape. */
+/** Registers the metrics; each scrape reads them all anew, in one go. */
 export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
   const instruments = createInstruments(deps.registry);
-  const { collect } = instruments;
-  collect(async () => {
-    const [summaries, holds, decisions, pending] = await Promise.all([
-      deps.summaries.list(),
-      deps.summaries.listHolds(),
-      deps.decisions.list(),
-      deps.decisions.listPending(),
-    ]);
+  instruments.refreshWith(async () => {
+    const reading = await read(deps).catch(() => undefined);
     instruments.resetAll();
-    setReleases(instruments, summaries, decisions);
-    setDecisions(
-      instruments,
-      decisions,
-      [...holds.values()].map(({ reason }) => reason),
-      pending.length,
-    );
-    await Promise.all([setFolding(instruments, deps), setQueues(instruments, deps.queues)]);
+    instruments.redisUp.set(reading === undefined ? 0 : 1);
+    if (reading === undefined) return;
+    setReleases(instruments, reading.summaries, reading.decisions);
+    setDecisions(instruments, reading);
+    setFolding(instruments, reading);
+    for (const { queue, state, jobs } of reading.jobs) instruments.jobs.set({ queue, state }, jobs);
   });
+}
+
+type Reading = Awaited<ReturnType<typeof read>>;
+
+async function read({ summaries, holds, decisions, health, queues, clock }: ScrapedMetricsDeps) {
+  const [summaryList, held, holdCounts, decisionList, pending, lag, foldTotals] = await Promise.all([
+    summaries.list(),
+    holds.list(),
+    holds.counts(),
+    decisions.list(),
+    decisions.listPending(),
+    health.readLag(clock()),
+    health.readFoldTotals(),
+  ]);
+  return {
+    summaries: summaryList,
+    held: [...held.values()],
+    holdCounts,
+    decisions: decisionList,
+    pending: pending.length,
+    lag,
+    foldTotals,
+    // After the others: the queues' own connections wait for a Redis that is away.
+    jobs: await countJobs(queues),
+  };
+}
+
+async function countJobs(queues: Queues): Promise<{ queue: string; state: string; jobs: number }[]> {
+  const counted = await Promise.all(
+    Object.entries(queues.all).map(async ([queue, handle]) => {
+      const counts = await handle.getJobCounts(...JOB_STATES);
+      return JOB_STATES.map((state) => ({ queue, state, jobs: counts[state] ?? 0 }));
+    }),
+  );
+  return counted.flat();
 }
 
 type Instruments = ReturnType<typeof createInstruments>;
@@ -79,9 +109,10 @@ function createInstruments(registry: Registry) {
     verdict: gauge("ota_release_verdict"),
     condemned: gauge("ota_release_condemned"),
     lastReport: gauge("ota_release_last_report_timestamp_seconds"),
-    seriesFolded: counter("ota_series_folded_total"),
+    versionsFolded: gauge("ota_versions_folded"),
     rollbackDecisions: counter("ota_rollback_decisions_total"),
     rollbacks: counter("ota_rollbacks_total"),
+    held: gauge("ota_rollbacks_held"),
     pending: gauge("ota_rollbacks_pending"),
     rollbackSeconds: new Histogram({
       ...describe("ota_rollback_duration_seconds"),
@@ -89,6 +120,7 @@ function createInstruments(registry: Registry) {
       collect,
     }),
     lastRollback: gauge("ota_last_rollback_timestamp_seconds"),
+    redisUp: gauge("ota_redis_up"),
     foldLag: gauge("ota_fold_lag_seconds"),
     streamEntries: gauge("ota_stream_entries"),
     foldedReports: counter("ota_folded_reports_total"),
@@ -97,7 +129,7 @@ function createInstruments(registry: Registry) {
   };
   return {
     ...instruments,
-    collect: (read: () => Promise<void>): void => void (refresh = read),
+    refreshWith: (next: () => Promise<void>): void => void (refresh = next),
     resetAll: (): void => Object.values(instruments).forEach((instrument) => instrument.reset()),
   };
 }
@@ -116,7 +148,7 @@ function setReleases(
     const { app, channel: name } = newestFirst[0]!.verdict.release;
     for (const { verdict } of folded)
       incDevices(instruments, verdict.devices, { app, channel: name, version: "other" });
-    instruments.seriesFolded.inc({ app, channel: name }, folded.length);
+    instruments.versionsFolded.set({ app, channel: name }, folded.length);
   }
 }
 
@@ -157,15 +189,12 @@ function incDevices(
   for (const outcome of OUTCOMES) instruments.devices.inc({ ...labels, outcome }, devices[outcome]);
 }
 
-function setDecisions(
-  instruments: Instruments,
-  decisions: readonly DecisionRecord[],
-  holds: readonly string[],
-  pending: number,
-): void {
+function setDecisions(instruments: Instruments, { decisions, held, holdCounts, pending }: Reading): void {
   for (const outcome of ROLLBACK_OUTCOME_KINDS) instruments.rollbacks.inc({ outcome }, 0);
   instruments.pending.set(pending);
-  for (const reason of holds) instruments.rollbackDecisions.inc({ action: "hold", reason });
+  for (const { reason } of held) instruments.held.inc({ reason });
+  for (const [reason, count] of holdCounts)
+    instruments.rollbackDecisions.inc({ action: "hold", reason }, count);
   // Oldest first, so that a channel's newest rollback is the one that stays.
   for (const {
     mode,
@@ -180,26 +209,17 @@ function setDecisions(
     if (outcome === null) continue;
     instruments.rollbacks.inc({ outcome: outcome.kind });
     if (outcome.kind !== "applied") continue;
-    instruments.rollbackSeconds.observe((Date.parse(outcome.at) - Date.parse(last_needed_report_at)) / 1_000);
-    instruments.lastRollback.set({ app, channel }, Date.parse(outcome.at) / 1_000);
+    const answeredAtMs = Date.parse(outcome.at);
+    instruments.rollbackSeconds.observe((answeredAtMs - Date.parse(last_needed_report_at)) / 1_000);
+    instruments.lastRollback.set({ app, channel }, answeredAtMs / 1_000);
   }
 }
 
-async function setFolding(instruments: Instruments, { health, clock }: ScrapedMetricsDeps): Promise<void> {
-  const [lag, totals] = await Promise.all([health.readLag(clock()), health.readFoldTotals()]);
+function setFolding(instruments: Instruments, { lag, foldTotals }: Reading): void {
   for (const { shard, waitingEntries, lagSeconds } of lag) {
     instruments.foldLag.set({ shard: String(shard) }, lagSeconds);
     instruments.streamEntries.set({ shard: String(shard) }, waitingEntries);
   }
-  instruments.foldedReports.inc(totals.folded);
-  instruments.deadLetters.inc(totals.deadLetters);
-}
-
-async function setQueues(instruments: Instruments, queues: Queues): Promise<void> {
-  await Promise.all(
-    Object.entries(queues.all).map(async ([queue, handle]) => {
-      const counts = await handle.getJobCounts(...JOB_STATES);
-      for (const state of JOB_STATES) instruments.jobs.set({ queue, state }, counts[state] ?? 0);
-    }),
-  );
+  instruments.foldedReports.inc(foldTotals.folded);
+  instruments.deadLetters.inc(foldTotals.deadLetters);
 }

@@ -18,6 +18,14 @@ export const DECISION_REASONS = [
 ] as const;
 export type DecisionReason = (typeof DECISION_REASONS)[number];
 
+/** Reasons to hold back that pass by themselves, without a new report: time goes by, a server comes back. */
+export const PASSING_REASONS: ReadonlySet<DecisionReason> = new Set([
+  "cooling_down",
+  "ota_server_unavailable",
+  "ota_server_refused",
+  "no_good_target",
+]);
+
 /** The guards that can hold a rollback back, one file each under guards/. */
 export const GUARDS = ["min_devices", "cooldown", "still_current", "one_hop", "good_target"] as const;
 export type Guard = (typeof GUARDS)[number];

@@ -28,6 +28,7 @@ describe("npm run demo", () => {
       faults: [],
     });
     expect(report.timeline.some(({ text }) => text.includes("killed with SIGKILL"))).toBe(true);
+    expect(report.rollback?.decided_after_kill).toBe(true);
     expect(report.rollback?.to).toBe("1.5.0");
     expect(report.rollback?.evidence_log10).toBeGreaterThanOrEqual(report.rollback!.threshold_log10);
     expect(report.rollback?.sentence).not.toBe("");

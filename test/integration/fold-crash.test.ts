@@ -11,7 +11,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import { EVENTS } from "../../ingest/contract/device-report.ts";
-import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
+import type { Channel, Version } from "../../ingest/contract/release-key.ts";
 import { sleep } from "../../runtime/clock.ts";
 import { createRandom } from "../simulation/random.ts";
 import type { Random } from "../simulation/random.ts";
@@ -120,7 +120,7 @@ async function keepKilling(random: Random): Promise<void> {
 
 function makeReport(random: Random, nowMs: number): ToldReport {
   return {
-    app: TILL.app as AppId,
+    app: TILL.app,
     channel: random.pick([TILL.channel, "beta" as Channel]),
     device: `device-${Math.floor(random.next() * DEVICES)}`,
     version: random.pick(["1.3.0", "1.4.0", "1.5.0"]) as Version,

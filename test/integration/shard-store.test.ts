@@ -142,8 +142,10 @@ describe("reading", () => {
     for (let entry = 0; entry < 60; entry += 1)
       await put(...Array.from({ length: 500 }, (_, index) => told({ device: `${entry}-${index}` })));
     await foldAll(createShardStore({ redis: watched, shard: 0 }));
-    expect(Math.max(...asked)).toBeGreaterThan(200);
-    expect(asked.at(-1)).toBeLessThanOrEqual(20);
+    const mostAt = asked.indexOf(Math.max(...asked));
+    expect(asked[mostAt]).toBeGreaterThan(200);
+    // One read that still takes small entries, and then it knows.
+    expect(Math.max(...asked.slice(mostAt + 2))).toBeLessThanOrEqual(20);
     expect(await redis.xlen(reportStream(0))).toBe(0);
   });
 });

@@ -65,8 +65,10 @@ const report: fc.Arbitrary<ToldReport> = fc.record({
 
 /** What an agent does when it is its turn. */
 type Step =
-  /** Folds whatever waits in a shard. */
+  /** Folds whatever waits in a shard, alone. */
   | "fold"
+  /** Both agents fold at the same moment. */
+  | "race"
   /** Reads and dies before the commit. */
   | "die_before_commit"
   /** Commits, dies before it has heard so, and is sent again. */
@@ -81,7 +83,7 @@ interface Turn {
 const turn: fc.Arbitrary<Turn> = fc.record({
   shard: fc.nat(SHARDS - 1),
   agent: fc.nat(1),
-  kind: fc.constantFrom<Step>("fold", "die_before_commit", "commit_twice", "commit_late"),
+  kind: fc.constantFrom<Step>("fold", "race", "die_before_commit", "commit_twice", "commit_late"),
 });
 const history = fc.record({
   reports: fc.array(report, { minLength: 1, maxLength: 120 }),
@@ -121,8 +123,8 @@ async function plan(store: ShardStore) {
 async function take({ stores }: Agents, { shard, agent, kind }: Turn): Promise<void> {
   const store = stores[agent]![shard]!;
   const other = stores[1 - agent]![shard]!;
-  if (kind === "fold") {
-    // At the same moment: one of the two loses each race.
+  if (kind === "fold") return foldAll(store);
+  if (kind === "race") {
     await Promise.all([foldAll(store), foldAll(other)]);
     return;
   }

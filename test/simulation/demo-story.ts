@@ -55,7 +55,13 @@ export interface StoryResult {
   readonly differences: readonly BookDifference[];
   readonly isGoodRolledBack: boolean;
   readonly isBadRolledBack: boolean;
-  readonly kill: "not_asked" | "restarted" | "not_restarted";
+  readonly kill: AgentKill;
+}
+
+export interface AgentKill {
+  readonly kind: "not_asked" | "restarted" | "not_restarted";
+  /** Epoch milliseconds; undefined when nobody asked for it. */
+  readonly atMs: number | undefined;
 }
 
 export interface StoryDeps {
@@ -210,11 +216,11 @@ async function rollOutGood(story: Teller): Promise<boolean> {
   return isRolledBack;
 }
 
-async function rollOutBad(story: Teller): Promise<StoryResult["kill"]> {
+async function rollOutBad(story: Teller): Promise<AgentKill> {
   const { world, ota, options } = story;
   await ota.publish(BAD);
   story.say(`${BAD} is published; it fails for ${percent(options.badRatio)} of devices`);
-  const kill = options.killAgent ? await killAgent(story) : "not_asked";
+  const kill = options.killAgent ? await killAgent(story) : ({ kind: "not_asked", atMs: undefined } as const);
   let settledSinceMs = Number.POSITIVE_INFINITY;
   await story.until(`the fleet to take up ${BAD}, or a rollback`, story.settleMsMax, () => {
     if (rollbackOf(world, BAD) !== undefined) return true;
@@ -254,7 +260,7 @@ async function waitingEntries({ lastgood }: Teller): Promise<number> {
 /** Devices that must have begun with the bad release before the agent is killed, as a share of the fleet. */
 const KILL_AT_RATIO = 0.01;
 
-async function killAgent(story: Teller): Promise<StoryResult["kill"]> {
+async function killAgent(story: Teller): Promise<AgentKill> {
   const { world, options, stack } = story;
   await story.until(`the first devices on ${BAD}`, story.settleMsMax, () => {
     const started = world.fleet?.books[BAD]?.update_started ?? 0;
@@ -271,12 +277,12 @@ async function killAgent(story: Teller): Promise<StoryResult["kill"]> {
       return next !== undefined && next !== pid && isAlive(next) && (await story.lastgood.isReady());
     });
   } catch (error) {
-    if (error instanceof StoryTimeout) return "not_restarted";
+    if (error instanceof StoryTimeout) return { kind: "not_restarted", atMs: killedAtMs };
     throw error;
   }
   const awaySeconds = ((Date.now() - killedAtMs) / 1_000).toFixed(1);
   story.say(`the agent is back as process ${readPid(stack.dataDir, "agent")}, after ${awaySeconds} s`);
-  return "restarted";
+  return { kind: "restarted", atMs: killedAtMs };
 }
 
 async function stopFleet(story: Teller, fleet: Child): Promise<FleetMessage> {

@@ -60,6 +60,8 @@ export interface RollbackFigures {
   readonly last_report_to_answer_ms: number | null;
   readonly returned: number;
   readonly not_returned: number;
+  /** Whether the decision fell after the agent was killed; null when it was not killed. */
+  readonly decided_after_kill: boolean | null;
   readonly sentence: string;
 }
 
@@ -128,6 +130,7 @@ function rollbackFigures(story: StoryResult): RollbackFigures | null {
     last_report_to_answer_ms: answerDelayMs(decision, call.answeredAtMs),
     returned: (everRan[BAD] ?? 0) - notReturned,
     not_returned: notReturned,
+    decided_after_kill: isAfter(decision, story.kill.atMs),
     sentence: decision?.sentence ?? "",
   };
 }
@@ -135,6 +138,11 @@ function rollbackFigures(story: StoryResult): RollbackFigures | null {
 function answerDelayMs(decision: Decision | undefined, answeredAtMs: number | null): number | null {
   if (decision?.last_needed_report_at == null || answeredAtMs === null) return null;
   return answeredAtMs - Date.parse(decision.last_needed_report_at);
+}
+
+function isAfter(decision: Decision | undefined, killedAtMs: number | undefined): boolean | null {
+  if (decision === undefined || killedAtMs === undefined) return null;
+  return Date.parse(decision.at) > killedAtMs;
 }
 
 function failureSignal({ signals }: Pick<ReleaseStatus["verdict"], "signals">): SignalNumbers | undefined {

@@ -138,7 +138,7 @@ async function perform(show: Show, stack: Stack): Promise<number> {
     screen.close();
   }
   const { refused: refusedReports, lastRefusal } = story.final.reports;
-  const faults = findFaults({ ...story, expectation, refusedReports, lastRefusal });
+  const faults = findFaults({ ...story, kill: story.kill.kind, expectation, refusedReports, lastRefusal });
   const report = buildReport({ story, options, expectation, faults });
   if (flags.json === true) await writeAll(process.stdout, `${JSON.stringify(report, null, 2)}\n`);
   else await writeAll(process.stdout, renderReport(report, palette));

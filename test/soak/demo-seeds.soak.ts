@@ -33,6 +33,7 @@ describe("the demo with 20,000 devices", () => {
   it("rolls the bad release back although the agent is killed in the middle", async () => {
     const report = await run("--seed", "4", "--kill-agent");
     expect(report).toMatchObject({ rolled_back: true, good_release_stayed: true, books_agree: true });
+    expect(report.rollback?.decided_after_kill).toBe(true);
     expect(report.timeline.some(({ text }) => text.includes("the agent is back"))).toBe(true);
   });
 });

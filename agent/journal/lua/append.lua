@@ -7,6 +7,7 @@
         n, n x (op, field, value)   op: `absent` = the field must not exist, or nothing is written
                                         `present` = the field must exist, or nothing is written
                                         `set` = write the field   `delete` = remove it (value is ignored)
+                                        `increment` = add the value to the field
   Output  "appended", "head_moved" (somebody else appended: build the entry anew), or "exists",
           "missing": a field that had to be absent was there, or the reverse
 ]]
@@ -22,6 +23,7 @@ for index = 1, operations do
   local op, field, value = ARGV[3 + index * 3], ARGV[4 + index * 3], ARGV[5 + index * 3]
   if op == 'set' then redis.call('HSET', KEYS[2 + index], field, value) end
   if op == 'delete' then redis.call('HDEL', KEYS[2 + index], field) end
+  if op == 'increment' then redis.call('HINCRBY', KEYS[2 + index], field, value) end
 end
 redis.call('XADD', journal, ARGV[2] .. '-0', 'entry', ARGV[3])
 redis.call('HSET', head, 'seq', ARGV[2], 'hash', ARGV[4])

@@ -18,7 +18,7 @@ function appThat(fails: () => unknown, translate?: (error: unknown) => Problem |
       response.write("half");
       throw new Error("too late");
     }
-    return result as Promise<void>;
+    return result;
   });
   app.use(problemHandler({ logger, ...(translate === undefined ? {} : { translate }) }));
   return { app, logged };

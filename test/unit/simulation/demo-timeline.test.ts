@@ -79,7 +79,7 @@ function storyWith(changes: Partial<StoryResult> = {}): StoryResult {
     differences: [],
     isGoodRolledBack: false,
     isBadRolledBack: true,
-    kill: "not_asked",
+    kill: { kind: "not_asked", atMs: undefined },
     ...changes,
   };
 }
@@ -134,6 +134,17 @@ describe("the demo's report", () => {
     const text = rendered({ rollbacks: [], isBadRolledBack: false });
     expect(text).toContain("No rollback of 1.6.0");
     expect(text).toContain("1,200 of 20,000");
+  });
+
+  it.each([
+    [undefined, null],
+    [T0 - 1, true],
+    [T0 + 1, false],
+  ])("knows whether the agent decided after it was killed at %s", (atMs, expected) => {
+    const kill = { kind: atMs === undefined ? "not_asked" : "restarted", atMs } as const;
+    const story = storyWith({ kill });
+    const report = buildReport({ story, options, expectation: "rollback", faults: [] });
+    expect(report.rollback?.decided_after_kill).toBe(expected);
   });
 
   it("does without a decision that the agent does not list", () => {

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { RELEASES_PER_DEVICE_MAX, decodeDeviceState } from "../../../../agent/health/device-state.ts";
 import { RELEASES_PER_CHANNEL_MAX, fold, toFoldable } from "../../../../agent/health/fold.ts";
-import type { FoldPlan, ReleaseTable } from "../../../../agent/health/fold.ts";
+import type { FoldPlan } from "../../../../agent/health/fold.ts";
 import { toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { REPORT_AGE_MS_MAX } from "../../../../ingest/contract/device-report.ts";
 import type { DeviceEvent } from "../../../../ingest/contract/device-report.ts";
 import type { AcceptedReport } from "../../../../ingest/contract/report-entry.ts";
 import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
@@ -34,9 +35,9 @@ function createShard() {
       const plan = fold({
         reports: reports.map(
           ({ event, device = "till-1", version = "1.4.0", atMs = AT_MS, receivedAtMs = RECEIVED_AT_MS }) =>
-            toFoldable({ ...releaseOf(version), device, event, atMs } as AcceptedReport, receivedAtMs),
+            toFoldable({ ...releaseOf(version), device, event, atMs }, receivedAtMs),
         ),
-        releaseTable: table as ReleaseTable,
+        releaseTable: table,
         stateOf: (_bucket, field) => states.get(field),
       });
       for (const [text, number] of plan.newReleases) table.set(text, number);
@@ -192,47 +193,70 @@ function versions(count: number, prefix = "v"): string[] {
 }
 
 describe("RELEASES_PER_DEVICE_MAX", () => {
-  it("a device may have 64 releases; the 65th is refused, and the known ones still count", () => {
-    expect(RELEASES_PER_DEVICE_MAX).toBe(64);
+  it("a device may have 128 releases; the 129th is refused, and the known ones still count", () => {
+    expect(RELEASES_PER_DEVICE_MAX).toBe(128);
     const shard = createShard();
-    const full = shard.fold(...versions(64).map((version) => ({ event: "confirmed" as const, version })));
+    const full = shard.fold(...versions(128).map((version) => ({ event: "confirmed" as const, version })));
     expect(full.refused).toEqual([]);
     const plan = shard.fold(
       { event: "confirmed", version: "one-more" },
-      { event: "reverted", version: "v63" },
+      { event: "reverted", version: "v127" },
       { event: "confirmed", version: "one-more", device: "till-2" },
     );
     expect(plan.refused).toMatchObject([
       { reason: "too_many_releases_on_device", report: { version: "one-more", device: "till-1" } },
     ]);
-    expect(totalsOf(plan, "com.acme.till|production|v63").failed).toBe(1);
+    expect(totalsOf(plan, "com.acme.till|production|v127").failed).toBe(1);
     expect(totalsOf(plan, "com.acme.till|production|one-more").attempted).toBe(1);
+  });
+
+  it("the oldest attempt gives way once no report may claim its time any more, and not a minute before", () => {
+    const shard = createShard();
+    shard.fold(
+      ...versions(128).map((version, index) => ({
+        event: "confirmed" as const,
+        version,
+        atMs: AT_MS + index * 60_000,
+      })),
+    );
+    const atTheEdge = {
+      event: "confirmed" as const,
+      version: "next",
+      receivedAtMs: AT_MS + REPORT_AGE_MS_MAX,
+    };
+    expect(shard.fold(atTheEdge).refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
+    const later = shard.fold({ ...atTheEdge, receivedAtMs: AT_MS + REPORT_AGE_MS_MAX + 60_000 });
+    expect(later.refused).toEqual([]);
+    const [state] = [...shard.states.values()].map(decodeDeviceState);
+    expect(state!.size).toBe(128);
+    expect(state!.has(1)).toBe(false);
+    expect(state!.has(2)).toBe(true);
   });
 
   it("what is refused takes no place in the channel's table: one device cannot fill it", () => {
     const shard = createShard();
     const plan = shard.fold(...versions(200).map((version) => ({ event: "confirmed" as const, version })));
-    expect(plan.refused.length).toBe(136);
-    expect(plan.newReleases.size).toBe(64);
-    expect(plan.releases.size).toBe(64);
+    expect(plan.refused.length).toBe(72);
+    expect(plan.newReleases.size).toBe(128);
+    expect(plan.releases.size).toBe(128);
   });
 });
 
 describe("RELEASES_PER_CHANNEL_MAX", () => {
-  it("a channel may have 1,000 releases in a shard; the next is refused, known ones and other channels are not", () => {
-    expect(RELEASES_PER_CHANNEL_MAX).toBe(1_000);
+  it("a channel may have 10,000 releases in a shard; the next is refused, known ones and other channels are not", () => {
+    expect(RELEASES_PER_CHANNEL_MAX).toBe(10_000);
     const shard = createShard();
-    const each = versions(1_000).map((version, index) => ({
+    const each = versions(10_000).map((version, index) => ({
       event: "active" as const,
       version,
-      device: `till-${index % 50}`,
+      device: `till-${index % 100}`,
     }));
-    expect(shard.fold(...each.slice(0, 999)).refused).toEqual([]);
-    const atTheEdge = shard.fold(each[999]!, { event: "active", version: "too-many", device: "x" });
+    expect(shard.fold(...each.slice(0, 9_999)).refused).toEqual([]);
+    const atTheEdge = shard.fold(each[9_999]!, { event: "active", version: "too-many", device: "x" });
     expect(atTheEdge.refused).toMatchObject([
       { reason: "too_many_releases_on_channel", report: { version: "too-many" } },
     ]);
-    expect(atTheEdge.newReleases).toEqual(new Map([["com.acme.till|production|v999", 1_000]]));
+    expect(atTheEdge.newReleases).toEqual(new Map([["com.acme.till|production|v9999", 10_000]]));
     expect(shard.fold({ event: "active", version: "v0", device: "x" }).refused).toEqual([]);
     expect(shard.fold({ event: "active", version: "too-many", device: "x" }).refused.length).toBe(1);
     const report = { ...releaseOf("v0"), channel: "beta", device: "x", event: "active", atMs: AT_MS };
@@ -241,6 +265,6 @@ describe("RELEASES_PER_CHANNEL_MAX", () => {
       releaseTable: shard.table,
       stateOf: () => undefined,
     });
-    expect(elsewhere.newReleases).toEqual(new Map([["com.acme.till|beta|v0", 1_001]]));
+    expect(elsewhere.newReleases).toEqual(new Map([["com.acme.till|beta|v0", 10_001]]));
   });
 });
