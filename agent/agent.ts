@@ -15,7 +15,8 @@ import type { Logger } from "../runtime/logger.ts";
 import { Counter, Histogram, createRegistry } from "../runtime/metrics.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
-import type { Redis } from "../runtime/redis.ts";
+import type { Redis, RedisAddress } from "../runtime/redis.ts";
+import { pingServers, watchReplication } from "../runtime/redis-servers.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
 import { createAdminApp } from "./admin/app.ts";
 import type { Settings } from "./config/schema.ts";
@@ -23,17 +24,20 @@ import { createHealthStore } from "./health/health-store.ts";
 import type { HealthStore } from "./health/health-store.ts";
 import { createShardStore } from "./health/shard-store.ts";
 import type { ShardStore } from "./health/shard-store.ts";
+import { createDeadLetterStore } from "./intake/dead-letters.ts";
+import type { DeadLetterStore } from "./intake/dead-letters.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
 import { evaluateChannel } from "./jobs/evaluate-channel.ts";
 import { executeDecision } from "./jobs/execute-rollback.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
-import { createQueues } from "./jobs/queues.ts";
+import { createQueues, openQueueConnection } from "./jobs/queues.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { dropOldWindows } from "./jobs/retention.ts";
 import { startCalendar } from "./jobs/calendar.ts";
 import { sweep } from "./jobs/sweep.ts";
 import { createWorkers } from "./jobs/workers.ts";
 import type { Handlers } from "./jobs/workers.ts";
+import { JOURNAL } from "./journal/control-keys.ts";
 import { createHoldStore } from "./journal/hold-store.ts";
 import type { HoldStore } from "./journal/hold-store.ts";
 import { createJournal } from "./journal/journal.ts";
@@ -43,6 +47,7 @@ import type { SummaryStore } from "./journal/summary-store.ts";
 import { AGENT_METRICS } from "./metrics/names.ts";
 import { registerScrapedMetrics } from "./metrics/scraped-metrics.ts";
 import { checkRedis } from "./preflight.ts";
+import type { CheckRedisOptions } from "./preflight.ts";
 import { createDecisionStore } from "./rollback/decision-store.ts";
 import type { DecisionStore } from "./rollback/decision-store.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
@@ -54,7 +59,7 @@ const FLUSH_MS_MAX = 2_000;
 
 export interface AgentOptions {
   readonly settings: Settings;
-  readonly redisUrl: string;
+  readonly redisUrl: RedisAddress;
   readonly version: string;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -73,6 +78,7 @@ interface Stores {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly deadLetters: DeadLetterStore;
 }
 
 function openStores(redis: Redis, shards: number): Stores {
@@ -85,6 +91,7 @@ function openStores(redis: Redis, shards: number): Stores {
     summaries: createSummaryStore({ redis }),
     holds: createHoldStore({ redis, journal }),
     decisions: createDecisionStore({ redis, journal }),
+    deadLetters: createDeadLetterStore({ redis, shards }),
   };
 }
 
@@ -93,6 +100,7 @@ interface PipelineDeps {
   readonly queues: Queues;
   readonly channels: WatchedChannels;
   readonly timers: Timers;
+  readonly replicaAcks: number;
   readonly isStopping: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -104,6 +112,7 @@ function createPipeline({
   queues,
   channels,
   timers,
+  replicaAcks,
   isStopping,
   clock,
   logger,
@@ -129,6 +138,7 @@ function createPipeline({
         decisions,
         journal,
         onDecision,
+        watchReplication: () => watchReplication(stores.redis, JOURNAL, replicaAcks),
         clock,
         logger,
       });
@@ -184,6 +194,7 @@ function openFront({ options, registry, queues, channels, isStopping, clock }: F
     operators,
     channels: channels.all,
     ...stores,
+    shardCount: settings.shards,
     clock,
     logger,
   });
@@ -194,7 +205,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { settings, redisUrl, version, logger, clock = systemClock } = options;
   const redis = createRedis({ url: redisUrl, role: "worker", logger });
   await waitUntilReady(redis, REDIS_START_MS_MAX);
-  await refuseBadRedis(redis, clock, logger);
+  await refuseBadRedis({ redis, replicaAcks: settings.replicaAcks, clock, logger });
   await keepFixed(redis, { key: LAYOUT_KEY, name: "shards", value: String(settings.shards) });
   const registry = createRegistry({ process: "agent", version });
   const errors = await createErrorReporter({ dsn: settings.sentryDsn, process: "agent", version });
@@ -203,16 +214,27 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   const stores = openStores(redis, settings.shards);
   const channels = createWatchedChannels({ settings, clock, version });
+  const connection = openQueueConnection({ redisUrl, logger });
   const queues = createQueues({
-    redisUrl,
+    connection,
     onError: (err) => logger.warn({ err }, "a queue lost Redis, going on"),
   });
   const timers = createTimers(registry);
-  const handlers = createPipeline({ stores, queues, channels, timers, isStopping, clock, logger });
+  const { replicaAcks } = settings;
+  const handlers = createPipeline({
+    stores,
+    queues,
+    channels,
+    timers,
+    replicaAcks,
+    isStopping,
+    clock,
+    logger,
+  });
   const bell = createRedis({ url: redisUrl, role: "blocking", logger });
   const onRing = (shards: readonly number[]): Promise<void> => queues.fold(shards);
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
-  const workers = createWorkers({ redisUrl, handlers, clock, logger, errors });
+  const workers = createWorkers({ connection, handlers, clock, logger, errors });
   const calendar = startCalendar({ onRetention: (day) => queues.retention(day), logger });
   const front = openFront({ options, registry, queues, channels, isStopping, clock });
 
@@ -229,21 +251,22 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await doorbell.stop();
       await workers.stop(deadlineMs - FLUSH_MS_MAX);
       await queues.close();
+      await connection.close();
       await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
       await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },
   };
 }
 
-async function refuseBadRedis(redis: Redis, clock: Clock, logger: Logger): Promise<void> {
-  const findings = await checkRedis({ redis, clock });
+async function refuseBadRedis({ logger, ...asked }: CheckRedisOptions & { logger: Logger }): Promise<void> {
+  const findings = await checkRedis(asked);
   for (const { detail } of findings.filter(({ level }) => level === "warn")) logger.warn(detail);
   const refusals = findings.filter(({ level }) => level === "refuse");
   if (refusals.length > 0) throw new Error(refusals.map(({ detail }) => detail).join(" "));
 }
 
 async function pingRedis(redis: Redis): Promise<string | undefined> {
-  return redis.ping().then(
+  return pingServers(redis).then(
     () => undefined,
     (error: unknown) => `Redis does not answer: ${error instanceof Error ? error.message : String(error)}`,
   );

@@ -1,6 +1,6 @@
 // The agent process: configuration -> Redis -> workers -> ready -> drain. Enters: `--config FILE` (or
 // LASTGOOD_CONFIG, or ./lastgood.yaml) and LASTGOOD_REDIS_URL, which the supervisor sets and which wins
-// over the file's redis.url. Exit code 2 means that the configuration is wrong: starting again is of no use.
+// over what the file says of redis. Exit code 2 means that the configuration is wrong: starting again is of no use.
 import { parseArgs } from "node:util";
 import { formatProblems } from "../runtime/config-file.ts";
 import { announceReady, runProcess } from "../runtime/lifecycle.ts";
@@ -24,7 +24,9 @@ if (loaded.kind === "invalid") refuse(formatProblems(loaded.problems));
 const settings = loaded.config;
 const redisUrl = process.env["LASTGOOD_REDIS_URL"] ?? settings.redisUrl;
 if (redisUrl === undefined)
-  refuse(`${file}: the agent on its own needs redis.url; \`npm start\` brings a private Redis along`);
+  refuse(
+    `${file}: the agent on its own needs redis.url or redis.cluster; \`npm start\` brings a private Redis along`,
+  );
 
 const logger = createLogger({ name: "agent", level: settings.logLevel });
 

@@ -9,6 +9,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { Problem, problemHandler } from "../runtime/problem.ts";
 import type { Redis } from "../runtime/redis.ts";
+import { pingServers } from "../runtime/redis-servers.ts";
 import type { ErrorReporter } from "../runtime/sentry.ts";
 import { createCheckReport } from "./check-report.ts";
 import type { IngestProcessSettings } from "./config.ts";
@@ -24,7 +25,7 @@ import { reportsRoute } from "./routes/reports.ts";
 import { createStreamWriter } from "./stream-writer.ts";
 
 export interface IngestDeps {
-  readonly settings: Pick<IngestProcessSettings, "ingest" | "shards" | "apps">;
+  readonly settings: Pick<IngestProcessSettings, "ingest" | "shards" | "apps" | "replicaAcks">;
   /** A connection of the role `request`. */
   readonly redis: Redis;
   readonly registry: Registry;
@@ -41,9 +42,10 @@ export function createIngestApp({
   logger,
   errorReporter,
 }: IngestDeps): Express {
-  const { ingest, shards, apps } = settings;
+  const { ingest, shards, apps, replicaAcks } = settings;
   const metrics = createIngestMetrics(registry, ingest);
-  const writer = createStreamWriter({ redis, shards, streamEntriesMax: ingest.streamEntriesMax, clock });
+  const { streamEntriesMax } = ingest;
+  const writer = createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
   const checkReport = createCheckReport(apps);
 
   const app = bareExpress();
@@ -103,7 +105,7 @@ async function checkRedis(redis: Redis): Promise<string | undefined> {
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve(`no answer within ${PING_MS_MAX} ms`), PING_MS_MAX);
   });
-  const answered = redis.ping().then(
+  const answered = pingServers(redis).then(
     () => undefined,
     (error: Error) => error.message,
   );

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { readConfigFile } from "../runtime/config-file.ts";
 import type { ConfigResult, Environment } from "../runtime/config-file.ts";
+import type { RedisAddress } from "../runtime/redis.ts";
 import { appIdSchema, channelSchema } from "./contract/release-key.ts";
 import type { AppId, Channel } from "./contract/release-key.ts";
 import {
@@ -27,7 +28,9 @@ export interface IngestProcessSettings {
   /** Absolute. */
   readonly dataDir: string;
   /** Undefined where a private Redis is meant: its address then comes from whoever started it. */
-  readonly redisUrl: string | undefined;
+  readonly redisUrl: RedisAddress | undefined;
+  /** Replicas that must have a report before it is acknowledged. */
+  readonly replicaAcks: number;
   readonly shards: number;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
@@ -54,7 +57,8 @@ const fileSchema = z
   })
   .transform((file) => ({
     dataDir: file.data_dir,
-    redisUrl: file.redis.url,
+    redisUrl: file.redis.address,
+    replicaAcks: file.redis.replicaAcks,
     shards: file.shards,
     logLevel: file.log_level,
     sentryDsn: file.sentry_dsn,

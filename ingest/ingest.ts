@@ -7,6 +7,7 @@ import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { createRegistry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
+import type { RedisAddress } from "../runtime/redis.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
 import { LAYOUT_KEY } from "./contract/stream-names.ts";
 import { createIngestApp, createOperationsApp } from "./app.ts";
@@ -19,7 +20,7 @@ const FLUSH_MS_MAX = 2_000;
 
 export interface IngestOptions {
   readonly settings: IngestProcessSettings;
-  readonly redisUrl: string;
+  readonly redisUrl: RedisAddress;
   readonly version: string;
   readonly logger: Logger;
 }

@@ -1,6 +1,6 @@
 // The ingest process: configuration -> Redis -> HTTP -> ready -> drain. Enters: `--config FILE` (or
 // LASTGOOD_CONFIG, or ./lastgood.yaml) and LASTGOOD_REDIS_URL, which the supervisor sets and which wins over
-// the file's redis.url. Leaves: a process that takes reports until it is told to stop. Exit code 2 means
+// what the file says of redis. Leaves: a process that takes reports until it is told to stop. Exit code 2 means
 // that the configuration is wrong, so that starting it again is of no use.
 import { parseArgs } from "node:util";
 import { formatProblems } from "../runtime/config-file.ts";
@@ -26,7 +26,9 @@ if (loaded.kind === "invalid") refuse(formatProblems(loaded.problems));
 const settings = loaded.config;
 const redisUrl = process.env["LASTGOOD_REDIS_URL"] ?? settings.redisUrl;
 if (redisUrl === undefined)
-  refuse(`${file}: ingest on its own needs redis.url; \`npm start\` brings a private Redis along`);
+  refuse(
+    `${file}: ingest on its own needs redis.url or redis.cluster; \`npm start\` brings a private Redis along`,
+  );
 
 const logger = createLogger({ name: "ingest", level: settings.logLevel });
 

@@ -1,5 +1,5 @@
 // Puts the good reports of one request into the shards' streams. Enters: validated reports. Leaves: an
-// outcome: `written` only after Redis acknowledged every entry, else why not. Nothing is ever trimmed here
+// outcome: `written` only after Redis (and its replicas) acknowledged every entry, else why not. Nothing is ever trimmed here
 // (no MAXLEN): a stream that is full refuses new reports instead of forgetting old ones.
 import type { Redis } from "../runtime/redis.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -9,6 +9,8 @@ import { encodeReportEntry } from "./contract/report-entry.ts";
 import type { AcceptedReport } from "./contract/report-entry.ts";
 import { deviceDigest, shardOfDevice } from "./contract/shard.ts";
 import { reportStream } from "./contract/stream-names.ts";
+import { createEntryAppender } from "./entry-appender.ts";
+import type { EntriesByShard, EntryFields } from "./entry-appender.ts";
 
 /** Reports in one entry: bounds how much the agent takes in one bite. */
 export const REPORTS_PER_ENTRY_MAX = 1_000;
@@ -23,7 +25,7 @@ export type WriteOutcome =
 export interface StreamWriter {
   /**
    * Never rejects. After `redis_unavailable` some entries may have been written all the same (a shard's
-   * entry before the connection broke, or one whose acknowledgement was lost). That is harmless: the sender
+   * entry before the connection broke, or one that no replica acknowledged in time). That is harmless: the sender
    * sends again, and counting the same report twice changes nothing.
    */
   write(reports: readonly DeviceReport[]): Promise<WriteOutcome>;
@@ -35,6 +37,8 @@ export interface StreamWriterOptions {
   readonly shards: number;
   /** Entries that may wait in one shard's stream. Requests that run at the same moment may overshoot it. */
   readonly streamEntriesMax: number;
+  /** Replicas that must have the entries before `written`; default 0. */
+  readonly replicaAcks?: number;
   readonly clock: Clock;
 }
 
@@ -42,9 +46,11 @@ export function createStreamWriter({
   redis,
   shards,
   streamEntriesMax,
+  replicaAcks = 0,
   clock,
 }: StreamWriterOptions): StreamWriter {
   const backlog = createBacklog({ redis, streamEntriesMax, clock });
+  const appender = createEntryAppender({ redis, replicaAcks });
   return {
     async write(reports) {
       const receivedAtMs = clock();
@@ -52,7 +58,8 @@ export function createStreamWriter({
       try {
         const fullShard = await backlog.fullShardOf(byShard.keys());
         if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
-        await append({ redis, byShard, receivedAtMs, backlog });
+        const lengths = await appender.append(encode(byShard, receivedAtMs));
+        for (const [shard, entries] of lengths) backlog.note(shard, entries);
         return { kind: "written", skews };
       } catch (error) {
         return { kind: "redis_unavailable", cause: error as Error };
@@ -86,42 +93,18 @@ function groupByShard({
   return { byShard, skews };
 }
 
-/**
- * One pipeline: an XADD for each entry, then an XLEN for each stream it touched. Throws when any XADD was
- * not acknowledged. The lengths are only hints for the next request, so a failed XLEN is passed over.
- */
-async function append({
-  redis,
-  byShard,
-  receivedAtMs,
-  backlog,
-}: {
-  redis: Redis;
-  byShard: ReportsByShard;
-  receivedAtMs: number;
-  backlog: Backlog;
-}): Promise<void> {
-  const pipeline = redis.pipeline();
-  let entries = 0;
+/** Entries of bounded size, encoded, by shard. */
+function encode(byShard: ReportsByShard, receivedAtMs: number): EntriesByShard {
+  const entries = new Map<number, EntryFields[]>();
   for (const [shard, reports] of byShard) {
-    for (let start = 0; start < reports.length; start += REPORTS_PER_ENTRY_MAX) {
-      const fields = encodeReportEntry({
-        receivedAtMs,
-        reports: reports.slice(start, start + REPORTS_PER_ENTRY_MAX),
-      });
-      pipeline.xadd(reportStream(shard), "*", ...fields);
-      entries += 1;
-    }
+    const ofShard: EntryFields[] = [];
+    for (let start = 0; start < reports.length; start += REPORTS_PER_ENTRY_MAX)
+      ofShard.push(
+        encodeReportEntry({ receivedAtMs, reports: reports.slice(start, start + REPORTS_PER_ENTRY_MAX) }),
+      );
+    entries.set(shard, ofShard);
   }
-  for (const shard of byShard.keys()) pipeline.xlen(reportStream(shard));
-  const replies = (await pipeline.exec()) ?? [];
-  if (replies.length < entries) throw new Error("Redis did not answer every command");
-  for (const [error] of replies.slice(0, entries)) if (error !== null) throw error;
-  const lengths = replies.slice(entries);
-  Array.from(byShard.keys()).forEach((shard, index) => {
-    const [error, length] = lengths[index] ?? [new Error("no reply"), 0];
-    if (error === null) backlog.note(shard, Number(length));
-  });
+  return entries;
 }
 
 interface Backlog {

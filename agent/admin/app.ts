@@ -1,5 +1,5 @@
-// The agent's HTTP side: operations routes for machines and a read-only JSON API for operators, the CLI
-// and the demo. Enters: the stores. Leaves: an Express app.
+// The agent's HTTP side: operations routes for machines and a JSON API for operators, the CLI and the demo.
+// It reads, but for what operators do with dead letters. Enters: the stores. Leaves: an Express app.
 import express from "express";
 import type { Express, Request } from "express";
 import helmet from "helmet";
@@ -13,6 +13,7 @@ import type { Registry } from "../../runtime/metrics.ts";
 import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../runtime/problem.ts";
 import type { Operator } from "../config/schema.ts";
 import type { HealthStore } from "../health/health-store.ts";
+import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { WatchedChannel } from "../jobs/evaluate-channel.ts";
 import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -20,6 +21,7 @@ import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { authenticateOperator } from "./authenticate.ts";
+import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
@@ -35,6 +37,8 @@ export interface AdminDeps {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly shardCount: number;
   readonly journal: Journal;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -66,13 +70,15 @@ export function createAdminApp(deps: AdminDeps): Express {
     if (limit < 1 || limit > JOURNAL_PAGE_MAX) throw invalidQuery("limit");
     response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
   });
+  app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
   app.use((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.set("Allow", "GET, HEAD");
-      throw new Problem(METHOD_NOT_ALLOWED, { detail: "This API only reads: use GET." });
+      throw new Problem(METHOD_NOT_ALLOWED, { detail: "This is only read: use GET." });
     }
     throw new Problem(NOT_FOUND, {
-      detail: "See /v1/status, /v1/decisions, /v1/journal, /v1/lag, /metrics, /healthz, /readyz.",
+      detail:
+        "See /v1/status, /v1/decisions, /v1/journal, /v1/lag, /v1/dead-letters, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));
@@ -83,7 +89,7 @@ export function createAdminApp(deps: AdminDeps): Express {
 function translate(error: unknown): Problem | undefined {
   if (error instanceof URIError)
     return new Problem(NOT_FOUND, { detail: "The path is not percent-encoded UTF-8." });
-  if (!isRedisAway(error)) return undefined;
+  if (!isRedisAway(error)) return bodyProblem(error);
   const detail = "Redis does not answer; nothing is lost, and this works again as soon as it does.";
   return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
 }

@@ -4,7 +4,25 @@ import type { ProblemKind } from "../../runtime/problem.ts";
 export const ADMIN_PROBLEMS = {
   missing_token: { code: "missing_token", status: 401, title: "An operator token is needed" },
   unknown_token: { code: "unknown_token", status: 401, title: "This operator token is not known" },
+  role_not_enough: {
+    code: "role_not_enough",
+    status: 403,
+    title: "The operator's role is not enough for this",
+  },
+  foreign_host: { code: "foreign_host", status: 403, title: "Without operators, only this machine may act" },
   unknown_decision: { code: "unknown_decision", status: 404, title: "There is no decision with this id" },
   redis_unavailable: { code: "redis_unavailable", status: 503, title: "The store does not answer" },
+  unknown_dead_letter: {
+    code: "unknown_dead_letter",
+    status: 404,
+    title: "There is no dead letter with this id",
+  },
   invalid_query: { code: "invalid_query", status: 400, title: "A query parameter is wrong" },
+  invalid_body: { code: "invalid_body", status: 400, title: "The body does not say what to do" },
+  unsupported_media_type: {
+    code: "unsupported_media_type",
+    status: 415,
+    title: "The media type of the body is not taken here",
+  },
+  body_too_large: { code: "body_too_large", status: 413, title: "The body is too large" },
 } as const satisfies Record<string, ProblemKind>;

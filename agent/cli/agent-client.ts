@@ -1,4 +1,4 @@
-// How commands ask a running agent: its read-only JSON API. The address is --agent, LASTGOOD_AGENT_URL, or
+// How commands ask a running agent: its JSON API. The address is --agent, LASTGOOD_AGENT_URL, or
 // what the configuration file says; the token is LASTGOOD_TOKEN. Every failure says what to do.
 import type { Command } from "commander";
 import { findConfig, loadSettings } from "../config/load.ts";
@@ -6,6 +6,8 @@ import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
 
 const CALL_MS_MAX = 10_000;
+/** For what changes something, which may be much. */
+const ACTION_MS_MAX = 120_000;
 
 export interface AgentOptions {
   readonly agent?: string;
@@ -32,12 +34,40 @@ export async function askAgent(
   options: AgentOptions,
   context: CliContext,
 ): Promise<AgentAnswer> {
+  return call(path, { signal: AbortSignal.timeout(CALL_MS_MAX) }, options, context);
+}
+
+/** The same for what changes something. */
+export async function tellAgent(
+  path: string,
+  body: object,
+  options: AgentOptions,
+  context: CliContext,
+): Promise<AgentAnswer> {
+  const request = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(ACTION_MS_MAX),
+  };
+  return call(path, request, options, context);
+}
+
+async function call(
+  path: string,
+  request: RequestInit,
+  options: AgentOptions,
+  context: CliContext,
+): Promise<AgentAnswer> {
   const url = agentUrl(options, context);
   const token = context.env["LASTGOOD_TOKEN"];
   try {
     const response = await fetch(`${url}${path}`, {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(CALL_MS_MAX),
+      ...request,
+      headers: {
+        ...(request.headers as Record<string, string> | undefined),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
     });
     const body: unknown = await response.json();
     if (response.ok) return { kind: "answer", body };

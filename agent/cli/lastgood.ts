@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { lastgoodVersion } from "../../runtime/version.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
+import { registerDeadLetters } from "./dead-letters.ts";
 import { registerExplain } from "./explain.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
@@ -23,6 +24,7 @@ const program = new Command("lastgood")
       "  $ lastgood check-config lastgood.yaml    is the file right?",
       "  $ lastgood status                        what runs where, and how sure we are",
       "  $ lastgood explain                       what was rolled back, and why",
+      "  $ lastgood dead-letters                  reports that could not be counted, and why",
     ].join("\n"),
   );
 
@@ -30,5 +32,6 @@ registerStart(program, context);
 registerCheckConfig(program, context);
 registerStatus(program, context);
 registerExplain(program, context);
+registerDeadLetters(program, context);
 
 await program.parseAsync();

@@ -1,4 +1,4 @@
-// `lastgood start`: checks the configuration, starts a private Redis (or uses redis.url), ingest and the
+// `lastgood start`: checks the configuration, starts a private Redis (or uses the one named), ingest and the
 // agent, keeps them running and stops them in order. This process holds no state of its own: killed at any
 // instant, its children stop by themselves and the next start goes on from what Redis has.
 import { mkdirSync, readFileSync } from "node:fs";
@@ -34,7 +34,7 @@ export interface StartOptions {
 export function registerStart(program: Command, context: CliContext): void {
   program
     .command("start")
-    .description("run everything: Redis (unless redis.url is set), ingest and agent")
+    .description("run everything: Redis (unless the configuration names one), ingest and agent")
     .option(
       "-c, --config <file>",
       "configuration file; default: $LASTGOOD_CONFIG, ./lastgood.yaml, the example",
@@ -133,7 +133,7 @@ function stopOrderOf(settings: Settings): string[] {
 function processesOf(run: Run): ProcessSpec[] {
   const { settings, screen } = run;
   const redisFolder = path.join(settings.dataDir, "redis");
-  const redisUrl = settings.redisUrl ?? `unix://${socketPathFor(redisFolder)}`;
+  const redisUrl = redisUrlForChildren(settings, redisFolder);
   const redis: ProcessSpec = {
     name: "redis",
     launch: () =>
@@ -147,11 +147,17 @@ function processesOf(run: Run): ProcessSpec[] {
   return settings.redisUrl === undefined ? [redis, ...children] : children;
 }
 
+/** Undefined with a cluster: the children read its addresses in the file. */
+function redisUrlForChildren({ redisUrl }: Settings, redisFolder: string): string | undefined {
+  if (redisUrl === undefined) return `unix://${socketPathFor(redisFolder)}`;
+  return typeof redisUrl === "string" ? redisUrl : undefined;
+}
+
 function pidFileOf(settings: Settings, name: string): string {
   return path.join(settings.dataDir, "run", `${name}.pid`);
 }
 
-function childProcess(name: "ingest" | "agent", redisUrl: string, run: Run): ProcessSpec {
+function childProcess(name: "ingest" | "agent", redisUrl: string | undefined, run: Run): ProcessSpec {
   const { settings, found, screen, context } = run;
   const script = path.resolve(import.meta.dirname, "..", "..", name, "main.js");
   const pidFile = pidFileOf(settings, name);
@@ -187,7 +193,9 @@ function summaryOf({ settings, found, context }: Run, supervisor: Supervisor): s
     configText: readFileSync(found.file, "utf8"),
     env: context.env,
   });
-  const redis = urls["redis"]?.["redis"] ?? "the one of redis.url";
+  const named =
+    typeof settings.redisUrl === "string" ? "the one of redis.url" : "the cluster of redis.cluster";
+  const redis = urls["redis"]?.["redis"] ?? named;
   return summaryText({ settings, found, urls, redis, curl });
 }
 

@@ -16,6 +16,7 @@ import {
 } from "../../ingest/contract/settings.ts";
 import type { IngestSettings } from "../../ingest/contract/settings.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
+import type { RedisAddress } from "../../runtime/redis.ts";
 import { duration, isLoopback, listenAddress } from "../../runtime/units.ts";
 import type { ListenAddress } from "../../runtime/units.ts";
 import { policiesSchema } from "../policy/policy.ts";
@@ -24,8 +25,10 @@ import type { Policy } from "../policy/policy.ts";
 export interface Settings {
   /** Absolute. */
   readonly dataDir: string;
-  /** `redis://…`, `rediss://…` or `unix:///…`; undefined = the supervisor starts a private Redis. */
-  readonly redisUrl: string | undefined;
+  /** One server's URL, or those of servers of a cluster; undefined = the supervisor starts a private Redis. */
+  readonly redisUrl: RedisAddress | undefined;
+  /** Replicas that must have a report before ingest acknowledges it. */
+  readonly replicaAcks: number;
   readonly shards: number;
   readonly logLevel: string;
   readonly sentryDsn: string | undefined;
@@ -179,7 +182,8 @@ export const settingsSchema = z
   })
   .transform((file): Settings => ({
     dataDir: file.data_dir,
-    redisUrl: file.redis.url,
+    redisUrl: file.redis.address,
+    replicaAcks: file.redis.replicaAcks,
     shards: file.shards,
     logLevel: file.log_level,
     sentryDsn: file.sentry_dsn,

@@ -1,13 +1,17 @@
 // Hears that reports wait in a shard's stream, and wakes its folding. Folding trims what it has folded, so
 // a stream with entries is a stream with work: while any has some they are looked at every few
-// milliseconds, and while none has, one blocking read sleeps in Redis. Idle costs nothing.
+// milliseconds, and while none has, one blocking read sleeps in Redis. Idle costs nothing. On a cluster no
+// read can block on streams of several slots: there an idle look is a few XLEN, four times a second.
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { sleep } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import { isCluster } from "../../runtime/redis-servers.ts";
 import type { Redis } from "../../runtime/redis.ts";
 
 /** Pause between two looks while there is work, in milliseconds. */
 export const LOOK_INTERVAL_MS = 50;
+/** Pause between two looks of an idle agent on a cluster, in milliseconds. */
+export const IDLE_LOOK_INTERVAL_MS = 250;
 /** Longest blocking read, in milliseconds: bounds how long stopping takes. */
 const BLOCK_MS = 1_000;
 const RETRY_MS = 500;
@@ -36,7 +40,7 @@ export function createDoorbell({ redis, shards, onRing, logger }: DoorbellOption
       try {
         const waiting = await findWaiting(redis, streams);
         if (waiting.length === 0) {
-          await redis.xread("COUNT", 1, "BLOCK", BLOCK_MS, "STREAMS", ...streams, ...streams.map(() => "0"));
+          await untilAnyMayWait(redis, streams);
         } else {
           await onRing(waiting);
           await sleep(LOOK_INTERVAL_MS);
@@ -57,6 +61,11 @@ export function createDoorbell({ redis, shards, onRing, logger }: DoorbellOption
       await loop;
     },
   };
+}
+
+async function untilAnyMayWait(redis: Redis, streams: readonly string[]): Promise<void> {
+  if (isCluster(redis)) await sleep(IDLE_LOOK_INTERVAL_MS);
+  else await redis.xread("COUNT", 1, "BLOCK", BLOCK_MS, "STREAMS", ...streams, ...streams.map(() => "0"));
 }
 
 async function findWaiting(redis: Redis, streams: readonly string[]): Promise<number[]> {

@@ -40,11 +40,14 @@ export interface EvaluateDeps {
   readonly journal: Journal;
   /** Asks for a decision in the outbox to be carried out. */
   readonly onDecision: (decisionId: string) => Promise<void>;
+  /** Before the first write; the answer tells later whether all of them survive the death of a server. */
+  readonly watchReplication: () => () => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDeps): Promise<void> {
+  const isReplicated = deps.watchReplication();
   const changed = (await deps.health.listDirty()).filter(({ release }) => isOn(release, watched.key));
   const held = await heldReleases(watched.key, deps);
   const releases = new Map(
@@ -64,8 +67,9 @@ export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDep
     if (verdict.kind === "failing") await decideOn(watched, health, verdict, deps);
     else await deps.holds.clear(verdict.release);
   }
-  // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again.
-  for (const dirty of changed) await deps.health.clearDirty(dirty);
+  // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again. The
+  // list is kept by other servers of a cluster than what was decided: it must not outlive a decision that is lost.
+  if (await isReplicated()) for (const dirty of changed) await deps.health.clearDirty(dirty);
   await refreshChannel(watched, deps);
 }
 

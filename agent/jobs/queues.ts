@@ -6,7 +6,9 @@ import { Queue } from "bullmq";
 import type { ConnectionOptions, JobsOptions } from "bullmq";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
-import { redisOptions } from "../../runtime/redis.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import { closeRedis, createRedis, redisOptions } from "../../runtime/redis.ts";
+import type { RedisAddress } from "../../runtime/redis.ts";
 
 /** Prefix of all BullMQ keys: one hash tag, as BullMQ needs on a Redis Cluster. */
 export const QUEUE_PREFIX = "{lg:jobs}";
@@ -41,22 +43,39 @@ export interface Queues {
   close(): Promise<void>;
 }
 
-/** BullMQ makes its own connections from these options. */
-export function queueConnection(redisUrl: string): ConnectionOptions {
-  return redisOptions(redisUrl, "worker") as ConnectionOptions;
+/** What BullMQ is given to reach Redis: every queue and worker the same. */
+export interface QueueConnection {
+  readonly options: ConnectionOptions;
+  /** After the queues and workers have closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * For one server BullMQ makes connections of its own from options. It can't make those to a cluster: there it
+ * shares one, and duplicates it for each worker that blocks.
+ */
+export function openQueueConnection(options: { redisUrl: RedisAddress; logger: Logger }): QueueConnection {
+  const { redisUrl, logger } = options;
+  if (typeof redisUrl === "string")
+    return {
+      options: redisOptions(redisUrl, "worker") as ConnectionOptions,
+      close: () => Promise.resolve(),
+    };
+  const redis = createRedis({ url: redisUrl, role: "worker", logger });
+  return { options: redis, close: () => closeRedis(redis) };
 }
 
 const TIDY: JobsOptions = { removeOnComplete: true, removeOnFail: { count: 100 } };
 
 export function createQueues({
-  redisUrl,
+  connection,
   onError,
 }: {
-  redisUrl: string;
+  connection: QueueConnection;
   onError: (error: Error) => void;
 }): Queues {
   const makeQueue = (name: QueueName): Queue => {
-    const queue = new Queue(name, { connection: queueConnection(redisUrl), prefix: QUEUE_PREFIX });
+    const queue = new Queue(name, { connection: connection.options, prefix: QUEUE_PREFIX });
     queue.on("error", onError);
     return queue;
   };

@@ -5,8 +5,8 @@ import { DelayedError, Worker } from "bullmq";
 import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import { QUEUE_PREFIX, queueConnection } from "./queues.ts";
-import type { EvaluateJob, FoldJob, QueueName, RollbackJob } from "./queues.ts";
+import { QUEUE_PREFIX } from "./queues.ts";
+import type { EvaluateJob, FoldJob, QueueConnection, QueueName, RollbackJob } from "./queues.ts";
 import type { ExecuteResult } from "./execute-rollback.ts";
 
 /** A job whose worker has not renewed its lock for this long is taken from it, in milliseconds. */
@@ -33,17 +33,17 @@ export interface Workers {
 }
 
 export interface WorkersOptions {
-  readonly redisUrl: string;
+  readonly connection: QueueConnection;
   readonly handlers: Handlers;
   readonly clock: () => number;
   readonly logger: Logger;
   readonly errors: ErrorReporter;
 }
 
-export function createWorkers({ redisUrl, handlers, clock, logger, errors }: WorkersOptions): Workers {
+export function createWorkers({ connection, handlers, clock, logger, errors }: WorkersOptions): Workers {
   const makeWorker = (name: QueueName, process: Processor): Worker => {
     const worker = new Worker(name, process, {
-      connection: queueConnection(redisUrl),
+      connection: connection.options,
       prefix: QUEUE_PREFIX,
       autorun: false,
       concurrency: CONCURRENCY[name],

@@ -96,6 +96,16 @@ export const AGENT_METRICS = {
     help: "Entries and reports put aside because they cannot be folded.",
     labels: [],
   },
+  ota_dead_letters_kept: {
+    type: "gauge",
+    help: "Dead letters that wait for somebody to re-drive or discard them.",
+    labels: [],
+  },
+  ota_dead_letters_dropped_total: {
+    type: "counter",
+    help: "Dead letters that gave way to newer ones and are lost.",
+    labels: [],
+  },
   ota_folds_lost_total: { type: "counter", help: "Batches that another agent had folded first.", labels: [] },
   ota_evaluation_duration_seconds: { type: "histogram", help: "Time to evaluate one channel.", labels: [] },
   bullmq_job_count: { type: "gauge", help: "Jobs by queue and state.", labels: ["queue", "state"] },

@@ -5,6 +5,7 @@ import { Counter, Gauge, Histogram } from "../../runtime/metrics.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import { OUTCOMES } from "../health/outcomes.ts";
+import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { ReleaseSummary, SummaryStore } from "../journal/summary-store.ts";
 import type { Queues } from "../jobs/queues.ts";
@@ -27,6 +28,7 @@ export interface ScrapedMetricsDeps {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly deadLetters: DeadLetterStore;
   readonly queues: Queues;
   readonly clock: () => number;
 }
@@ -48,8 +50,9 @@ export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
 
 type Reading = Awaited<ReturnType<typeof read>>;
 
-async function read({ summaries, holds, decisions, health, queues, clock }: ScrapedMetricsDeps) {
-  const [summaryList, held, holdCounts, decisionList, pending, lag, foldTotals] = await Promise.all([
+async function read(deps: ScrapedMetricsDeps) {
+  const { summaries, holds, decisions, deadLetters, health, queues, clock } = deps;
+  const [summaryList, held, holdCounts, decisionList, pending, lag, foldTotals, letters] = await Promise.all([
     summaries.list(),
     holds.list(),
     holds.counts(),
@@ -57,6 +60,7 @@ async function read({ summaries, holds, decisions, health, queues, clock }: Scra
     decisions.listPending(),
     health.readLag(clock()),
     health.readFoldTotals(),
+    deadLetters.count(),
   ]);
   return {
     summaries: summaryList,
@@ -66,6 +70,7 @@ async function read({ summaries, holds, decisions, health, queues, clock }: Scra
     pending: pending.length,
     lag,
     foldTotals,
+    letters,
     // After the others: the queues' own connections wait for a Redis that is away.
     jobs: await countJobs(queues),
   };
@@ -125,6 +130,8 @@ function createInstruments(registry: Registry) {
     streamEntries: gauge("ota_stream_entries"),
     foldedReports: counter("ota_folded_reports_total"),
     deadLetters: counter("ota_dead_letters_total"),
+    deadLettersKept: gauge("ota_dead_letters_kept"),
+    deadLettersDropped: counter("ota_dead_letters_dropped_total"),
     jobs: gauge("bullmq_job_count"),
   };
   return {
@@ -215,11 +222,13 @@ function setDecisions(instruments: Instruments, { decisions, held, holdCounts, p
   }
 }
 
-function setFolding(instruments: Instruments, { lag, foldTotals }: Reading): void {
+function setFolding(instruments: Instruments, { lag, foldTotals, letters }: Reading): void {
   for (const { shard, waitingEntries, lagSeconds } of lag) {
     instruments.foldLag.set({ shard: String(shard) }, lagSeconds);
     instruments.streamEntries.set({ shard: String(shard) }, waitingEntries);
   }
   instruments.foldedReports.inc(foldTotals.folded);
   instruments.deadLetters.inc(foldTotals.deadLetters);
+  instruments.deadLettersKept.set(letters.kept);
+  instruments.deadLettersDropped.inc(letters.dropped);
 }

@@ -56,13 +56,24 @@ function toTuple(report: AcceptedReport): ReportTuple {
   ];
 }
 
+/** Characters of an unknown format that the reason quotes. */
+const FORMAT_CHARS_TOLD = 40;
+/** Furthest that a date can be from the epoch: what is counted must also be shown. */
+const TIME_MS_MAX = 8.64e15;
+
+function isTime(value: unknown): boolean {
+  return Number.isInteger(value) && Math.abs(value as number) <= TIME_MS_MAX;
+}
+
 export function decodeReportEntry(fields: readonly string[]): DecodeResult {
   const byName = new Map<string, string>();
   for (let index = 0; index + 1 < fields.length; index += 2) byName.set(fields[index]!, fields[index + 1]!);
   if (byName.get("f") !== ENTRY_FORMAT)
-    return undecodable(`unknown entry format ${JSON.stringify(byName.get("f"))}`);
+    return undecodable(
+      `unknown entry format ${JSON.stringify(byName.get("f")?.slice(0, FORMAT_CHARS_TOLD))}`,
+    );
   const receivedAtMs = Number(byName.get("t"));
-  if (!Number.isSafeInteger(receivedAtMs)) return undecodable("no receive time");
+  if (!isTime(receivedAtMs)) return undecodable("no receive time");
   return decodeReports(receivedAtMs, byName.get("r") ?? "");
 }
 
@@ -96,7 +107,7 @@ function fromTuple(tuple: unknown): AcceptedReport | undefined {
   if (!Array.isArray(tuple)) return undefined;
   const [app, channel, device, version, event, atMs, ...rest] = tuple as unknown[];
   if (!isAppOrChannel(app) || !isAppOrChannel(channel) || !isVersion(version)) return undefined;
-  if (typeof device !== "string" || device === "" || !Number.isSafeInteger(atMs)) return undefined;
+  if (typeof device !== "string" || device === "" || !isTime(atMs)) return undefined;
   const eventName = typeof event === "number" ? EVENTS[event] : undefined;
   if (eventName === undefined || rest.length > OPTIONAL_TEXTS.length + 1) return undefined;
   const report: Record<string, unknown> = { app, channel, device, version, event: eventName, atMs };

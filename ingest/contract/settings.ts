@@ -45,7 +45,62 @@ export const redisUrlSchema = z.string().regex(/^(rediss?:\/\/[^\s/]+(\/\d+)?|un
     "must be redis://host:port, rediss://host:port or unix:///path; without it a private Redis is started",
 });
 
-export const redisSectionSchema = z.strictObject({ url: redisUrlSchema.optional() }).prefault({});
+/** Replicas that `replica_acks` may ask for; a primary with more is rare, and each makes reports slower. */
+export const REPLICA_ACKS_MAX = 5;
+
+const CLUSTER_SERVER = /^rediss?:\/\/[^\s/]+\/?$/;
+const clusterServerSchema = z.string().regex(CLUSTER_SERVER, {
+  error: "must be redis://host:port or rediss://host:port: a cluster is on the network, and has one database",
+});
+
+const clusterSchema = z
+  .array(clusterServerSchema)
+  .min(1)
+  .superRefine((servers, context) => {
+    // zod comes here with what it has when a server was refused; those mistakes are told first.
+    if (!servers.every((server) => CLUSTER_SERVER.test(server))) return;
+    servers.forEach((server, index) => {
+      if (accessOf(server) === accessOf(servers[0]!)) return;
+      context.addIssue({
+        code: "custom",
+        path: [index],
+        message:
+          "must have the scheme, user and password of the first: servers that are found through these get them too",
+      });
+    });
+  });
+
+/** The URL without host and port. */
+function accessOf(url: string): string {
+  return url.replace(/[^/@]*\/?$/, "");
+}
+
+export interface RedisSettings {
+  /** One server, or servers of a cluster; undefined = the supervisor starts a private Redis. */
+  readonly address: string | readonly string[] | undefined;
+  /** Replicas that must have a report before ingest acknowledges it. */
+  readonly replicaAcks: number;
+}
+
+export const redisSectionSchema = z
+  .strictObject({
+    url: redisUrlSchema.optional(),
+    cluster: clusterSchema.optional(),
+    replica_acks: wholeNumber({ least: 0, most: REPLICA_ACKS_MAX }).optional(),
+  })
+  .prefault({})
+  .superRefine(({ url, cluster, replica_acks }, context) => {
+    const refuse = (field: string, message: string): void =>
+      context.addIssue({ code: "custom", path: [field], message });
+    if (url !== undefined && cluster !== undefined)
+      refuse("cluster", "redis.url is set too: keep url for one server, or cluster for a Redis Cluster");
+    if (url === undefined && cluster === undefined && replica_acks !== undefined && replica_acks > 0)
+      refuse("replica_acks", "the private Redis has no replicas: name your own Redis as url or cluster");
+  })
+  .transform(({ url, cluster, replica_acks }): RedisSettings => ({
+    address: cluster ?? url,
+    replicaAcks: replica_acks ?? (cluster === undefined ? 0 : 1),
+  }));
 
 export const shardsSchema = wholeNumber({ least: 1, most: SHARDS_MAX }).prefault(SHARDS_DEFAULT);
 

@@ -137,6 +137,7 @@ function startTestProcess(): Promise<RunningIngest> {
     settings: {
       dataDir: server.folder,
       redisUrl: undefined,
+      replicaAcks: 0,
       shards: 1,
       logLevel: "silent",
       sentryDsn: undefined,

@@ -76,19 +76,22 @@ async function problemOf(response: Response) {
 }
 
 describe("who gets in", () => {
-  it.each(["/v1/status", "/v1/decisions", "/v1/decisions/rb_1", "/v1/journal", "/v1/lag", "/v1/unknown"])(
-    "%s needs a token, and a known one",
-    async (path) => {
-      const without = await ask(path, {});
-      expect(without.headers.get("www-authenticate")).toContain("Bearer");
-      expect(await problemOf(without)).toBe("401 missing_token");
-      expect(await problemOf(await ask(path, { Authorization: "Basic YTpi" }))).toBe("401 missing_token");
-      expect(await problemOf(await ask(path, { Authorization: `Bearer ${TOKEN}x` }))).toBe(
-        "401 unknown_token",
-      );
-      expect(await problemOf(await ask(path, { Authorization: "Bearer " }))).toBe("401 missing_token");
-    },
-  );
+  it.each([
+    "/v1/status",
+    "/v1/decisions",
+    "/v1/decisions/rb_1",
+    "/v1/journal",
+    "/v1/lag",
+    "/v1/dead-letters",
+    "/v1/unknown",
+  ])("%s needs a token, and a known one", async (path) => {
+    const without = await ask(path, {});
+    expect(without.headers.get("www-authenticate")).toContain("Bearer");
+    expect(await problemOf(without)).toBe("401 missing_token");
+    expect(await problemOf(await ask(path, { Authorization: "Basic YTpi" }))).toBe("401 missing_token");
+    expect(await problemOf(await ask(path, { Authorization: `Bearer ${TOKEN}x` }))).toBe("401 unknown_token");
+    expect(await problemOf(await ask(path, { Authorization: "Bearer " }))).toBe("401 missing_token");
+  });
 
   it("every operator reads, and the scheme's case does not matter", async () => {
     expect((await ask("/v1/lag", { Authorization: "bearer token-of-bo" })).status).toBe(200);

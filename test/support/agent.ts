@@ -33,6 +33,7 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
   return {
     dataDir: "/nonexistent",
     redisUrl: undefined,
+    replicaAcks: 0,
     shards: AGENT_TEST_SHARDS,
     logLevel: "silent",
     sentryDsn: undefined,

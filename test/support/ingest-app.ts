@@ -25,6 +25,7 @@ export interface TestIngestOptions {
   readonly bodyBytesMax?: number;
   readonly streamEntriesMax?: number;
   readonly shards?: number;
+  readonly replicaAcks?: number;
   readonly clock?: Clock;
   readonly errorReporter?: ErrorReporter;
 }
@@ -40,6 +41,7 @@ export function createTestIngest(options: TestIngestOptions): { app: Express; re
         streamEntriesMax: options.streamEntriesMax ?? 1_000,
       },
       shards: options.shards ?? TEST_SHARDS,
+      replicaAcks: options.replicaAcks ?? 0,
       apps: new Map([
         configured("com.acme.till", [TILL_KEY, SHARED_KEY], ["production", "beta"]),
         configured("com.acme.kiosk", [KIOSK_KEY, SHARED_KEY], ["stable"]),

@@ -67,9 +67,11 @@ end
 
 for _ = 1, tonumber(take()) do
   local reason = take()
-  redis.call('XADD', dead, 'MAXLEN', '~', ARGV[5], '*', 'reason', reason, 'payload', take())
+  redis.call('XADD', dead, '*', 'reason', reason, 'payload', take())
   redis.call('HINCRBY', meta, 'dead', 1)
 end
+local dropped = redis.call('XTRIM', dead, 'MAXLEN', '~', ARGV[5])
+if dropped > 0 then redis.call('HINCRBY', meta, 'dead_dropped', dropped) end
 
 redis.call('HSET', meta, 'cursor', newCursor)
 redis.call('HINCRBY', meta, 'folded', ARGV[4])

@@ -8,6 +8,7 @@ const good: RedisFacts = {
   maxmemoryPolicy: "noeviction",
   isAppendOnly: true,
   replicas: 0,
+  replicaAcks: 0,
   clockOffMs: 0,
 };
 
@@ -27,6 +28,13 @@ it.each([
     ],
   ],
   [{ isAppendOnly: false, replicas: 1 }, []],
+  [{ replicas: 1, replicaAcks: 1 }, []],
+  [
+    { replicas: 1, replicaAcks: 2 },
+    [
+      "warn: Redis has fewer replicas connected (1) than redis.replica_acks asks for (2): reports are refused until there are as many.",
+    ],
+  ],
   [{ clockOffMs: CLOCK_OFF_MS_MAX }, []],
   [{ clockOffMs: -CLOCK_OFF_MS_MAX }, []],
   [

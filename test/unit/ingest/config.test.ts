@@ -24,6 +24,7 @@ describe("loadIngestSettings", () => {
       config: {
         dataDir: path.join(folder, "data"),
         redisUrl: undefined,
+        replicaAcks: 0,
         shards: 16,
         logLevel: "info",
         sentryDsn: undefined,
@@ -38,6 +39,12 @@ describe("loadIngestSettings", () => {
         ]),
       },
     });
+  });
+
+  test("servers of a cluster, and how many replicas must have a report", () => {
+    const servers = ["redis://127.0.0.1:7001", "redis://127.0.0.1:7002"];
+    const text = `${SMALL}\nredis: { cluster: ${JSON.stringify(servers)} }`;
+    expect(load(text)).toMatchObject({ config: { redisUrl: servers, replicaAcks: 1 } });
   });
 
   test("settings of the agent, known or not, are none of its business", () => {

@@ -79,11 +79,26 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "policy-unknown": [
     '6:29 apps["com.acme.till"].channels.production.policy: there is no such policy under policies (did you mean "standard"?)',
   ],
+  "redis-cluster-empty": ["1:19 redis.cluster: must list at least 1 entry"],
+  "redis-cluster-not-a-list": ["1:19 redis.cluster: must be a list, not text"],
+  "redis-cluster-two-passwords": [
+    "1:57 redis.cluster[1]: must have the scheme, user and password of the first: servers that are found through these get them too",
+  ],
+  "redis-cluster-with-database": [
+    "1:46 redis.cluster[1]: must be redis://host:port or rediss://host:port: a cluster is on the network, and has one database",
+  ],
+  "redis-url-and-cluster": [
+    "1:50 redis.cluster: redis.url is set too: keep url for one server, or cluster for a Redis Cluster",
+  ],
   "redis-url-not-redis": [
     "1:15 redis.url: must be redis://host:port, rediss://host:port or unix:///path; without it a private Redis is started",
   ],
   "reference-not-complete": [
     '4:69 apps["com.acme.till"].ota_server.secret: this reference is not complete: write ${NAME} or ${NAME:-default}, or $${ for a literal ${',
+  ],
+  "replica-acks-too-many": ["1:55 redis.replica_acks: must be a whole number from 0 to 5"],
+  "replica-acks-without-redis": [
+    "1:24 redis.replica_acks: the private Redis has no replicas: name your own Redis as url or cluster",
   ],
   "several-mistakes": [
     '4:69 apps["com.acme.till"].ota_server.secret: the environment variable NOT_SET_ANYWHERE is not set: set it, or write ${NOT_SET_ANYWHERE:-default}',
@@ -150,6 +165,7 @@ describe("a right file", () => {
     expect(settings).toEqual({
       dataDir: path.join(FIXTURES, "data"),
       redisUrl: undefined,
+      replicaAcks: 0,
       shards: 16,
       logLevel: "info",
       sentryDsn: undefined,
@@ -209,11 +225,20 @@ describe("a right file", () => {
 });
 
 describe("numbers at their edges", () => {
-  const right = { shards: 1, limit: "0.1%", budget: "50%", minDevices: 1, bytes: "1KiB", cooldown: "0s" };
+  const right = {
+    redis: "{}",
+    shards: 1,
+    limit: "0.1%",
+    budget: "50%",
+    minDevices: 1,
+    bytes: "1KiB",
+    cooldown: "0s",
+  };
   const write = (values: Partial<Record<keyof typeof right, string | number>>): string => {
-    const { shards, limit, budget, minDevices, bytes, cooldown } = { ...right, ...values };
+    const { redis, shards, limit, budget, minDevices, bytes, cooldown } = { ...right, ...values };
     const file = path.join(mkdtempSync(path.join(tmpdir(), "lg-config-")), "lastgood.yaml");
     const text = `
+redis: ${redis}
 shards: ${shards}
 ingest: { limits: { body_bytes: ${bytes} } }
 apps:
@@ -259,6 +284,19 @@ policies:
     { minDevices: '"${SHARDS}x"' },
   ])("%o is refused", (values) => {
     expect(loadSettings({ file: write(values), env: { SHARDS: "7" } }).kind).toBe("invalid");
+  });
+
+  const ONE = "url: unix:///run/redis.sock";
+  const CLUSTER = 'cluster: ["redis://:pw@[::1]:7001", "redis://:pw@redis-2"]';
+  test.each([
+    ["{}", undefined, 0],
+    ["{ replica_acks: 0 }", undefined, 0],
+    [`{ ${ONE} }`, "unix:///run/redis.sock", 0],
+    [`{ ${ONE}, replica_acks: 5 }`, "unix:///run/redis.sock", 5],
+    [`{ ${CLUSTER} }`, ["redis://:pw@[::1]:7001", "redis://:pw@redis-2"], 1],
+    [`{ ${CLUSTER}, replica_acks: 0 }`, ["redis://:pw@[::1]:7001", "redis://:pw@redis-2"], 0],
+  ])("redis: %s", (redis, redisUrl, replicaAcks) => {
+    expect(load(write({ redis }))).toMatchObject({ redisUrl, replicaAcks });
   });
 
   test("a URL loses its last slash, and a channel may look like a number", () => {

@@ -33,6 +33,8 @@ describe("decodeReportEntry", () => {
     ["another format", withField("f", "2")],
     ["no format", fields.slice(2)],
     ["no time", withField("t", "soon")],
+    ["a time that is no date", withField("t", "8640000000000001")],
+    ["a report whose time is no date", withField("r", '[["a","b","c","1",4,-8640000000000001]]')],
     ["no JSON", withField("r", "[[")],
     ["an object", withField("r", "{}")],
     ["a report that is no tuple", withField("r", "[5]")],
