@@ -6,7 +6,7 @@
 import type { Express } from "express";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import { LAYOUT_KEY } from "../ingest/contract/stream-names.ts";
-import { systemClock } from "../runtime/clock.ts";
+import { settledWithin, systemClock } from "../runtime/clock.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
@@ -226,9 +226,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     async stop(deadlineMs) {
       stopping = true;
       calendar.stop();
-      await doorbell.stop();
-      await workers.stop(deadlineMs - FLUSH_MS_MAX);
-      await queues.close();
+      // Each of these waits for Redis to answer, which a Redis that is gone never does. Being late loses
+      // nothing: what counts is in Redis, and the next start goes on from there.
+      await settledWithin(FLUSH_MS_MAX, doorbell.stop());
+      await workers.stop(deadlineMs - 4 * FLUSH_MS_MAX);
+      await settledWithin(FLUSH_MS_MAX, queues.close());
       await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
       await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },

@@ -1,6 +1,7 @@
 // The BullMQ workers: one per queue, each running the job file of the same name. A job that throws is
 // logged and found again by the sweep; a worker that dies loses its lock within seconds and its job is
 // taken up by another.
+import { settledWithin } from "../../runtime/clock.ts";
 import { DelayedError, Worker } from "bullmq";
 import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
@@ -15,6 +16,9 @@ export const LOCK_MS = 5_000;
 const STALLED_INTERVAL_MS = 2_000;
 /** A stall only means that a process died: the job is never given up for it. */
 const STALLS_MAX = 1_000_000;
+
+/** What closing without waiting for jobs may take, in milliseconds. */
+const FORCED_CLOSE_MS_MAX = 1_000;
 
 const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 8, rollback: 8, upkeep: 1 };
 
@@ -86,13 +90,9 @@ export function createWorkers({ redisUrl, handlers, clock, logger, errors }: Wor
       }),
     async stop(deadlineMs) {
       const closed = Promise.all(workers.map((worker) => worker.close()));
-      const late = new Promise<"late">(
-        (resolve) => void setTimeout(() => resolve("late"), deadlineMs).unref(),
-      );
-      if ((await Promise.race([closed, late])) === "late") {
-        logger.warn("jobs were still running at the deadline; they are taken up again at the next start");
-        await Promise.all(workers.map((worker) => worker.close(true)));
-      }
+      if ((await settledWithin(deadlineMs, closed)) === "settled") return;
+      logger.warn("jobs were still running at the deadline; they are taken up again at the next start");
+      await settledWithin(FORCED_CLOSE_MS_MAX, Promise.all(workers.map((worker) => worker.close(true))));
     },
   };
 }

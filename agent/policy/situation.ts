@@ -17,7 +17,7 @@ export type ChannelView =
 export interface PastRollback {
   readonly from: Version;
   readonly to: Version;
-  /** When it was decided, epoch milliseconds. */
+  /** When the OTA server had answered, or, until it has, when it was decided; epoch milliseconds. */
   readonly atMs: number;
 }
 

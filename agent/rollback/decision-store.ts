@@ -102,6 +102,7 @@ function wasActed({ mode, outcome }: DecisionRecord): boolean {
   );
 }
 
-function toPastRollback({ version, target, at }: DecisionRecord): PastRollback {
-  return { from: version, to: target, atMs: Date.parse(at) };
+/** The cooldown begins when the server had answered: until then nothing has changed for devices. */
+function toPastRollback({ version, target, at, outcome }: DecisionRecord): PastRollback {
+  return { from: version, to: target, atMs: Date.parse(outcome?.at ?? at) };
 }

@@ -3,6 +3,7 @@
 // when nothing changed in between.
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { RELEASES_PER_DEVICE_MAX } from "../../agent/health/device-state.ts";
 import { fold } from "../../agent/health/fold.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import { metaKey } from "../../agent/health/shard-keys.ts";
@@ -64,12 +65,13 @@ describe("what can't be folded", () => {
     expect(await redis.xlen(reportStream(0))).toBe(0);
   });
 
-  it("a 65th release of a device is put aside with the report, for each such report once", async () => {
-    await put(...Array.from({ length: 66 }, (_, index) => told(releaseOf(`v${index}`))));
+  it("releases beyond what a device may have are put aside with the report, for each such report once", async () => {
+    const released = RELEASES_PER_DEVICE_MAX + 2;
+    await put(...Array.from({ length: released }, (_, index) => told(releaseOf(`v${index}`))));
     await foldAll();
     expect(await deadReasons()).toEqual(["too_many_releases_on_device", "too_many_releases_on_device"]);
-    expect(await health().readFoldTotals()).toEqual({ folded: 66, deadLetters: 2 });
-    expect((await health().listReleases()).length).toBe(64);
+    expect(await health().readFoldTotals()).toEqual({ folded: released, deadLetters: 2 });
+    expect((await health().listReleases()).length).toBe(RELEASES_PER_DEVICE_MAX);
   });
 
   it("keeps about DEAD_LETTERS_MAX letters and goes on counting them", async () => {

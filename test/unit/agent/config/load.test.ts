@@ -34,10 +34,10 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     "11:42 policies.standard.rules[0].limit: not a share: write 0% to 100%, or a number from 0 to 1",
   ],
   "limit-whole": [
-    "11:42 policies.standard.rules[0].limit: must be above 0% and below 100%: at the ends the rule would always or never speak",
+    "11:42 policies.standard.rules[0].limit: must be from 0.01% to 99%: further out the rule would always or never speak",
   ],
   "limit-zero": [
-    "11:42 policies.standard.rules[0].limit: must be above 0% and below 100%: at the ends the rule would always or never speak",
+    "11:42 policies.standard.rules[0].limit: must be from 0.01% to 99%: further out the rule would always or never speak",
   ],
   "list-instead-of-mapping": ["1:1 must be a mapping (key: value lines), not a list"],
   "listen-is-a-port": ["1:19 ingest.listen: not an address: write host:port, such as 127.0.0.1:8080"],
@@ -89,7 +89,7 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     '4:69 apps["com.acme.till"].ota_server.secret: the environment variable NOT_SET_ANYWHERE is not set: set it, or write ${NOT_SET_ANYWHERE:-default}',
     '6:19 apps["com.acme.till"].channels.production.policy: this setting is missing',
     '6:21 apps["com.acme.till"].channels.production.policie: there is no setting of this name (did you mean "policy"?)',
-    "11:42 policies.standard.rules[0].limit: must be above 0% and below 100%: at the ends the rule would always or never speak",
+    "11:42 policies.standard.rules[0].limit: must be from 0.01% to 99%: further out the rule would always or never speak",
   ],
   "shards-too-many": ["1:9 shards: must be a whole number from 1 to 256"],
   "signal-twice": [
@@ -235,7 +235,8 @@ policies:
   test.each([
     {},
     { shards: 256 },
-    { limit: "99.9%" },
+    { limit: "99%" },
+    { limit: "0.01%" },
     { limit: 0.5 },
     { budget: "0.01%" },
     { bytes: "256MiB" },
@@ -249,7 +250,8 @@ policies:
   test.each([
     { shards: 0 },
     { shards: 1.5 },
-    { limit: "100.1%" },
+    { limit: "99.01%" },
+    { limit: "0.009%" },
     { limit: 1 },
     { budget: "50.01%" },
     { bytes: "257MiB" },

@@ -219,18 +219,33 @@ describe("RELEASES_PER_DEVICE_MAX", () => {
         atMs: AT_MS + index * 60_000,
       })),
     );
+    const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX;
     const atTheEdge = {
       event: "confirmed" as const,
       version: "next",
-      receivedAtMs: AT_MS + REPORT_AGE_MS_MAX,
+      atMs: receivedAtMs,
+      receivedAtMs,
     };
     expect(shard.fold(atTheEdge).refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
-    const later = shard.fold({ ...atTheEdge, receivedAtMs: AT_MS + REPORT_AGE_MS_MAX + 60_000 });
+    const later = shard.fold({ ...atTheEdge, receivedAtMs: receivedAtMs + 60_000 });
     expect(later.refused).toEqual([]);
     const [state] = [...shard.states.values()].map(decodeDeviceState);
     expect(state!.size).toBe(128);
     expect(state!.has(1)).toBe(false);
     expect(state!.has(2)).toBe(true);
+  });
+
+  it("a replay about the release that gave way does not count a second time", () => {
+    const shard = createShard();
+    const all = versions(128).map((version) => ({ event: "reverted" as const, version }));
+    const first = shard.fold(...all);
+    expect(totalsOf(first, "com.acme.till|production|v0").failed).toBe(1);
+    const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX + 60_000;
+    shard.fold({ event: "confirmed", version: "next", atMs: receivedAtMs, receivedAtMs });
+    const clamped = { ...all[0]!, atMs: receivedAtMs - REPORT_AGE_MS_MAX, receivedAtMs };
+    const replayed = shard.fold(clamped);
+    expect(replayed.releases.get("com.acme.till|production|v0")).toBeUndefined();
+    expect(replayed.refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
   });
 
   it("what is refused takes no place in the channel's table: one device cannot fill it", () => {
