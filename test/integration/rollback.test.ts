@@ -381,7 +381,7 @@ describe("what is left behind", () => {
       expect(samples.get('ota_rollbacks_total{outcome="failed"}')).toBe("1");
       expect(samples.get('ota_rollbacks_total{outcome="refused"}')).toBe("0");
       expect(samples.get("ota_rollbacks_pending")).toBe("0");
-      expect(samples.get("ota_rollback_duration_seconds_count")).toBe("7");
+      expect(samples.get("ota_rollback_duration_seconds_count")).toBe("8");
       expect(samples.get('ota_stream_entries{shard="3"}')).toBe("0");
       expect(samples.get("ota_dead_letters_total")).toBe("0");
     }
