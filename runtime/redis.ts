@@ -14,6 +14,8 @@ export type RedisRole = "request" | "worker" | "blocking";
 
 /** How long one command of a `request` connection may take before it fails, in milliseconds. */
 export const REQUEST_COMMAND_MS_MAX = 5_000;
+/** A connection on which a command is unanswered this long is dead (a firewall forgot it, a host went): make a new one. */
+export const SILENT_MS_MAX = 15_000;
 const CONNECT_MS_MAX = 5_000;
 const RECONNECT_DELAY_MS_MAX = 1_000;
 
@@ -23,9 +25,11 @@ const OPTIONS_BY_ROLE: Record<RedisRole, RedisOptions> = {
     enableOfflineQueue: false,
     commandTimeout: REQUEST_COMMAND_MS_MAX,
     enableAutoPipelining: true,
+    socketTimeout: REQUEST_COMMAND_MS_MAX,
   },
-  worker: { maxRetriesPerRequest: null },
-  blocking: { maxRetriesPerRequest: null },
+  // Longer than BullMQ's longest blocking read (10 s).
+  worker: { maxRetriesPerRequest: null, socketTimeout: SILENT_MS_MAX },
+  blocking: { maxRetriesPerRequest: null, socketTimeout: REQUEST_COMMAND_MS_MAX },
 };
 
 export function redisOptions(url: string, role: RedisRole): RedisOptions {

@@ -96,7 +96,13 @@ async function readStatus({
   clock,
 }: AdminDeps): Promise<Record<string, unknown>> {
   const [all, holds, decided] = await Promise.all([summaries.list(), holdStore.list(), decisions.list()]);
-  const condemned = new Set(decided.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
+  // Newest first, so the oldest is written first and the newest stays.
+  const decisionIds = new Map(
+    decided
+      .filter(({ mode }) => mode === "automatic")
+      .toReversed()
+      .map((decision) => [formatReleaseKey(decision), decision.id]),
+  );
   const views = channels.map(async ({ key, policy }) => {
     const text = formatChannelKey(key);
     const releases = all
@@ -108,7 +114,7 @@ async function readStatus({
       mode: policy.mode,
       current_version: (await summaries.readChannel(key))?.version ?? null,
       releases: releases.map((summary) =>
-        viewRelease(summary, { condemned, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
+        viewRelease(summary, { decisionIds, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
       ),
     };
   });

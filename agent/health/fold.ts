@@ -15,7 +15,10 @@ import type { DeviceState, ReleaseRecord } from "./device-state.ts";
 import { slotOf } from "./health-window.ts";
 import { NO_OUTCOMES, flagOf, isAttempt, outcomesOf } from "./outcomes.ts";
 
-/** Releases a channel can have in a shard's table; reports about further ones go to the dead-letter stream. */
+/**
+ * Releases a channel can have in a shard's table. When it is full, those that nobody reported about for longest
+ * retire (shard-store.ts); only what finds no place then goes to the dead-letter stream.
+ */
 export const RELEASES_PER_CHANNEL_MAX = 10_000;
 
 /** A report with the name its device has in the shard. */
@@ -241,6 +244,13 @@ function changedStates(devices: ReadonlyMap<string, OpenDevice>): Map<number, Ma
   return states;
 }
 
+/** 0 for an empty table. */
+export function highestNumber(releaseTable: ReleaseTable): number {
+  let highest = 0;
+  for (const releaseNumber of releaseTable.values()) highest = Math.max(highest, releaseNumber);
+  return highest;
+}
+
 interface Numbering {
   readonly added: ReadonlyMap<string, number>;
   find(releaseText: string): number | undefined;
@@ -251,6 +261,7 @@ interface Numbering {
 /** Hands out the shard's release numbers. */
 function createNumbering(releaseTable: ReleaseTable): Numbering {
   const added = new Map<string, number>();
+  let highest: number | undefined;
   const perChannel = new Map<string, number>();
   const countOn = (channelText: string): number => {
     const known = perChannel.get(channelText);
@@ -266,7 +277,9 @@ function createNumbering(releaseTable: ReleaseTable): Numbering {
       const count = countOn(channelText);
       if (count >= RELEASES_PER_CHANNEL_MAX) return undefined;
       perChannel.set(channelText, count + 1);
-      const releaseNumber = releaseTable.size + added.size + 1;
+      // The row with the highest number never retires, so no number is handed out twice.
+      highest ??= highestNumber(releaseTable);
+      const releaseNumber = highest + added.size + 1;
       added.set(releaseText, releaseNumber);
       return releaseNumber;
     },

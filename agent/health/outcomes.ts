@@ -19,10 +19,15 @@ const ATTEMPT_FLAGS =
   flagOf("install_failed") |
   flagOf("confirmed") |
   flagOf("reverted");
+/** Events that announce an attempt before it has ended well or badly. */
+const ANNOUNCED_FLAGS = flagOf("update_started") | flagOf("installed");
 const FAILED_FLAGS = flagOf("install_failed") | flagOf("reverted");
 
-/** Counters of a release: one per event, and three that follow from them. The order is the stored order: append only. */
-export const OUTCOMES = [...EVENTS, "attempted", "failed", "recovered"] as const;
+/**
+ * Counters of a release: one per event, and those that follow from them; `announced` = the device said that it
+ * began. The order is the stored order: append only.
+ */
+export const OUTCOMES = [...EVENTS, "attempted", "failed", "recovered", "announced"] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** One integer per outcome, in the order of OUTCOMES. */
@@ -42,6 +47,7 @@ export function outcomesOf(flags: OutcomeFlags): readonly number[] {
   const failed = isFailed(flags);
   const confirmed = (flags & flagOf("confirmed")) !== 0;
   counts.push(Number(isAttempt(flags)), Number(failed), Number(failed && confirmed));
+  counts.push(Number((flags & ANNOUNCED_FLAGS) !== 0));
   return counts;
 }
 

@@ -2,13 +2,12 @@
 // logged and found again by the sweep; a worker that dies loses its lock within seconds and its job is
 // taken up by another.
 import { settledWithin } from "../../runtime/clock.ts";
-import { DelayedError, Worker } from "bullmq";
+import { Worker } from "bullmq";
 import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { QUEUE_PREFIX, queueConnection } from "./queues.ts";
 import type { EvaluateJob, FoldJob, QueueName, RollbackJob } from "./queues.ts";
-import type { ExecuteResult } from "./execute-rollback.ts";
 
 /** A job whose worker has not renewed its lock for this long is taken from it, in milliseconds. */
 export const LOCK_MS = 5_000;
@@ -20,12 +19,13 @@ const STALLS_MAX = 1_000_000;
 /** What closing without waiting for jobs may take, in milliseconds. */
 const FORCED_CLOSE_MS_MAX = 1_000;
 
-const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 8, rollback: 8, upkeep: 1 };
+/** Jobs at once. Evaluations and rollbacks mostly wait for OTA servers: one that hangs must not hold up the others. */
+const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 1 };
 
 export interface Handlers {
   fold(job: FoldJob): Promise<void>;
   evaluate(job: EvaluateJob): Promise<void>;
-  rollback(job: RollbackJob): Promise<ExecuteResult>;
+  rollback(job: RollbackJob): Promise<void>;
   sweep(): Promise<void>;
   retention(): Promise<void>;
 }
@@ -39,12 +39,11 @@ export interface Workers {
 export interface WorkersOptions {
   readonly redisUrl: string;
   readonly handlers: Handlers;
-  readonly clock: () => number;
   readonly logger: Logger;
   readonly errors: ErrorReporter;
 }
 
-export function createWorkers({ redisUrl, handlers, clock, logger, errors }: WorkersOptions): Workers {
+export function createWorkers({ redisUrl, handlers, logger, errors }: WorkersOptions): Workers {
   const makeWorker = (name: QueueName, process: Processor): Worker => {
     const worker = new Worker(name, process, {
       connection: queueConnection(redisUrl),
@@ -70,13 +69,7 @@ export function createWorkers({ redisUrl, handlers, clock, logger, errors }: Wor
   const workers = [
     makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
     makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
-    makeWorker("rollback", async (job: Job<RollbackJob>, token) => {
-      const result = await handlers.rollback(job.data);
-      if (result.kind === "ended") return;
-      await job.updateData({ ...job.data, tries: job.data.tries + 1 });
-      await job.moveToDelayed(clock() + result.afterMs, token);
-      throw new DelayedError();
-    }),
+    makeWorker("rollback", (job: Job<RollbackJob>) => handlers.rollback(job.data)),
     makeWorker("upkeep", (job: Job) => (job.name === "retention" ? handlers.retention() : handlers.sweep())),
   ];
   return {

@@ -7,6 +7,8 @@ import { isAppOrChannel, isVersion } from "./release-key.ts";
 
 /** Version of the entry format. Raise it when a decoder of the old format could misread the new one. */
 export const ENTRY_FORMAT = "1";
+/** The last moment that a Date can hold. */
+const TIME_MS_MAX = 8.64e15;
 
 /** One accepted report as the agent sees it: times are epoch milliseconds, `atMs` already clamped. */
 export interface AcceptedReport extends Omit<DeviceReport, "at"> {
@@ -62,7 +64,8 @@ export function decodeReportEntry(fields: readonly string[]): DecodeResult {
   if (byName.get("f") !== ENTRY_FORMAT)
     return undecodable(`unknown entry format ${JSON.stringify(byName.get("f"))}`);
   const receivedAtMs = Number(byName.get("t"));
-  if (!Number.isSafeInteger(receivedAtMs)) return undecodable("no receive time");
+  if (!(Number.isInteger(receivedAtMs) && Math.abs(receivedAtMs) <= TIME_MS_MAX))
+    return undecodable("no receive time");
   return decodeReports(receivedAtMs, byName.get("r") ?? "");
 }
 

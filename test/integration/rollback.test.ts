@@ -235,10 +235,6 @@ describe.concurrent("the OTA server", () => {
     const calls = rollbackCalls("errors");
     expect(calls.map(({ acted }) => acted)).toEqual([false, false, false, false, true]);
     expect(new Set(calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
-    const pauses = calls.slice(1).map((call, index) => call.receivedAtMs - calls[index]!.answeredAtMs!);
-    [500, 1_000, 2_000, 4_000].forEach((pauseMs, index) =>
-      expect(pauses[index]).toBeGreaterThanOrEqual(pauseMs - 20),
-    );
   }, 40_000);
 
   it("has moved on (409): stale, and nothing is done", async () => {

@@ -85,6 +85,7 @@ function countDevices(devices: readonly NaiveDevice[]): OutcomeCounts {
     attempted: count((events) => [...events].some((event) => ATTEMPTS.has(event))),
     failed: count(hasFailed),
     recovered: count((events) => hasFailed(events) && events.has("confirmed")),
+    announced: count((events) => events.has("update_started") || events.has("installed")),
   };
 }
 

@@ -70,6 +70,15 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     '4:17 apps["com.acme.till"].ota_server.type: this setting is missing: write http',
   ],
   "ota-server-type-unknown": ['4:25 apps["com.acme.till"].ota_server.type: not known here: write http'],
+  "ota-server-url-with-fragment": [
+    '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
+  ],
+  "ota-server-url-with-query": [
+    '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
+  ],
+  "ota-server-url-with-user": [
+    '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
+  ],
   "ota-server-url-without-scheme": [
     '4:36 apps["com.acme.till"].ota_server.url: must be an http:// or https:// address',
   ],
@@ -78,6 +87,9 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   ],
   "policy-unknown": [
     '6:29 apps["com.acme.till"].channels.production.policy: there is no such policy under policies (did you mean "standard"?)',
+  ],
+  "proto-as-name": [
+    '7:7 apps["com.acme.till"].channels.__proto__: __proto__ cannot be a name: choose another',
   ],
   "redis-url-not-redis": [
     "1:15 redis.url: must be redis://host:port, rediss://host:port or unix:///path; without it a private Redis is started",
@@ -139,7 +151,9 @@ describe("mistakes in the file", () => {
   test("no literal secret of a fixture is repeated in any message or excerpt", () => {
     for (const name of Object.keys(MISTAKES)) {
       const result = loadSettings({ file: path.join(FIXTURES, `${name}.yaml`), env: {} });
-      expect(JSON.stringify(result)).not.toMatch(/seven77|12345678|ana-has-a-token|example-ota-secret/);
+      expect(JSON.stringify(result)).not.toMatch(
+        /seven77|12345678|ana-has-a-token|example-ota-secret|example-password/,
+      );
     }
   });
 });

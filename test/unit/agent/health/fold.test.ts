@@ -62,7 +62,7 @@ const SLOT = AT_MS / 60_000;
 describe("one device", () => {
   it("the first report counts the device in its outcome and its attempt, in totals and in its slot", () => {
     const plan = createShard().fold({ event: "installed" });
-    const expected = outcomeCounts({ installed: 1, attempted: 1 });
+    const expected = outcomeCounts({ installed: 1, attempted: 1, announced: 1 });
     expect(totalsOf(plan)).toEqual(expected);
     expect(windowsOf(plan)).toEqual({ [SLOT]: expected });
     expect(plan.newReleases).toEqual(new Map([[RELEASE, 1]]));
@@ -103,9 +103,16 @@ describe("one device", () => {
     expect(totalsOf(before)).toEqual(outcomeCounts({ active: 1, crashed: 1, not_responding: 1 }));
     expect(windowsOf(before)).toEqual({});
     const after = shard.fold({ event: "update_started" });
-    expect(totalsOf(after)).toEqual(outcomeCounts({ update_started: 1, attempted: 1 }));
+    expect(totalsOf(after)).toEqual(outcomeCounts({ update_started: 1, attempted: 1, announced: 1 }));
     expect(windowsOf(after)).toEqual({
-      [SLOT]: outcomeCounts({ active: 1, crashed: 1, not_responding: 1, update_started: 1, attempted: 1 }),
+      [SLOT]: outcomeCounts({
+        active: 1,
+        crashed: 1,
+        not_responding: 1,
+        update_started: 1,
+        attempted: 1,
+        announced: 1,
+      }),
     });
   });
 
@@ -113,10 +120,10 @@ describe("one device", () => {
     const shard = createShard();
     shard.fold({ event: "reverted", atMs: AT_MS + 2 * SLOT_MS });
     const plan = shard.fold({ event: "update_started", atMs: AT_MS });
-    expect(totalsOf(plan)).toEqual(outcomeCounts({ update_started: 1 }));
+    expect(totalsOf(plan)).toEqual(outcomeCounts({ update_started: 1, announced: 1 }));
     expect(windowsOf(plan)).toEqual({
       [SLOT + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1 }),
-      [SLOT]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1 }),
+      [SLOT]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1, announced: 1 }),
     });
   });
 
@@ -281,5 +288,14 @@ describe("RELEASES_PER_CHANNEL_MAX", () => {
       stateOf: () => undefined,
     });
     expect(elsewhere.newReleases).toEqual(new Map([["com.acme.till|beta|v0", 10_001]]));
+  });
+
+  it("numbers go on from the highest, not from the count: those of retired releases are never given again", () => {
+    const shard = createShard();
+    shard.table.set("com.acme.till|production|v1", 3);
+    shard.table.set("com.acme.till|production|v2", 41);
+    shard.table.set("com.acme.till|beta|v2", 7);
+    const plan = shard.fold({ event: "active", version: "v3" }, { event: "active", version: "v4" });
+    expect([...plan.newReleases.values()]).toEqual([42, 43]);
   });
 });
