@@ -25,9 +25,17 @@ const FAILED_FLAGS = flagOf("install_failed") | flagOf("reverted");
 
 /**
  * Counters of a release: one per event, and those that follow from them; `announced` = the device said that it
- * began. The order is the stored order: append only.
+ * began, `…_unannounced` = it failed without ever having said so. The order is the stored order: append only.
  */
-export const OUTCOMES = [...EVENTS, "attempted", "failed", "recovered", "announced"] as const;
+export const OUTCOMES = [
+  ...EVENTS,
+  "attempted",
+  "failed",
+  "recovered",
+  "announced",
+  "failed_unannounced",
+  "download_failed_unannounced",
+] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** One integer per outcome, in the order of OUTCOMES. */
@@ -47,7 +55,9 @@ export function outcomesOf(flags: OutcomeFlags): readonly number[] {
   const failed = isFailed(flags);
   const confirmed = (flags & flagOf("confirmed")) !== 0;
   counts.push(Number(isAttempt(flags)), Number(failed), Number(failed && confirmed));
-  counts.push(Number((flags & ANNOUNCED_FLAGS) !== 0));
+  const announced = (flags & ANNOUNCED_FLAGS) !== 0;
+  const downloadFailed = (flags & flagOf("download_failed")) !== 0;
+  counts.push(Number(announced), Number(failed && !announced), Number(downloadFailed && !announced));
   return counts;
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
-import { areAttemptsAnnounced, unsettledFailures } from "../health/settled-counts.ts";
+import { hasUnannouncedFailures, unsettledOf } from "../health/settled-counts.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
@@ -86,9 +86,8 @@ interface Judged {
 async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateDeps): Promise<Judged> {
   const health = await deps.health.readRelease(release);
   const { devices } = health;
-  const unsettled = areAttemptsAnnounced(devices)
-    ? undefined
-    : unsettledFailures(await deps.health.readWindows(release), deps.clock());
+  const windows = hasUnannouncedFailures(devices) ? await deps.health.readWindows(release) : [];
+  const unsettled = unsettledOf(devices, windows, deps.clock());
   const { rules, falseRollbackBudget } = policy;
   const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled });
   await keepSummary(health, verdict, deps);

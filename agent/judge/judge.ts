@@ -20,8 +20,8 @@ export interface JudgeInput {
   readonly release: ReleaseKey;
   readonly devices: OutcomeCounts;
   /**
-   * Given only where too few devices announce their attempts (health/settled-counts.ts): failures that do not
-   * accuse yet. Such a release is never called healthy either: who never answered is not known.
+   * Failures that do not accuse yet (health/settled-counts.ts); undefined where there is nothing to wait for.
+   * While it is given the release is not called healthy either: who never answered is not known.
    */
   readonly unsettled?: UnsettledFailures | undefined;
   readonly rules: readonly RuleToJudge[];
@@ -83,10 +83,12 @@ function weigh({ signal, limit }: RuleToJudge, input: JudgeInput): SignalEvidenc
 }
 
 function describeUnsettled({ failed, download_failed }: UnsettledFailures): string {
-  const minutes = SETTLE_MS / 60_000;
+  const waiting = Math.max(failed, download_failed);
+  if (waiting === 0)
+    return "Few devices say when they begin (update_started), so who never answered is not known.";
   return (
-    `Few devices say when they begin (update_started): ${Math.max(failed, download_failed)} failures of the last ` +
-    `${minutes} minutes do not count yet, because good answers take longer.`
+    `${waiting} failures of the last ${SETTLE_MS / 60_000} minutes do not count yet: these devices did not say ` +
+    `when they began (update_started), and good answers take longer.`
   );
 }
 

@@ -83,7 +83,7 @@ describe("one device", () => {
   it("failed, then confirmed: recovered, and failed for ever", () => {
     const shard = createShard();
     expect(totalsOf(shard.fold({ event: "install_failed" }))).toEqual(
-      outcomeCounts({ install_failed: 1, attempted: 1, failed: 1 }),
+      outcomeCounts({ install_failed: 1, attempted: 1, failed: 1, failed_unannounced: 1 }),
     );
     expect(totalsOf(shard.fold({ event: "confirmed" }))).toEqual(
       outcomeCounts({ confirmed: 1, recovered: 1 }),
@@ -93,7 +93,7 @@ describe("one device", () => {
   it("a second way of failing does not count the device as failed twice", () => {
     const plan = createShard().fold({ event: "install_failed" }, { event: "reverted" });
     expect(totalsOf(plan)).toEqual(
-      outcomeCounts({ install_failed: 1, reverted: 1, attempted: 1, failed: 1 }),
+      outcomeCounts({ install_failed: 1, reverted: 1, attempted: 1, failed: 1, failed_unannounced: 1 }),
     );
   });
 
@@ -120,9 +120,11 @@ describe("one device", () => {
     const shard = createShard();
     shard.fold({ event: "reverted", atMs: AT_MS + 2 * SLOT_MS });
     const plan = shard.fold({ event: "update_started", atMs: AT_MS });
-    expect(totalsOf(plan)).toEqual(outcomeCounts({ update_started: 1, announced: 1 }));
+    expect(totalsOf(plan)).toEqual(
+      outcomeCounts({ update_started: 1, announced: 1, failed_unannounced: -1 }),
+    );
     expect(windowsOf(plan)).toEqual({
-      [SLOT + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1 }),
+      [SLOT + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1, failed_unannounced: -1 }),
       [SLOT]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1, announced: 1 }),
     });
   });

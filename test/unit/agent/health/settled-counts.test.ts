@@ -10,6 +10,7 @@ import {
   SETTLE_MS,
   areAttemptsAnnounced,
   unsettledFailures,
+  unsettledOf,
 } from "../../../../agent/health/settled-counts.ts";
 import { judge } from "../../../../agent/judge/judge.ts";
 import type { Verdict } from "../../../../agent/judge/verdict.ts";
@@ -36,7 +37,15 @@ function windowAt(minute: number, counts: Partial<OutcomeCounts>): HealthWindow 
 describe("unsettledFailures", () => {
   it("a failure settles SETTLE_MS after the end of its slot, to the minute", () => {
     expect(SETTLE_MS).toBe(600_000);
-    const windows = [windowAt(0, { failed: 3, download_failed: 2, confirmed: 9 })];
+    const windows = [
+      windowAt(0, {
+        failed: 7,
+        failed_unannounced: 3,
+        download_failed: 4,
+        download_failed_unannounced: 2,
+        confirmed: 9,
+      }),
+    ];
     const settlesAtMs = START_MS + SLOT_MINUTES * 60_000 + SETTLE_MS;
     expect(unsettledFailures(windows, START_MS)).toEqual({ failed: 3, download_failed: 2 });
     expect(unsettledFailures(windows, settlesAtMs - 1)).toEqual({ failed: 3, download_failed: 2 });
@@ -45,9 +54,9 @@ describe("unsettledFailures", () => {
 
   it("sums the young slots only; a slot of the future is young", () => {
     const windows = [
-      windowAt(0, { failed: 1 }),
-      windowAt(5, { failed: 10, download_failed: 1 }),
-      windowAt(60, { failed: 100 }),
+      windowAt(0, { failed_unannounced: 1 }),
+      windowAt(5, { failed_unannounced: 10, download_failed_unannounced: 1 }),
+      windowAt(60, { failed_unannounced: 100 }),
     ];
     expect(unsettledFailures(windows, START_MS + 15 * 60_000)).toEqual({ failed: 110, download_failed: 1 });
     expect(unsettledFailures([], START_MS)).toEqual({ failed: 0, download_failed: 0 });
@@ -118,10 +127,7 @@ function judgeAt(counts: ReturnType<typeof createCounts>, second: number, isSett
     devices,
     rules: [{ signal: "update_failure", limit: LIMIT }],
     falseRollbackBudget: 0.01,
-    unsettled:
-      isSettling && !areAttemptsAnnounced(devices)
-        ? unsettledFailures(counts.windows(), START_MS + second * 1_000)
-        : undefined,
+    unsettled: isSettling ? unsettledOf(devices, counts.windows(), START_MS + second * 1_000) : undefined,
   });
 }
 
@@ -138,5 +144,42 @@ describe("a fleet that does not announce", () => {
       expect(second).toBeGreaterThanOrEqual(SETTLE_MS / 1_000);
       expect(second).toBeLessThanOrEqual(SETTLE_MS / 1_000 + (SLOT_MINUTES + 1) * 60);
     }
+  });
+});
+
+/** Expected counts `second` seconds into a rollout, and the same as one window; nothing is ever old enough to settle. */
+function judgeExpected(counts: Partial<OutcomeCounts>): Verdict {
+  const devices = outcomeCounts(counts);
+  const unsettled = unsettledOf(devices, [{ slotMinute: START_MINUTE, devices }], START_MS);
+  const rules = [{ signal: "update_failure" as const, limit: LIMIT }];
+  return judge({ release: releaseOf("1.4.0"), devices, rules, falseRollbackBudget: 0.01, unsettled });
+}
+
+describe("fleets of which only some say when they begin", () => {
+  it.each([10, 50, 200, 1_000])(
+    "%d devices a second whose first word is `installed` after a minute, or a failure after 5 s: never accused",
+    (devicesPerSecond) => {
+      for (let second = 1; second < 300; second += 1) {
+        const failed = Math.floor(0.005 * devicesPerSecond * Math.max(0, second - 5));
+        const installed = Math.floor(0.995 * devicesPerSecond * Math.max(0, second - 60));
+        const verdict = judgeExpected({
+          attempted: failed + installed,
+          installed,
+          announced: installed,
+          failed,
+          failed_unannounced: failed,
+        });
+        expect(verdict.kind).not.toBe("failing");
+      }
+    },
+  );
+
+  it("a silent ring that fails after many have announced does not accuse at once; announced failures do", () => {
+    const ring = { attempted: 5_000, announced: 4_000, failed: 1_000 };
+    expect(judgeExpected({ ...ring, failed_unannounced: 1_000 })).toMatchObject({
+      kind: "inconclusive",
+      reason: "attempts_not_announced",
+    });
+    expect(judgeExpected({ ...ring, announced: 5_000 }).kind).toBe("failing");
   });
 });

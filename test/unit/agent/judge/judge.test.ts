@@ -123,7 +123,7 @@ describe("where attempts are not announced", () => {
 
   it("the sentence says how many failures wait, for how long, and what would end it", () => {
     expect(judged({ attempted: 20, failed: 20 }, [UPDATE], 0.01, unsettled(20, 3)).sentence).toMatch(
-      /^0 of 20 devices .* Few devices say when they begin \(update_started\): 20 failures of the last 10 minutes do not count yet, because good answers take longer\.$/,
+      /^0 of 20 devices .* 20 failures of the last 10 minutes do not count yet: these devices did not say when they began \(update_started\), and good answers take longer\.$/,
     );
   });
 });
