@@ -1,56 +1,32 @@
-// The agent: everything after the stream. Read it top to bottom and you have read the architecture.
-//
-//   A DeviceReport becomes a ReportEntry in a Redis stream; entries fold into HealthWindows; windows are
-//   weighed into Evidence; a judge gives a Verdict; the policy turns Verdicts into a RollbackDecision; the
-//   executor answers with a RollbackOutcome; the journal keeps all of it.
+// The agent: everything after the stream, as one thing with a life. Enters: settings and an address of
+// Redis. Leaves: a running agent that stops in an order that loses nothing. What it does is in pipeline.ts.
 import type { Express } from "express";
-import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import { LAYOUT_KEY } from "../ingest/contract/stream-names.ts";
-import { systemClock } from "../runtime/clock.ts";
+import { settledWithin, systemClock } from "../runtime/clock.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { Counter, Histogram, createRegistry } from "../runtime/metrics.ts";
+import { createRegistry } from "../runtime/metrics.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import type { Redis, RedisAddress } from "../runtime/redis.ts";
-import { pingServers, watchReplication } from "../runtime/redis-servers.ts";
+import { pingServers } from "../runtime/redis-servers.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
 import { createAdminApp } from "./admin/app.ts";
 import type { Settings } from "./config/schema.ts";
-import { createHealthStore } from "./health/health-store.ts";
-import type { HealthStore } from "./health/health-store.ts";
-import { createShardStore } from "./health/shard-store.ts";
-import type { ShardStore } from "./health/shard-store.ts";
-import { createDeadLetterStore } from "./intake/dead-letters.ts";
-import type { DeadLetterStore } from "./intake/dead-letters.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
-import { evaluateChannel } from "./jobs/evaluate-channel.ts";
-import { executeDecision } from "./jobs/execute-rollback.ts";
-import { foldShard } from "./jobs/fold-shard.ts";
+import { startCalendar } from "./jobs/calendar.ts";
 import { createQueues, openQueueConnection } from "./jobs/queues.ts";
 import type { Queues } from "./jobs/queues.ts";
-import { dropOldWindows } from "./jobs/retention.ts";
-import { startCalendar } from "./jobs/calendar.ts";
-import { sweep } from "./jobs/sweep.ts";
+import { createWakeUps } from "./jobs/wake-ups.ts";
 import { createWorkers } from "./jobs/workers.ts";
-import type { Handlers } from "./jobs/workers.ts";
-import { JOURNAL } from "./journal/control-keys.ts";
-import { createHoldStore } from "./journal/hold-store.ts";
-import type { HoldStore } from "./journal/hold-store.ts";
-import { createJournal } from "./journal/journal.ts";
-import type { Journal } from "./journal/journal.ts";
-import { createSummaryStore } from "./journal/summary-store.ts";
-import type { SummaryStore } from "./journal/summary-store.ts";
-import { AGENT_METRICS } from "./metrics/names.ts";
 import { registerScrapedMetrics } from "./metrics/scraped-metrics.ts";
+import { createPipeline, createTimers, openStores } from "./pipeline.ts";
+import type { Stores } from "./pipeline.ts";
 import { checkRedis } from "./preflight.ts";
 import type { CheckRedisOptions } from "./preflight.ts";
-import { createDecisionStore } from "./rollback/decision-store.ts";
-import type { DecisionStore } from "./rollback/decision-store.ts";
-import type { OtaServer } from "./rollback/ota-server.ts";
 import { createWatchedChannels } from "./watched-channels.ts";
 import type { WatchedChannels } from "./watched-channels.ts";
 
@@ -67,102 +43,6 @@ export interface AgentOptions {
 
 export interface RunningAgent extends Running {
   readonly url: string;
-}
-
-/** What the pipeline stands on: Redis, and the stores over it. */
-interface Stores {
-  readonly redis: Redis;
-  readonly shards: readonly ShardStore[];
-  readonly health: HealthStore;
-  readonly journal: Journal;
-  readonly summaries: SummaryStore;
-  readonly holds: HoldStore;
-  readonly decisions: DecisionStore;
-  readonly deadLetters: DeadLetterStore;
-}
-
-function openStores(redis: Redis, shards: number): Stores {
-  const journal = createJournal({ redis });
-  return {
-    redis,
-    shards: Array.from({ length: shards }, (_, shard) => createShardStore({ redis, shard })),
-    health: createHealthStore({ redis, shards }),
-    journal,
-    summaries: createSummaryStore({ redis }),
-    holds: createHoldStore({ redis, journal }),
-    decisions: createDecisionStore({ redis, journal }),
-    deadLetters: createDeadLetterStore({ redis, shards }),
-  };
-}
-
-interface PipelineDeps {
-  readonly stores: Stores;
-  readonly queues: Queues;
-  readonly channels: WatchedChannels;
-  readonly timers: Timers;
-  readonly replicaAcks: number;
-  readonly isStopping: () => boolean;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-/** The pipeline: each stage is a job, and wakes the next. */
-function createPipeline({
-  stores,
-  queues,
-  channels,
-  timers,
-  replicaAcks,
-  isStopping,
-  clock,
-  logger,
-}: PipelineDeps): Handlers {
-  const { health, summaries, holds, decisions, journal } = stores;
-  return {
-    /** ReportEntries -> HealthWindows. */
-    async fold({ shard }) {
-      const store = stores.shards[shard]!;
-      const result = await foldShard({ store, onChange: (changed) => queues.evaluate(changed), isStopping });
-      timers.foldsLost.inc(result.lost);
-    },
-    /** HealthWindows -> Verdict -> RollbackDecision, kept in the outbox. */
-    async evaluate(key) {
-      const watched = channels.find(key);
-      if (watched === undefined) return;
-      const stopTimer = timers.evaluation.startTimer();
-      const onDecision = (id: string): Promise<void> => queues.rollback([id]);
-      await evaluateChannel(watched, {
-        health,
-        summaries,
-        holds,
-        decisions,
-        journal,
-        onDecision,
-        watchReplication: () => watchReplication(stores.redis, JOURNAL, replicaAcks),
-        clock,
-        logger,
-      });
-      stopTimer();
-    },
-    /** RollbackDecision -> the OTA server -> RollbackOutcome. */
-    rollback: ({ decisionId, tries }) => {
-      const serverOf = (decision: ChannelKey): OtaServer | undefined => channels.find(decision)?.server;
-      return executeDecision(decisionId, tries, { decisions, summaries, serverOf, clock, logger });
-    },
-    /** Whatever a crash left lying is found again. */
-    sweep: () =>
-      sweep({
-        health,
-        summaries,
-        holds,
-        decisions,
-        nowMs: clock(),
-        evaluate: (changed) => queues.evaluate(changed),
-        rollback: (ids) => queues.rollback(ids),
-      }),
-    retention: async () =>
-      void (await dropOldWindows({ redis: stores.redis, shards: stores.shards.length, nowMs: clock() })),
-  };
 }
 
 interface FrontDeps {
@@ -220,12 +100,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     onError: (err) => logger.warn({ err }, "a queue lost Redis, going on"),
   });
   const timers = createTimers(registry);
+  const onWakeUpError = (err: unknown): void =>
+    logger.warn({ err }, "a wake-up was lost; the sweep makes up for it");
+  const wakeUps = createWakeUps({ queues, onError: onWakeUpError });
   const { replicaAcks } = settings;
   const handlers = createPipeline({
     stores,
     queues,
     channels,
     timers,
+    wakeUps,
     replicaAcks,
     isStopping,
     clock,
@@ -234,13 +118,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const bell = createRedis({ url: redisUrl, role: "blocking", logger });
   const onRing = (shards: readonly number[]): Promise<void> => queues.fold(shards);
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
-  const workers = createWorkers({ connection, handlers, clock, logger, errors });
+  const workers = createWorkers({ connection, handlers, logger, errors });
   const calendar = startCalendar({ onRetention: (day) => queues.retention(day), logger });
   const front = openFront({ options, registry, queues, channels, isStopping, clock });
 
-  await queues.scheduleSweep();
-  await queues.sweep();
+  await judgeAnew(stores, channels);
   workers.start();
+  wakeUps.start();
   doorbell.start();
   const server = await startHttpServer(front.app, settings.agent.listen);
   return {
@@ -248,14 +132,24 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     async stop(deadlineMs) {
       stopping = true;
       calendar.stop();
-      await doorbell.stop();
-      await workers.stop(deadlineMs - FLUSH_MS_MAX);
-      await queues.close();
-      await connection.close();
+      // Each of these waits for Redis to answer, which a Redis that is gone never does. Being late loses
+      // nothing: what counts is in Redis, and the next start goes on from there.
+      await settledWithin(FLUSH_MS_MAX, Promise.all([doorbell.stop(), wakeUps.stop()]));
+      await workers.stop(deadlineMs - 4 * FLUSH_MS_MAX);
+      await settledWithin(
+        FLUSH_MS_MAX,
+        queues.close().then(() => connection.close()),
+      );
       await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
       await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },
   };
+}
+
+/** The policy may have changed since the last start: every release that is watched is judged once more. */
+async function judgeAnew({ health, summaries }: Stores, channels: WatchedChannels): Promise<void> {
+  const releases = (await summaries.list()).map(({ verdict }) => verdict.release);
+  await health.markDirty(releases.filter((release) => channels.find(release) !== undefined));
 }
 
 async function refuseBadRedis({ logger, ...asked }: CheckRedisOptions & { logger: Logger }): Promise<void> {
@@ -270,22 +164,4 @@ async function pingRedis(redis: Redis): Promise<string | undefined> {
     () => undefined,
     (error: unknown) => `Redis does not answer: ${error instanceof Error ? error.message : String(error)}`,
   );
-}
-
-type Timers = ReturnType<typeof createTimers>;
-
-function createTimers(registry: ReturnType<typeof createRegistry>) {
-  return {
-    evaluation: new Histogram({
-      name: "ota_evaluation_duration_seconds",
-      help: AGENT_METRICS.ota_evaluation_duration_seconds.help,
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
-      registers: [registry],
-    }),
-    foldsLost: new Counter({
-      name: "ota_folds_lost_total",
-      help: AGENT_METRICS.ota_folds_lost_total.help,
-      registers: [registry],
-    }),
-  };
 }

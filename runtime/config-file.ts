@@ -117,7 +117,16 @@ function substitute(source: ConfigSource, env: Environment): LocatedProblem[] {
   const problems: LocatedProblem[] = [];
   visit(source.document, {
     Scalar: (key, node, ancestors) => {
-      if (key === "key") return keepAsWritten(node);
+      if (key === "key") {
+        keepAsWritten(node);
+        // zod passes over it without a word, and what stands below would be ignored.
+        if (node.value === "__proto__") {
+          const at = pathOf(key, ancestors);
+          const message = "__proto__ cannot be a name: choose another";
+          problems.push({ ...source.problemAtOffset(node.range?.[0] ?? 0, at, message), at });
+        }
+        return;
+      }
       if (typeof node.value !== "string") return;
       const result = substituteText(node.value, env);
       node.value = result.text;

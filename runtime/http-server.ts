@@ -1,12 +1,15 @@
 // Starts an Express app on an address and stops it in the right order; and the three operations routes
 // that every process has: /healthz (the process lives), /readyz (it can do its work), /metrics.
-import { createServer } from "node:http";
+import { STATUS_CODES, createServer } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
 import type { Express, Router } from "express";
 import { metricsHandler } from "./metrics.ts";
 import type { Registry } from "./metrics.ts";
+import { BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT } from "./problem.ts";
+import type { ProblemKind } from "./problem.ts";
 import type { ListenAddress } from "./units.ts";
 
 export interface RunningServer {
@@ -21,6 +24,7 @@ export async function startHttpServer(app: Express, listen: ListenAddress): Prom
     { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 },
     app,
   );
+  server.on("clientError", answerClientError);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(explainListenError(error, listen)));
     server.listen(listen.port, listen.host, resolve);
@@ -80,4 +84,22 @@ export function operationsRouter({
   });
   router.get("/metrics", metricsHandler(registry));
   return router;
+}
+
+/** By Node's code for what went wrong; anything else is BAD_REQUEST. */
+const CLIENT_ERRORS: Readonly<Record<string, ProblemKind>> = {
+  HPE_HEADER_OVERFLOW: HEADERS_TOO_LARGE,
+  ERR_HTTP_REQUEST_TIMEOUT: REQUEST_TIMEOUT,
+};
+
+/** What is no HTTP, or comes too slowly, never reaches Express; it gets its problem+json here. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const { code, status, title } = CLIENT_ERRORS[error.code ?? ""] ?? BAD_REQUEST;
+  const detail = "Nothing of it was read; check the client, or what stands between.";
+  const body = JSON.stringify({ type: `urn:lastgood:problem:${code}`, code, title, status, detail });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n` +
+      `Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
 }

@@ -35,6 +35,21 @@ export const INTERNAL_ERROR: ProblemKind = {
   status: 500,
   title: "Something failed on our side",
 };
+export const BAD_REQUEST: ProblemKind = {
+  code: "bad_request",
+  status: 400,
+  title: "The request is not HTTP as it has to be",
+};
+export const HEADERS_TOO_LARGE: ProblemKind = {
+  code: "headers_too_large",
+  status: 431,
+  title: "The headers are too large",
+};
+export const REQUEST_TIMEOUT: ProblemKind = {
+  code: "request_timeout",
+  status: 408,
+  title: "The request took too long",
+};
 export const NOT_FOUND: ProblemKind = { code: "not_found", status: 404, title: "There is nothing here" };
 export const METHOD_NOT_ALLOWED: ProblemKind = {
   code: "method_not_allowed",

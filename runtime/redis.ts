@@ -37,15 +37,19 @@ const FAILOVER_LOOK_MS = 200;
 /** Redirections of a `request`: a slot that has moved is one, one that is just moving another. */
 const REQUEST_REDIRECTIONS_MAX = 4;
 /**
- * Longer than any blocking read: a server that has been silent for so long with a command open is gone
- * without having closed its connections, in milliseconds.
+ * Longer than BullMQ's longest blocking read (10 s): a server that has been silent for so long with a command
+ * open is gone without having closed its connections, in milliseconds.
  */
-const SILENT_MS_MAX = 15_000;
+export const SILENT_MS_MAX = 15_000;
 
 const OPTIONS_BY_ROLE: Record<RedisRole, RedisOptions> = {
-  request: { maxRetriesPerRequest: 0, commandTimeout: REQUEST_COMMAND_MS_MAX },
-  worker: { maxRetriesPerRequest: null },
-  blocking: { maxRetriesPerRequest: null },
+  request: {
+    maxRetriesPerRequest: 0,
+    commandTimeout: REQUEST_COMMAND_MS_MAX,
+    socketTimeout: REQUEST_COMMAND_MS_MAX,
+  },
+  worker: { maxRetriesPerRequest: null, socketTimeout: SILENT_MS_MAX },
+  blocking: { maxRetriesPerRequest: null, socketTimeout: REQUEST_COMMAND_MS_MAX },
 };
 
 const SINGLE_OPTIONS_BY_ROLE: Record<RedisRole, RedisOptions> = {
@@ -99,7 +103,6 @@ function clusterOptions(urls: readonly string[], role: RedisRole) {
       ...credentials,
       ...OPTIONS_BY_ROLE[role],
       connectTimeout: CONNECT_MS_MAX,
-      socketTimeout: SILENT_MS_MAX,
       replyMapping: "legacy" as const,
     },
   };

@@ -20,6 +20,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
+import { AGENT_SERVER_NAME } from "./server-name.ts";
 import { authenticateOperator } from "./authenticate.ts";
 import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
@@ -48,6 +49,10 @@ export function createAdminApp(deps: AdminDeps): Express {
   const app = express();
   app.disable("x-powered-by");
   app.use(helmet());
+  app.use((_request, response, next) => {
+    response.set("Server", AGENT_SERVER_NAME);
+    next();
+  });
   app.use(operationsRouter(deps));
   app.use("/v1", authenticateOperator(deps.operators));
   app.get("/v1/status", async (_request, response) => void response.json(await readStatus(deps)));
@@ -102,7 +107,13 @@ async function readStatus({
   clock,
 }: AdminDeps): Promise<Record<string, unknown>> {
   const [all, holds, decided] = await Promise.all([summaries.list(), holdStore.list(), decisions.list()]);
-  const condemned = new Set(decided.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
+  // Newest first, so the oldest is written first and the newest stays.
+  const decisionIds = new Map(
+    decided
+      .filter(({ mode }) => mode === "automatic")
+      .toReversed()
+      .map((decision) => [formatReleaseKey(decision), decision.id]),
+  );
   const views = channels.map(async ({ key, policy }) => {
     const text = formatChannelKey(key);
     const releases = all
@@ -114,7 +125,7 @@ async function readStatus({
       mode: policy.mode,
       current_version: (await summaries.readChannel(key))?.version ?? null,
       releases: releases.map((summary) =>
-        viewRelease(summary, { condemned, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
+        viewRelease(summary, { decisionIds, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
       ),
     };
   });

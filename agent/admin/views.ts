@@ -6,7 +6,6 @@ import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
-import { decisionIdOf } from "../rollback/decision-record.ts";
 
 function viewVerdict({ kind, reason, sentence, signals }: Verdict): Record<string, unknown> {
   return { kind, reason, sentence, signals: signals.map(toSignalRecord) };
@@ -14,10 +13,13 @@ function viewVerdict({ kind, reason, sentence, signals }: Verdict): Record<strin
 
 export function viewRelease(
   summary: ReleaseSummary,
-  { condemned, hold }: { readonly condemned: ReadonlySet<string>; readonly hold: Hold | undefined },
+  {
+    decisionIds,
+    hold,
+  }: { readonly decisionIds: ReadonlyMap<string, string>; readonly hold: Hold | undefined },
 ): Record<string, unknown> {
   const { verdict, firstReportAtMs, lastReportAtMs, evaluatedAtMs } = summary;
-  const isCondemned = condemned.has(formatReleaseKey(verdict.release));
+  const decisionId = decisionIds.get(formatReleaseKey(verdict.release));
   return {
     version: verdict.release.version,
     first_seen: timeOrNull(firstReportAtMs),
@@ -25,8 +27,8 @@ export function viewRelease(
     evaluated_at: timeOrNull(evaluatedAtMs),
     devices: verdict.devices,
     verdict: viewVerdict(verdict),
-    condemned: isCondemned,
-    decision_id: isCondemned ? decisionIdOf(verdict.release, "automatic") : null,
+    condemned: decisionId !== undefined,
+    decision_id: decisionId ?? null,
     hold: hold ?? null,
   };
 }

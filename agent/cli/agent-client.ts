@@ -1,6 +1,8 @@
 // How commands ask a running agent: its JSON API. The address is --agent, LASTGOOD_AGENT_URL, or
 // what the configuration file says; the token is LASTGOOD_TOKEN. Every failure says what to do.
 import type { Command } from "commander";
+import { formatProblems } from "../../runtime/config-file.ts";
+import { AGENT_SERVER_NAME } from "../admin/server-name.ts";
 import { findConfig, loadSettings } from "../config/load.ts";
 import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -28,6 +30,9 @@ export function addAgentOptions(command: Command): Command {
 export type AgentAnswer =
   | { readonly kind: "answer"; readonly body: unknown }
   | { readonly kind: "failed"; readonly message: string };
+
+/** A header can carry nothing else, and a token that was copied with a line break must not be printed. */
+const TOKEN_CHARACTERS = /^[\x21-\x7e]+$/;
 
 export async function askAgent(
   path: string,
@@ -59,29 +64,46 @@ async function call(
   options: AgentOptions,
   context: CliContext,
 ): Promise<AgentAnswer> {
-  const url = agentUrl(options, context);
+  const url = findAgentUrl(options, context);
+  if (url.kind === "failed") return url;
   const token = context.env["LASTGOOD_TOKEN"];
+  if (token !== undefined && !TOKEN_CHARACTERS.test(token)) {
+    return failed("LASTGOOD_TOKEN holds characters that no token has (a line break?): set it anew");
+  }
   try {
-    const response = await fetch(`${url}${path}`, {
+    const response = await fetch(`${url.url}${path}`, {
       ...request,
       headers: {
         ...(request.headers as Record<string, string> | undefined),
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
     });
-    const body: unknown = await response.json();
-    if (response.ok) return { kind: "answer", body };
-    const { title, detail } = body as { title?: string; detail?: string };
-    const remedy = response.status === 401 ? " Set LASTGOOD_TOKEN to an operator's token." : "";
-    return { kind: "failed", message: `${title ?? `status ${response.status}`}: ${detail ?? ""}${remedy}` };
+    return readAnswer(response, url.url);
   } catch (error) {
     const cause =
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return {
-      kind: "failed",
-      message: `the agent at ${url} does not answer (${cause}): is it running? name it with --agent URL`,
-    };
+    return failed(
+      `the agent at ${url.url} does not answer (${cause}): is it running? name it with --agent URL`,
+    );
   }
+}
+
+function failed(message: string): Extract<AgentAnswer, { kind: "failed" }> {
+  return { kind: "failed", message };
+}
+
+async function readAnswer(response: Response, url: string): Promise<AgentAnswer> {
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok && body !== undefined && response.headers.get("server") === AGENT_SERVER_NAME)
+    return { kind: "answer", body };
+  if (!isProblem(body))
+    return failed(`what answers at ${url} is not Lastgood's agent: name it with --agent URL`);
+  const remedy = response.status === 401 ? " Set LASTGOOD_TOKEN to an operator's token." : "";
+  return failed(`${body.title}: ${body.detail}${remedy}`);
+}
+
+function isProblem(body: unknown): body is { title: string; detail: string } {
+  return typeof body === "object" && body !== null && "code" in body && "title" in body && "detail" in body;
 }
 
 /** Prints an answer: as JSON when asked, else as `render` says; failures go to stderr with exit code 1. */
@@ -102,11 +124,16 @@ export function printAnswer(
   context.out(`${text}\n`);
 }
 
-function agentUrl(options: AgentOptions, context: CliContext): string {
+function findAgentUrl(
+  options: AgentOptions,
+  context: CliContext,
+): { kind: "found"; url: string } | { kind: "failed"; message: string } {
   const named = options.agent ?? context.env["LASTGOOD_AGENT_URL"];
-  if (named !== undefined && named !== "") return named.replace(/\/+$/, "");
+  if (named !== undefined && named !== "") return { kind: "found", url: named.replace(/\/+$/, "") };
   const { file } = findConfig({ given: options.config, env: context.env, workingDir: context.workingDir });
   const loaded = loadSettings({ file, env: context.env });
-  const listen = loaded.kind === "loaded" ? loaded.config.agent.listen : { host: "127.0.0.1", port: 8082 };
-  return `http://${listen.host === "0.0.0.0" ? "127.0.0.1" : listen.host}:${listen.port}`;
+  if (loaded.kind === "invalid")
+    return failed(`the configuration does not say where the agent is:\n${formatProblems(loaded.problems)}`);
+  const { host, port } = loaded.config.agent.listen;
+  return { kind: "found", url: `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}` };
 }

@@ -70,6 +70,9 @@ export async function start(options: StartOptions, context: CliContext): Promise
   const screen = createStartScreen(context, { verbose: options.verbose === true });
   try {
     await runUntilStopped({ settings, found, screen, context });
+  } catch (error) {
+    context.err(`${error instanceof Error ? error.message : String(error)}\n`);
+    context.setExitCode(EXIT_CODES.failed);
   } finally {
     lock.release();
   }

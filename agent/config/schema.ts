@@ -111,7 +111,11 @@ const otaServerSchema = z
   .discriminatedUnion("type", [
     z.strictObject({
       type: z.literal("http"),
-      url: z.url({ protocol: /^https?$/, error: "must be an http:// or https:// address" }),
+      url: z
+        .url({ protocol: /^https?$/, error: "must be an http:// or https:// address" })
+        .refine(isPlainUrl, {
+          error: "must be http(s)://host[:port][/path], without user, query or fragment",
+        }),
       secret: secretText,
       timeout: duration
         .refine((ms) => ms >= OTA_TIMEOUT_MS_LEAST && ms <= OTA_TIMEOUT_MS_MAX, {
@@ -197,4 +201,10 @@ function knownPolicies(name: string, known: Iterable<string>): string {
   const names = [...known];
   const guess = didYouMean(name, names);
   return guess === "" ? `; it has ${names.join(", ") || "none yet"}` : guess;
+}
+
+function isPlainUrl(text: string): boolean {
+  if (!URL.canParse(text)) return true;
+  const { username, password, search, hash } = new URL(text);
+  return username === "" && password === "" && search === "" && hash === "";
 }

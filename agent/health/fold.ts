@@ -15,7 +15,10 @@ import type { DeviceState, ReleaseRecord } from "./device-state.ts";
 import { slotOf } from "./health-window.ts";
 import { NO_OUTCOMES, flagOf, isAttempt, outcomesOf } from "./outcomes.ts";
 
-/** Releases a channel can have in a shard's table; reports about further ones go to the dead-letter stream. */
+/**
+ * Releases a channel can have in a shard's table. When it is full, those that nobody reported about for longest
+ * retire (shard-store.ts); only what finds no place then goes to the dead-letter stream.
+ */
 export const RELEASES_PER_CHANNEL_MAX = 10_000;
 
 /** A report with the name its device has in the shard. */
@@ -87,7 +90,8 @@ export function fold({ reports, releaseTable, stateOf }: FoldInput): FoldPlan {
     const known = numbers.find(releaseText);
     const before = known === undefined ? undefined : device.state.get(known);
     // Asked first: what a device may not have must not take a place in the channel's table either.
-    if (before === undefined && !makeRoom(device.state, receivedAtMs)) {
+    const room = before === undefined ? findRoom(device.state, report, receivedAtMs) : FREE;
+    if (room.kind === "full") {
       refused.push({ report, receivedAtMs, reason: "too_many_releases_on_device" });
       continue;
     }
@@ -96,6 +100,7 @@ export function fold({ reports, releaseTable, stateOf }: FoldInput): FoldPlan {
       refused.push({ report, receivedAtMs, reason: "too_many_releases_on_channel" });
       continue;
     }
+    if (room.kind === "in_place_of") device.state.delete(room.releaseNumber);
     const after = applyReport(before, report);
     const delta = releaseDelta(releases, releaseText);
     noteTimes(delta, after, before, receivedAtMs);
@@ -131,20 +136,33 @@ function openDevice(
   return device;
 }
 
-/** Whether a record of one more release fits, forgetting the oldest attempt if need be (see the limit's text). */
-function makeRoom(state: Map<number, ReleaseRecord>, receivedAtMs: number): boolean {
-  if (state.size < RELEASES_PER_DEVICE_MAX) return true;
-  const oldest = [...state]
-    .filter(([, { attemptMinute }]) => attemptMinute !== 0)
-    .reduce<[number, ReleaseRecord] | undefined>(
-      (first, entry) =>
-        first === undefined || entry[1].attemptMinute < first[1].attemptMinute ? entry : first,
-      undefined,
-    );
-  if (oldest === undefined || oldest[1].attemptMinute >= minuteOf(receivedAtMs - REPORT_AGE_MS_MAX))
-    return false;
-  state.delete(oldest[0]);
-  return true;
+type Room =
+  | { readonly kind: "free" }
+  | { readonly kind: "in_place_of"; readonly releaseNumber: number }
+  | { readonly kind: "full" };
+const FREE: Room = { kind: "free" };
+const FULL: Room = { kind: "full" };
+
+/**
+ * Where a record of one more release goes (see RELEASES_PER_DEVICE_MAX). A report whose time was clamped to
+ * the past gets no record in place of another: it may be a replay about the release that gave way before,
+ * and would count a second time.
+ */
+function findRoom(
+  state: ReadonlyMap<number, ReleaseRecord>,
+  report: AcceptedReport,
+  receivedAtMs: number,
+): Room {
+  if (state.size < RELEASES_PER_DEVICE_MAX) return FREE;
+  const earliestMs = receivedAtMs - REPORT_AGE_MS_MAX;
+  if (report.atMs <= earliestMs) return FULL;
+  let oldest: { releaseNumber: number; attemptMinute: number } | undefined;
+  for (const [releaseNumber, { attemptMinute }] of state) {
+    if (attemptMinute === 0 || (oldest !== undefined && oldest.attemptMinute <= attemptMinute)) continue;
+    oldest = { releaseNumber, attemptMinute };
+  }
+  if (oldest === undefined || oldest.attemptMinute >= minuteOf(earliestMs)) return FULL;
+  return { kind: "in_place_of", releaseNumber: oldest.releaseNumber };
 }
 
 function applyReport(before: ReleaseRecord | undefined, report: AcceptedReport): ReleaseRecord {
@@ -226,6 +244,13 @@ function changedStates(devices: ReadonlyMap<string, OpenDevice>): Map<number, Ma
   return states;
 }
 
+/** 0 for an empty table. */
+export function highestNumber(releaseTable: ReleaseTable): number {
+  let highest = 0;
+  for (const releaseNumber of releaseTable.values()) highest = Math.max(highest, releaseNumber);
+  return highest;
+}
+
 interface Numbering {
   readonly added: ReadonlyMap<string, number>;
   find(releaseText: string): number | undefined;
@@ -236,6 +261,7 @@ interface Numbering {
 /** Hands out the shard's release numbers. */
 function createNumbering(releaseTable: ReleaseTable): Numbering {
   const added = new Map<string, number>();
+  let highest: number | undefined;
   const perChannel = new Map<string, number>();
   const countOn = (channelText: string): number => {
     const known = perChannel.get(channelText);
@@ -251,7 +277,9 @@ function createNumbering(releaseTable: ReleaseTable): Numbering {
       const count = countOn(channelText);
       if (count >= RELEASES_PER_CHANNEL_MAX) return undefined;
       perChannel.set(channelText, count + 1);
-      const releaseNumber = releaseTable.size + added.size + 1;
+      // The row with the highest number never retires, so no number is handed out twice.
+      highest ??= highestNumber(releaseTable);
+      const releaseNumber = highest + added.size + 1;
       added.set(releaseText, releaseNumber);
       return releaseNumber;
     },

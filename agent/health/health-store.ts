@@ -30,6 +30,8 @@ export interface HealthStore {
   listReleases(): Promise<ReleaseKey[]>;
   listDirty(): Promise<DirtyRelease[]>;
   clearDirty(dirty: DirtyRelease): Promise<void>;
+  /** Has releases evaluated though no count of theirs changed: the policy may have. */
+  markDirty(releases: readonly ReleaseKey[]): Promise<void>;
   readLag(nowMs: number): Promise<ShardLag[]>;
   /** Reports folded and dead letters made since the beginning, over all shards. */
   readFoldTotals(): Promise<{ readonly folded: number; readonly deadLetters: number }>;
@@ -87,6 +89,11 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
       await Promise.all(
         [...cursors].map(([shard, cursor]) => CLEAR_DIRTY.run(redis, [dirtyKey(shard)], [text, cursor])),
       );
+    },
+    async markDirty(releases) {
+      const pipeline = redis.pipeline();
+      for (const release of releases) pipeline.hsetnx(dirtyKey(0), formatReleaseKey(release), "start");
+      for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
     },
     readLag: (nowMs) => onEachShard((shard) => readShardLag(redis, shard, nowMs)),
     async readFoldTotals() {

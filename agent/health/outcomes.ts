@@ -19,10 +19,23 @@ const ATTEMPT_FLAGS =
   flagOf("install_failed") |
   flagOf("confirmed") |
   flagOf("reverted");
+/** Events that announce an attempt before it has ended well or badly. */
+const ANNOUNCED_FLAGS = flagOf("update_started") | flagOf("installed");
 const FAILED_FLAGS = flagOf("install_failed") | flagOf("reverted");
 
-/** Counters of a release: one per event, and three that follow from them. The order is the stored order: append only. */
-export const OUTCOMES = [...EVENTS, "attempted", "failed", "recovered"] as const;
+/**
+ * Counters of a release: one per event, and those that follow from them; `announced` = the device said that it
+ * began, `…_unannounced` = it failed without ever having said so. The order is the stored order: append only.
+ */
+export const OUTCOMES = [
+  ...EVENTS,
+  "attempted",
+  "failed",
+  "recovered",
+  "announced",
+  "failed_unannounced",
+  "download_failed_unannounced",
+] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** One integer per outcome, in the order of OUTCOMES. */
@@ -42,6 +55,9 @@ export function outcomesOf(flags: OutcomeFlags): readonly number[] {
   const failed = isFailed(flags);
   const confirmed = (flags & flagOf("confirmed")) !== 0;
   counts.push(Number(isAttempt(flags)), Number(failed), Number(failed && confirmed));
+  const announced = (flags & ANNOUNCED_FLAGS) !== 0;
+  const downloadFailed = (flags & flagOf("download_failed")) !== 0;
+  counts.push(Number(announced), Number(failed && !announced), Number(downloadFailed && !announced));
   return counts;
 }
 

@@ -1,12 +1,15 @@
 // One shard in Redis: reads a batch behind the cursor with all that folding needs, and commits a
 // FoldPlan in one atomic step. The cursor is the lock: whatever was read is only written back when the
 // cursor still stands where it stood, so several agents, crashes and retries can never count twice.
+import { formatChannelKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey } from "../../ingest/contract/release-key.ts";
 import type { AcceptedReport, ReportEntry } from "../../ingest/contract/report-entry.ts";
 import { decodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import { deadLetterStream, reportStream } from "../../ingest/contract/stream-names.ts";
 import { loadLuaScript } from "../../runtime/lua.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { toFoldable } from "./fold.ts";
+import { payloadOfEntry } from "../intake/dead-letter.ts";
+import { highestNumber, toFoldable } from "./fold.ts";
 import type { FoldPlan, FoldableReport, ReleaseDelta, ReleaseTable } from "./fold.ts";
 import { deviceBucketKey, dirtyKey, metaKey, releaseTableKey, totalsKey, windowsKey } from "./shard-keys.ts";
 
@@ -16,6 +19,7 @@ export const BATCH_REPORTS_MAX = 5_000;
 export const DEAD_LETTERS_MAX = 10_000;
 
 const COMMIT = loadLuaScript(new URL("./lua/commit-fold.lua", import.meta.url));
+const RETIRE = loadLuaScript(new URL("./lua/retire-releases.lua", import.meta.url));
 const START = "0-0";
 
 export interface DeadLetter {
@@ -41,6 +45,8 @@ export interface ShardStore {
     reports: readonly FoldableReport[],
   ): Promise<(bucket: number, field: string) => Buffer | undefined>;
   commit(batch: Batch, plan: FoldPlan, releaseTable: ReleaseTable): Promise<"committed" | "cursor_moved">;
+  /** Makes room in the table: a tenth of the channel's releases, those not reported about for longest, leave. */
+  retireReleases(cursor: string, key: ChannelKey): Promise<void>;
 }
 
 export function createShardStore({ redis, shard }: { redis: Redis; shard: number }): ShardStore {
@@ -51,9 +57,10 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
       const cursor = (await redis.hget(metaKey(shard), "cursor")) ?? START;
       const rows = await redis.xrange(reportStream(shard), `(${cursor}`, "+", "COUNT", entriesPerRead);
       if (rows.length === 0) return undefined;
-      const { batch, entries } = decodeRows(cursor, rows, entriesPerRead);
+      const { batch, entries, undecodable } = decodeRows(cursor, rows, entriesPerRead);
       entriesPerRead = nextReadSize(entries, batch.reports.length);
-      return batch;
+      const letters = undecodable.map((entry) => letterOf(redis, shard, entry));
+      return { ...batch, deadLetters: await Promise.all(letters) };
     },
     async readReleaseTable(cursor) {
       if (cached?.cursor === cursor) return cached.table;
@@ -73,7 +80,44 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
       cached = isCommitted ? { cursor: batch.nextCursor, table: numbers } : undefined;
       return isCommitted ? "committed" : "cursor_moved";
     },
+    async retireReleases(cursor, key) {
+      const table = await this.readReleaseTable(cursor);
+      cached = undefined;
+      await retireReleases({ redis, shard, cursor, table, key });
+    },
   };
+}
+
+/** Share of a full channel's releases that retire at once. */
+const RETIRED_SHARE = 0.1;
+
+async function retireReleases(options: {
+  redis: Redis;
+  shard: number;
+  cursor: string;
+  table: ReleaseTable;
+  key: ChannelKey;
+}): Promise<void> {
+  const { redis, shard, cursor, table, key } = options;
+  const highest = highestNumber(table);
+  const rows = [...table].filter(
+    ([text, releaseNumber]) => text.startsWith(`${formatChannelKey(key)}|`) && releaseNumber !== highest,
+  );
+  const lastReports = await Promise.all(
+    rows.map(async ([text, releaseNumber]) => {
+      const last = Number((await redis.hget(totalsKey(shard, releaseNumber), "last")) ?? 0);
+      return { text, releaseNumber, last };
+    }),
+  );
+  const oldest = lastReports
+    .toSorted((left, right) => left.last - right.last)
+    .slice(0, Math.ceil(rows.length * RETIRED_SHARE));
+  const counts = oldest.flatMap(({ releaseNumber }) => [
+    totalsKey(shard, releaseNumber),
+    windowsKey(shard, releaseNumber),
+  ]);
+  const keys = [metaKey(shard), releaseTableKey(shard), dirtyKey(shard), ...counts];
+  await RETIRE.run(redis, keys, [cursor, ...oldest.map(({ text }) => text)]);
 }
 
 /** Aims at BATCH_REPORTS_MAX reports a read, from what the last batch held; entries carry 1 to 1,000 reports. */
@@ -82,14 +126,37 @@ function nextReadSize(entries: number, reports: number): number {
   return Math.max(8, Math.min(2_000, Math.ceil(BATCH_REPORTS_MAX / reportsPerEntry)));
 }
 
+interface UndecodableEntry {
+  readonly id: string;
+  readonly fields: readonly string[];
+  readonly reason: string;
+}
+
+/** What is no text was mangled as it was read: it is read once more, as bytes, so that it can go back as it was. */
+async function letterOf(
+  redis: Redis,
+  shard: number,
+  { id, fields, reason }: UndecodableEntry,
+): Promise<DeadLetter> {
+  if (!fields.some((field) => field.includes("\uFFFD")))
+    return { reason, payload: JSON.stringify({ id, fields }) };
+  const [row] = await redis.xrangeBuffer(reportStream(shard), id, id);
+  // Gone already: another agent has folded it, and this batch will not be committed.
+  return { reason, payload: row === undefined ? "" : payloadOfEntry(id, row[1]) };
+}
+
 /** `entries`: how many of the rows are in the batch; the others were read for nothing. */
 function decodeRows(
   cursor: string,
   rows: readonly [id: string, fields: string[]][],
   asked: number,
-): { readonly batch: Batch; readonly entries: number } {
+): {
+  readonly batch: Omit<Batch, "deadLetters">;
+  readonly entries: number;
+  readonly undecodable: readonly UndecodableEntry[];
+} {
   const reports: FoldableReport[] = [];
-  const deadLetters: DeadLetter[] = [];
+  const undecodable: UndecodableEntry[] = [];
   let nextCursor = cursor;
   let taken = 0;
   for (const [id, fields] of rows) {
@@ -98,10 +165,10 @@ function decodeRows(
     nextCursor = id;
     const decoded = decodeReportEntry(fields);
     if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
-    else deadLetters.push({ reason: decoded.reason, payload: JSON.stringify({ id, fields }) });
+    else undecodable.push({ id, fields, reason: decoded.reason });
   }
   const hasMore = taken < rows.length || rows.length === asked;
-  return { batch: { cursor, nextCursor, reports, deadLetters, hasMore }, entries: taken };
+  return { batch: { cursor, nextCursor, reports, hasMore }, entries: taken, undecodable };
 }
 
 function appendReports(reports: FoldableReport[], entry: ReportEntry): void {

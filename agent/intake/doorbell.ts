@@ -58,6 +58,8 @@ export function createDoorbell({ redis, shards, onRing, logger }: DoorbellOption
     },
     async stop() {
       stopping = true;
+      // A blocking read, or a Redis that is away, must not hold up the stop.
+      redis.disconnect();
       await loop;
     },
   };

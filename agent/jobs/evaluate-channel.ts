@@ -1,11 +1,12 @@
 // The evaluation of one channel, top to bottom: counts that changed -> verdicts -> decision -> outbox.
 // Judging and deciding are pure; this file reads before them and writes after them.
-import { formatReleaseKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
+import { formatChannelKey, formatReleaseKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
+import { hasUnannouncedFailures, unsettledOf } from "../health/settled-counts.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
@@ -48,29 +49,27 @@ export interface EvaluateDeps {
 
 export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDeps): Promise<void> {
   const isReplicated = deps.watchReplication();
-  const changed = (await deps.health.listDirty()).filter(({ release }) => isOn(release, watched.key));
+  const dirty = (await deps.health.listDirty()).filter(({ release }) => isOn(release, watched.key));
   const held = await heldReleases(watched.key, deps);
   const releases = new Map(
-    [...changed.map(({ release }) => release), ...held].map((release) => [
-      formatReleaseKey(release),
-      release,
-    ]),
+    [...dirty.map(({ release }) => release), ...held].map((release) => [formatReleaseKey(release), release]),
   );
-  const judged: { health: ReleaseHealth; verdict: Verdict }[] = [];
-  for (const release of releases.values()) {
-    const health = await deps.health.readRelease(release);
-    const verdict = judgeRelease(health, watched.policy);
-    await keepSummary(health, verdict, deps);
-    judged.push({ health, verdict });
-  }
+  const judged: Judged[] = [];
+  for (const release of releases.values()) judged.push(await judgeRelease(release, watched.policy, deps));
   for (const { health, verdict } of judged) {
     if (verdict.kind === "failing") await decideOn(watched, health, verdict, deps);
     else await deps.holds.clear(verdict.release);
   }
-  // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again. The
-  // list is kept by other servers of a cluster than what was decided: it must not outlive a decision that is lost.
-  if (await isReplicated()) for (const dirty of changed) await deps.health.clearDirty(dirty);
-  await refreshChannel(watched, deps);
+  // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again; as it
+  // does those whose failures still have to settle.
+  const unsettled = new Set(
+    judged.filter(({ isSettled }) => !isSettled).map(({ verdict }) => formatReleaseKey(verdict.release)),
+  );
+  // The list is kept by other servers of a cluster than what was decided: it must not be cleared while a
+  // decision could still be lost.
+  if (!(await isReplicated())) return;
+  for (const each of dirty)
+    if (!unsettled.has(formatReleaseKey(each.release))) await deps.health.clearDirty(each);
 }
 
 function isOn(release: ReleaseKey, key: ChannelKey): boolean {
@@ -83,13 +82,23 @@ async function heldReleases(key: ChannelKey, { holds }: EvaluateDeps): Promise<R
   return held.map(([text]) => parseReleaseKey(text)).filter((release) => isOn(release, key));
 }
 
-function judgeRelease(health: ReleaseHealth, policy: Policy): Verdict {
-  return judge({
-    release: health.release,
-    devices: health.devices,
-    rules: policy.rules,
-    falseRollbackBudget: policy.falseRollbackBudget,
-  });
+interface Judged {
+  readonly health: ReleaseHealth;
+  readonly verdict: Verdict;
+  /** False while failures wait to be counted: time alone will change the verdict. */
+  readonly isSettled: boolean;
+}
+
+async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateDeps): Promise<Judged> {
+  const health = await deps.health.readRelease(release);
+  const { devices } = health;
+  const windows = hasUnannouncedFailures(devices) ? await deps.health.readWindows(release) : [];
+  const unsettled = unsettledOf(devices, windows, deps.clock());
+  const { rules, falseRollbackBudget } = policy;
+  const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled });
+  await keepSummary(health, verdict, deps);
+  const isSettled = unsettled === undefined || unsettled.failed + unsettled.download_failed === 0;
+  return { health, verdict, isSettled };
 }
 
 async function keepSummary(
@@ -97,6 +106,8 @@ async function keepSummary(
   verdict: Verdict,
   { summaries, journal, clock }: EvaluateDeps,
 ): Promise<void> {
+  // Retired from every shard: it was not reported about for longest, and made room for newer releases.
+  if (health.lastReportAtMs === 0) return summaries.remove(verdict.release);
   const before = await summaries.read(verdict.release);
   const nowMs = clock();
   if (before === undefined || before.verdict.kind !== verdict.kind) {
@@ -117,9 +128,9 @@ async function decideOn(
   verdict: Verdict,
   deps: EvaluateDeps,
 ): Promise<void> {
-  const condemned = await deps.decisions.condemnedOn(watched.key);
+  const history = await deps.decisions.historyOn(watched.key);
   // The OTA server is only asked when there is something to decide.
-  const channel: ChannelView = condemned.has(verdict.release.version)
+  const channel: ChannelView = history.rolledBack.has(verdict.release.version)
     ? { kind: "unavailable", detail: "not asked" }
     : await readChannelView(watched, deps);
   const decision = decide({
@@ -129,9 +140,8 @@ async function decideOn(
     minimumVersion: watched.minimumVersion,
     verdict,
     channel,
-    condemned,
+    ...history,
     failing: await failingVersions(watched.key, deps),
-    pastRollbacks: await deps.decisions.pastRollbacksOn(watched.key),
   });
   await keepDecision(decision, health, verdict, deps);
 }
@@ -163,8 +173,13 @@ async function keepDecision(
         );
       return;
     case "rollback": {
-      const record = toRecord(decision, health, verdict, deps.clock());
-      if ((await deps.decisions.record(record)) === "exists") return;
+      const staleRounds = await deps.decisions.staleRounds(verdict.release);
+      const record = toRecord(decision, { health, verdict, staleRounds, nowMs: deps.clock() });
+      if ((await deps.decisions.record(record)) === "exists") {
+        // A shadow decision stands for ever; whatever held it back before is over.
+        await deps.holds.clear(verdict.release);
+        return;
+      }
       deps.logger.warn(
         { decision_id: record.id, app: record.app, channel: record.channel, mode: record.mode },
         record.sentence,
@@ -177,12 +192,15 @@ async function keepDecision(
 
 function toRecord(
   decision: Extract<RollbackDecision, { kind: "rollback" }>,
-  health: ReleaseHealth,
-  verdict: Verdict,
-  nowMs: number,
+  {
+    health,
+    verdict,
+    staleRounds,
+    nowMs,
+  }: { health: ReleaseHealth; verdict: Verdict; staleRounds: number; nowMs: number },
 ): DecisionRecord {
   return {
-    id: decisionIdOf(verdict.release, decision.mode),
+    id: decisionIdOf(verdict.release, decision.mode, staleRounds),
     at: new Date(nowMs).toISOString(),
     ...verdict.release,
     target: decision.target,
@@ -198,7 +216,7 @@ function toRecord(
 
 async function readChannelView(
   { key, server }: WatchedChannel,
-  { summaries, clock }: EvaluateDeps,
+  { summaries, clock }: Pick<EvaluateDeps, "summaries" | "clock">,
 ): Promise<ChannelView> {
   const answer = await server.readChannel(key);
   if (answer.kind !== "channel") return answer;
@@ -206,9 +224,20 @@ async function readChannelView(
   return { kind: "known", ...answer.state };
 }
 
-/** Keeps the version that people see fresh while reports arrive; a server that is away changes nothing. */
-async function refreshChannel(watched: WatchedChannel, deps: EvaluateDeps): Promise<void> {
-  const known = await deps.summaries.readChannel(watched.key);
-  if (known === undefined || deps.clock() - known.readAtMs > CHANNEL_AGE_MS_MAX)
-    await readChannelView(watched, deps);
+/**
+ * Keeps the version that people see fresh while reports arrive. Not part of evaluating: it is not waited for,
+ * and asks at most every CHANNEL_AGE_MS_MAX whatever the answer was, so that a server that hangs holds up nothing.
+ */
+export function createChannelRefresh(
+  deps: Pick<EvaluateDeps, "summaries" | "clock">,
+): (watched: WatchedChannel) => void {
+  const askedAtMs = new Map<string, number>();
+  return (watched) => {
+    const text = formatChannelKey(watched.key);
+    // Of the process's own clock: a time of day that is set back must not silence it.
+    const nowMs = performance.now();
+    if (nowMs - (askedAtMs.get(text) ?? Number.NEGATIVE_INFINITY) < CHANNEL_AGE_MS_MAX) return;
+    askedAtMs.set(text, nowMs);
+    readChannelView(watched, deps).catch(() => {});
+  };
 }

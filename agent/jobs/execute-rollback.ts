@@ -6,61 +6,66 @@ import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionOutcome, DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { executeRollback } from "../rollback/execute.ts";
-import type { OtaServer } from "../rollback/ota-server.ts";
+import type { Execution } from "../rollback/execute.ts";
+import type { WatchedChannel } from "./evaluate-channel.ts";
 import type { RollbackOutcome } from "../rollback/outcome.ts";
 
-/** First and longest pause between two tries, in milliseconds. */
-export const RETRY_MS_MIN = 500;
-export const RETRY_MS_MAX = 15_000;
+/**
+ * How long a server is asked again that says no, or that says "done" and goes on offering the condemned
+ * version, in milliseconds. A secret may just be changing, a deploy under way, a cache slow.
+ */
+export const REFUSED_FOR_MS_MAX = 3_600_000;
 
 export interface ExecuteDeps {
   readonly decisions: DecisionStore;
   readonly summaries: SummaryStore;
-  readonly serverOf: (decision: DecisionRecord) => OtaServer | undefined;
+  /** Undefined when the configuration names the channel no longer. */
+  readonly watchedOf: (decision: DecisionRecord) => Pick<WatchedChannel, "server" | "policy"> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export type ExecuteResult =
   | { readonly kind: "ended" }
-  | { readonly kind: "try_again"; readonly afterMs: number };
+  | { readonly kind: "try_again"; readonly tries: number; readonly retryAfterMs: number | undefined };
 
-/** `tries` counts the tries before this one. */
-export async function executeDecision(
-  decisionId: string,
-  tries: number,
-  deps: ExecuteDeps,
-): Promise<ExecuteResult> {
+export async function executeDecision(decisionId: string, deps: ExecuteDeps): Promise<ExecuteResult> {
   const decision = await deps.decisions.read(decisionId);
   if (decision === undefined || !(await deps.decisions.isPending(decisionId))) return { kind: "ended" };
-  const server = deps.serverOf(decision);
-  const execution =
-    server === undefined
-      ? {
-          kind: "try_again" as const,
-          detail: `the configuration names no OTA server for ${decision.app}/${decision.channel}`,
-        }
-      : await executeRollback(decision, server);
-  if (execution.kind === "try_again") return waitForServer(decision, tries, execution, deps);
-  await keepOutcome(decision, execution.outcome, tries + 1, deps);
-  return { kind: "ended" };
+  const tries = await deps.decisions.countTry(decisionId);
+  const execution = await executeOnce(decision, deps);
+  if (execution.kind === "ended" && !isWorthAnotherTry(decision, execution.outcome, deps.clock())) {
+    await keepOutcome(decision, execution.outcome, tries, deps);
+    return { kind: "ended" };
+  }
+  const detail = execution.kind === "ended" ? execution.outcome.detail : execution.detail;
+  deps.logger.error({ decision_id: decision.id, tries }, `not rolled back yet, trying again: ${detail}`);
+  return {
+    kind: "try_again",
+    tries,
+    retryAfterMs: execution.kind === "ended" ? undefined : execution.retryAfterMs,
+  };
 }
 
-function waitForServer(
-  decision: DecisionRecord,
-  tries: number,
-  { detail, retryAfterMs }: { readonly detail: string; readonly retryAfterMs?: number },
-  { logger }: ExecuteDeps,
-): ExecuteResult {
-  const afterMs = Math.min(
-    RETRY_MS_MAX,
-    Math.max(RETRY_MS_MIN * 2 ** Math.min(tries, 10), retryAfterMs ?? 0),
-  );
-  logger.error(
-    { decision_id: decision.id, tries: tries + 1, retry_after_ms: afterMs },
-    `the OTA server cannot be told to roll back: ${detail}`,
-  );
-  return { kind: "try_again", afterMs };
+async function executeOnce(decision: DecisionRecord, { watchedOf }: ExecuteDeps): Promise<Execution> {
+  const watched = watchedOf(decision);
+  if (watched === undefined) {
+    return {
+      kind: "try_again",
+      detail: `the configuration names ${decision.app}/${decision.channel} no longer`,
+    };
+  }
+  // Somebody switched the policy while the decision waited: from now on nothing is touched.
+  if (watched.policy.mode === "shadow")
+    return { kind: "try_again", detail: "the policy is in shadow mode now" };
+  return executeRollback(decision, watched.server);
+}
+
+/** The bad release is still offered, and what stood in the way may pass. */
+function isWorthAnotherTry(decision: DecisionRecord, outcome: RollbackOutcome, nowMs: number): boolean {
+  const mayPass =
+    outcome.kind === "refused" || (outcome.kind === "failed" && outcome.versionSeen === decision.version);
+  return mayPass && nowMs - Date.parse(decision.at) < REFUSED_FOR_MS_MAX;
 }
 
 async function keepOutcome(

@@ -3,12 +3,13 @@
 import { formatChannelKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
 import { fold } from "../health/fold.ts";
+import type { FoldPlan } from "../health/fold.ts";
 import type { ShardStore } from "../health/shard-store.ts";
 
 export interface FoldShardOptions {
   readonly store: ShardStore;
   /** Told after each commit which channels' counts changed. */
-  readonly onChange: (channels: readonly ChannelKey[]) => Promise<void>;
+  readonly onChange: (channels: readonly ChannelKey[]) => void;
   readonly isStopping: () => boolean;
 }
 
@@ -21,6 +22,7 @@ export interface FoldResult {
 
 export async function foldShard({ store, onChange, isStopping }: FoldShardOptions): Promise<FoldResult> {
   const result = { batches: 0, reports: 0, lost: 0 };
+  let madeRoomAt: string | undefined;
   while (!isStopping()) {
     const batch = await store.readBatch();
     if (batch === undefined) break;
@@ -29,16 +31,28 @@ export async function foldShard({ store, onChange, isStopping }: FoldShardOption
       store.readStates(batch.reports),
     ]);
     const plan = fold({ reports: batch.reports, releaseTable, stateOf });
+    // Once per batch: what still finds no place then is one batch's flood of invented versions.
+    const full = madeRoomAt === batch.cursor ? undefined : fullChannelOf(plan);
+    if (full !== undefined) {
+      madeRoomAt = batch.cursor;
+      await store.retireReleases(batch.cursor, full);
+      continue;
+    }
     if ((await store.commit(batch, plan, releaseTable)) === "cursor_moved") {
       result.lost += 1;
       continue;
     }
     result.batches += 1;
     result.reports += batch.reports.length;
-    await onChange(channelsOf(plan.releases.keys()));
+    onChange(channelsOf(plan.releases.keys()));
     if (!batch.hasMore) break;
   }
   return result;
+}
+
+function fullChannelOf({ refused }: FoldPlan): ChannelKey | undefined {
+  const first = refused.find(({ reason }) => reason === "too_many_releases_on_channel");
+  return first === undefined ? undefined : { app: first.report.app, channel: first.report.channel };
 }
 
 function channelsOf(releaseTexts: Iterable<string>): ChannelKey[] {

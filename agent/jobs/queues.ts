@@ -1,6 +1,7 @@
 // The BullMQ queues: their names, what a job of each carries, and how it is added. Deduplication ids make
 // a job a wake-up call: while one waits a second is dropped, and while one runs exactly one more follows
-// (`keepLastIfActive`), so no wake-up is lost and nothing runs twice at once for the same thing.
+// (`keepLastIfActive`), so no wake-up is lost and nothing runs twice at once for the same thing. No job has
+// a delay: delays are kept by the time of day, and a clock that is set back would hold them up.
 import { createHash } from "node:crypto";
 import { Queue } from "bullmq";
 import type { ConnectionOptions, JobsOptions } from "bullmq";
@@ -15,8 +16,6 @@ export const QUEUE_PREFIX = "{lg:jobs}";
 export const QUEUE_NAMES = ["fold", "evaluate", "rollback", "upkeep"] as const;
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
-/** How long changes of a channel are gathered before it is evaluated, in milliseconds. */
-export const EVALUATE_DELAY_MS = 100;
 /** How often changed channels, held rollbacks and the outbox are looked through, in milliseconds. */
 export const SWEEP_INTERVAL_MS = 5_000;
 
@@ -26,8 +25,6 @@ export interface FoldJob {
 export type EvaluateJob = ChannelKey;
 export interface RollbackJob {
   readonly decisionId: string;
-  /** Tries so far. */
-  readonly tries: number;
 }
 export type UpkeepJob = Readonly<Record<string, never>>;
 
@@ -38,8 +35,6 @@ export interface Queues {
   rollback(decisionIds: readonly string[]): Promise<void>;
   sweep(): Promise<void>;
   retention(day: string): Promise<void>;
-  /** Makes the repeating sweep exist; any number of agents may do it. */
-  scheduleSweep(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -98,28 +93,22 @@ export function createQueues({
         channels.map((channel) => ({
           name: "evaluate",
           data: { app: channel.app, channel: channel.channel },
-          opts: { ...wakeUp(`evaluate-${shortHash(formatChannelKey(channel))}`), delay: EVALUATE_DELAY_MS },
+          opts: wakeUp(`evaluate-${shortHash(formatChannelKey(channel))}`),
         })),
       ),
-    // The decision is the job's id: a decision in the outbox has at most one job, waiting, delayed or running.
+    // The decision is the job's id: a decision in the outbox has at most one job, waiting or running.
     rollback: (ids) =>
       addAll(
         all.rollback,
         ids.map((id) => ({
           name: "rollback",
-          data: { decisionId: id, tries: 0 },
+          data: { decisionId: id },
           opts: { jobId: id, removeOnComplete: true, removeOnFail: true },
         })),
       ),
     sweep: async () => void (await all.upkeep.add("sweep", {}, wakeUp("sweep"))),
     retention: async (day) =>
       void (await all.upkeep.add("retention", {}, { ...TIDY, jobId: `retention-${day}` })),
-    scheduleSweep: async () =>
-      void (await all.upkeep.upsertJobScheduler(
-        "sweep",
-        { every: SWEEP_INTERVAL_MS },
-        { name: "sweep", opts: TIDY },
-      )),
     close: async () => void (await Promise.all(Object.values(all).map((queue) => queue.close()))),
   };
 }

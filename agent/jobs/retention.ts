@@ -3,6 +3,9 @@ import { WINDOW_RETENTION_DAYS } from "../health/health-window.ts";
 import { releaseTableKey, windowsKey } from "../health/shard-keys.ts";
 import type { Redis } from "../../runtime/redis.ts";
 
+/** Fields removed by one command: bounds how long Redis is busy with it. */
+const FIELDS_PER_CALL = 1_000;
+
 export interface RetentionOptions {
   readonly redis: Redis;
   readonly shards: number;
@@ -19,7 +22,8 @@ export async function dropOldWindows({ redis, shards, nowMs }: RetentionOptions)
       const key = windowsKey(shard, Number(releaseNumber));
       const fields = await redis.hkeys(key);
       const old = fields.filter((field) => Number(field.split(":")[0]) < oldestMinute);
-      if (old.length > 0) dropped += await redis.hdel(key, ...old);
+      for (let start = 0; start < old.length; start += FIELDS_PER_CALL)
+        dropped += await redis.hdel(key, ...old.slice(start, start + FIELDS_PER_CALL));
     }
   }
   return dropped;

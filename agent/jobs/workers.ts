@@ -1,13 +1,13 @@
 // The BullMQ workers: one per queue, each running the job file of the same name. A job that throws is
 // logged and found again by the sweep; a worker that dies loses its lock within seconds and its job is
 // taken up by another.
-import { DelayedError, Worker } from "bullmq";
+import { settledWithin } from "../../runtime/clock.ts";
+import { Worker } from "bullmq";
 import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { QUEUE_PREFIX } from "./queues.ts";
 import type { EvaluateJob, FoldJob, QueueConnection, QueueName, RollbackJob } from "./queues.ts";
-import type { ExecuteResult } from "./execute-rollback.ts";
 
 /** A job whose worker has not renewed its lock for this long is taken from it, in milliseconds. */
 export const LOCK_MS = 5_000;
@@ -16,12 +16,16 @@ const STALLED_INTERVAL_MS = 2_000;
 /** A stall only means that a process died: the job is never given up for it. */
 const STALLS_MAX = 1_000_000;
 
-const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 8, rollback: 8, upkeep: 1 };
+/** What closing without waiting for jobs may take, in milliseconds. */
+const FORCED_CLOSE_MS_MAX = 1_000;
+
+/** Jobs at once. Evaluations and rollbacks mostly wait for OTA servers: one that hangs must not hold up the others. */
+const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 1 };
 
 export interface Handlers {
   fold(job: FoldJob): Promise<void>;
   evaluate(job: EvaluateJob): Promise<void>;
-  rollback(job: RollbackJob): Promise<ExecuteResult>;
+  rollback(job: RollbackJob): Promise<void>;
   sweep(): Promise<void>;
   retention(): Promise<void>;
 }
@@ -35,12 +39,11 @@ export interface Workers {
 export interface WorkersOptions {
   readonly connection: QueueConnection;
   readonly handlers: Handlers;
-  readonly clock: () => number;
   readonly logger: Logger;
   readonly errors: ErrorReporter;
 }
 
-export function createWorkers({ connection, handlers, clock, logger, errors }: WorkersOptions): Workers {
+export function createWorkers({ connection, handlers, logger, errors }: WorkersOptions): Workers {
   const makeWorker = (name: QueueName, process: Processor): Worker => {
     const worker = new Worker(name, process, {
       connection: connection.options,
@@ -66,13 +69,7 @@ export function createWorkers({ connection, handlers, clock, logger, errors }: W
   const workers = [
     makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
     makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
-    makeWorker("rollback", async (job: Job<RollbackJob>, token) => {
-      const result = await handlers.rollback(job.data);
-      if (result.kind === "ended") return;
-      await job.updateData({ ...job.data, tries: job.data.tries + 1 });
-      await job.moveToDelayed(clock() + result.afterMs, token);
-      throw new DelayedError();
-    }),
+    makeWorker("rollback", (job: Job<RollbackJob>) => handlers.rollback(job.data)),
     makeWorker("upkeep", (job: Job) => (job.name === "retention" ? handlers.retention() : handlers.sweep())),
   ];
   return {
@@ -86,13 +83,9 @@ export function createWorkers({ connection, handlers, clock, logger, errors }: W
       }),
     async stop(deadlineMs) {
       const closed = Promise.all(workers.map((worker) => worker.close()));
-      const late = new Promise<"late">(
-        (resolve) => void setTimeout(() => resolve("late"), deadlineMs).unref(),
-      );
-      if ((await Promise.race([closed, late])) === "late") {
-        logger.warn("jobs were still running at the deadline; they are taken up again at the next start");
-        await Promise.all(workers.map((worker) => worker.close(true)));
-      }
+      if ((await settledWithin(deadlineMs, closed)) === "settled") return;
+      logger.warn("jobs were still running at the deadline; they are taken up again at the next start");
+      await settledWithin(FORCED_CLOSE_MS_MAX, Promise.all(workers.map((worker) => worker.close(true))));
     },
   };
 }

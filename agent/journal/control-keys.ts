@@ -8,10 +8,10 @@ export const JOURNAL = `${TAG}:journal`;
 export const JOURNAL_HEAD = `${TAG}:journal:head`;
 /** Hash: decision id -> DecisionRecord as JSON. */
 export const DECISIONS = `${TAG}:decisions`;
-/** Hash: release key text -> id of the decision that condemned it. */
-export const CONDEMNED = `${TAG}:condemned`;
 /** Hash: decision id -> time; decisions that still have to be carried out. */
 export const OUTBOX = `${TAG}:outbox`;
+/** Hash: decision id -> times that it was tried at the OTA server. */
+export const OUTBOX_TRIES = `${TAG}:outbox:tries`;
 /** Hash: release key text -> hold as JSON; rollbacks that a guard holds back now. */
 export const HOLDS = `${TAG}:holds`;
 /** Hash: reason -> times that a guard began to hold a rollback back for it. */

@@ -21,6 +21,7 @@ export interface ChannelSummary {
 
 export interface SummaryStore {
   write(summary: ReleaseSummary): Promise<void>;
+  remove(release: ReleaseKey): Promise<void>;
   read(release: ReleaseKey): Promise<ReleaseSummary | undefined>;
   list(): Promise<ReleaseSummary[]>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
@@ -35,6 +36,7 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
   return {
     write: async (summary) =>
       void (await redis.hset(SUMMARIES, formatReleaseKey(summary.verdict.release), JSON.stringify(summary))),
+    remove: async (release) => void (await redis.hdel(SUMMARIES, formatReleaseKey(release))),
     read: (release) => readJson<ReleaseSummary>(SUMMARIES, formatReleaseKey(release)),
     list: async () => (await redis.hvals(SUMMARIES)).map((row) => JSON.parse(row) as ReleaseSummary),
     writeChannel: async (key, summary) =>

@@ -3,6 +3,8 @@
 // false-rollback budget. Leaves: a Verdict.
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { OutcomeCounts } from "../health/outcomes.ts";
+import { ALL_SETTLED, SETTLE_MS } from "../health/settled-counts.ts";
+import type { UnsettledFailures } from "../health/settled-counts.ts";
 import { harmEvidenceLog10, safetyEvidenceLog10 } from "./limit.ts";
 import { countsOf, describeFailure } from "./signals.ts";
 import type { JudgedSignal } from "./signals.ts";
@@ -17,6 +19,11 @@ export interface RuleToJudge {
 export interface JudgeInput {
   readonly release: ReleaseKey;
   readonly devices: OutcomeCounts;
+  /**
+   * Failures that do not accuse yet (health/settled-counts.ts); undefined where there is nothing to wait for.
+   * While it is given the release is not called healthy either: who never answered is not known.
+   */
+  readonly unsettled?: UnsettledFailures | undefined;
   readonly rules: readonly RuleToJudge[];
   /** Chance that a release within its limits is ever called failing; a ratio in (0, 1). */
   readonly falseRollbackBudget: number;
@@ -27,50 +34,42 @@ export const FLEET_BUDGET_SHARE = 0.5;
 /** Evidence (e-value) that a rate is below its limit before a release is called healthy. */
 export const HEALTHY_EVIDENCE = 20;
 
-export function judge({ release, devices, rules, falseRollbackBudget }: JudgeInput): Verdict {
-  const thresholdLog10 = -Math.log10((falseRollbackBudget * FLEET_BUDGET_SHARE) / Math.max(1, rules.length));
-  const signals = rules.map((rule) => weigh(rule, devices, thresholdLog10));
+export function judge(input: JudgeInput): Verdict {
+  const { release, devices, rules, unsettled } = input;
+  const signals = rules.map((rule) => weigh(rule, input));
   const base = { release, devices, signals };
-  if (rules.length === 0)
+  if (rules.length === 0) {
     return {
       ...base,
       kind: "unmeasurable",
       reason: "no_rules",
       sentence: "The policy names no rule to judge by.",
     };
+  }
   if (signals.every((signal) => signal.trials === 0)) {
-    return {
-      ...base,
-      kind: "unmeasurable",
-      reason: "no_attempts",
-      sentence: `No device has tried to take ${release.version} yet.`,
-    };
+    const sentence = `No device has tried to take ${release.version} yet.`;
+    return { ...base, kind: "unmeasurable", reason: "no_attempts", sentence };
   }
   const strongest = signals.reduce((left, right) => (excess(right) > excess(left) ? right : left));
-  if (excess(strongest) >= 0) {
-    return { ...base, kind: "failing", reason: "limit_exceeded", sentence: describe(strongest, release) };
+  const sentence = describe(strongest, release);
+  if (excess(strongest) >= 0) return { ...base, kind: "failing", reason: "limit_exceeded", sentence };
+  if (unsettled !== undefined) {
+    const waiting = `${sentence} ${describeUnsettled(unsettled)}`;
+    return { ...base, kind: "inconclusive", reason: "attempts_not_announced", sentence: waiting };
   }
   if (signals.every((signal) => signal.safetyLog10 >= Math.log10(HEALTHY_EVIDENCE))) {
-    return { ...base, kind: "healthy", reason: "within_limits", sentence: describe(strongest, release) };
+    return { ...base, kind: "healthy", reason: "within_limits", sentence };
   }
-  return {
-    ...base,
-    kind: "inconclusive",
-    reason: "not_enough_evidence",
-    sentence: describe(strongest, release),
-  };
+  return { ...base, kind: "inconclusive", reason: "not_enough_evidence", sentence };
 }
 
 function excess(signal: SignalEvidence): number {
   return signal.evidenceLog10 - signal.thresholdLog10;
 }
 
-function weigh(
-  { signal, limit }: RuleToJudge,
-  devices: OutcomeCounts,
-  thresholdLog10: number,
-): SignalEvidence {
-  const { trials, failures, notProvenGood } = countsOf(signal, devices);
+function weigh({ signal, limit }: RuleToJudge, input: JudgeInput): SignalEvidence {
+  const { devices, rules, falseRollbackBudget, unsettled = ALL_SETTLED } = input;
+  const { trials, failures, notProvenGood } = countsOf(signal, devices, unsettled);
   return {
     signal,
     rule: "limit",
@@ -78,9 +77,19 @@ function weigh(
     trials,
     limit,
     evidenceLog10: harmEvidenceLog10({ trials, failures, limit }),
-    thresholdLog10,
+    thresholdLog10: -Math.log10((falseRollbackBudget * FLEET_BUDGET_SHARE) / rules.length),
     safetyLog10: safetyEvidenceLog10({ trials, failures: notProvenGood, limit }),
   };
+}
+
+function describeUnsettled({ failed, download_failed }: UnsettledFailures): string {
+  const waiting = Math.max(failed, download_failed);
+  if (waiting === 0)
+    return "Few devices say when they begin (update_started), so who never answered is not known.";
+  return (
+    `${waiting} failures of the last ${SETTLE_MS / 60_000} minutes do not count yet: these devices did not say ` +
+    `when they began (update_started), and good answers take longer.`
+  );
 }
 
 /** "212 of 5,310 devices failed to install or boot 1.4.3 (4.0%); limit 2%; evidence 10^4.1 against 10^2.3 needed". */

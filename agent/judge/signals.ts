@@ -2,6 +2,7 @@
 // count as not failed when it is accused (failures only arrive early, so this never inflates a rate),
 // and as failed when it is to be called healthy.
 import type { OutcomeCounts } from "../health/outcomes.ts";
+import type { UnsettledFailures } from "../health/settled-counts.ts";
 
 export const JUDGED_SIGNALS = ["update_failure", "download_failure"] as const;
 export type JudgedSignal = (typeof JUDGED_SIGNALS)[number];
@@ -14,19 +15,24 @@ export interface SignalCounts {
   readonly notProvenGood: number;
 }
 
-export function countsOf(signal: JudgedSignal, devices: OutcomeCounts): SignalCounts {
+/** `unsettled` failures are known, but do not accuse yet (see health/settled-counts.ts). */
+export function countsOf(
+  signal: JudgedSignal,
+  devices: OutcomeCounts,
+  unsettled: UnsettledFailures,
+): SignalCounts {
   const cleanlyConfirmed = devices.confirmed - devices.recovered;
   switch (signal) {
     case "update_failure":
       return {
         trials: devices.attempted,
-        failures: devices.failed,
+        failures: devices.failed - unsettled.failed,
         notProvenGood: devices.attempted - cleanlyConfirmed,
       };
     case "download_failure":
       return {
         trials: devices.attempted,
-        failures: devices.download_failed,
+        failures: devices.download_failed - unsettled.download_failed,
         notProvenGood: Math.min(
           devices.attempted,
           devices.attempted - cleanlyConfirmed + devices.download_failed,

@@ -9,6 +9,7 @@ export const VERDICT_REASONS = [
   "limit_exceeded",
   "within_limits",
   "not_enough_evidence",
+  "attempts_not_announced",
   "no_attempts",
   "no_rules",
 ] as const;

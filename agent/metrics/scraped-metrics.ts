@@ -215,7 +215,7 @@ function setDecisions(instruments: Instruments, { decisions, held, holdCounts, p
     instruments.rollbackDecisions.inc({ action: mode === "shadow" ? "shadow_rollback" : action, reason });
     if (outcome === null) continue;
     instruments.rollbacks.inc({ outcome: outcome.kind });
-    if (outcome.kind !== "applied") continue;
+    if (outcome.kind !== "applied" && outcome.kind !== "already_applied") continue;
     const answeredAtMs = Date.parse(outcome.at);
     instruments.rollbackSeconds.observe((answeredAtMs - Date.parse(last_needed_report_at)) / 1_000);
     instruments.lastRollback.set({ app, channel }, answeredAtMs / 1_000);

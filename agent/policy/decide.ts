@@ -13,11 +13,11 @@ import type { Situation } from "./situation.ts";
 const GUARD_CHECKS: readonly GuardCheck[] = [minDevices, stillCurrent, oneHop, cooldown];
 
 export function decide(situation: Situation): RollbackDecision {
-  const { verdict, policy, condemned } = situation;
+  const { verdict, policy, rolledBack } = situation;
   if (verdict.kind !== "failing") {
     return { kind: "none", reason: "verdict_not_failing", sentence: verdict.sentence };
   }
-  if (condemned.has(verdict.release.version)) {
+  if (rolledBack.has(verdict.release.version)) {
     return {
       kind: "none",
       reason: "already_condemned",

@@ -10,7 +10,7 @@ export type Signal = (typeof SIGNALS)[number];
 /** "The true rate of this signal is above the limit." */
 export interface LimitRule {
   readonly signal: Signal;
-  /** Ratio, above 0 and below 1. */
+  /** Ratio, from LIMIT_LEAST to LIMIT_MAX. */
   readonly limit: number;
 }
 
@@ -33,6 +33,9 @@ export interface Policy {
   readonly guards: Guards;
 }
 
+/** Bounds of a rule's limit, ratios. */
+export const LIMIT_LEAST = 0.0001;
+export const LIMIT_MAX = 0.99;
 export const FALSE_ROLLBACK_BUDGET_MAX = 0.5;
 export const MIN_DEVICES_LIMIT = 1_000_000_000;
 export const COOLDOWN_MS_MAX = 30 * 24 * 3_600_000;
@@ -49,8 +52,8 @@ export const policyNameSchema = z
 
 const limitRuleSchema = z.strictObject({
   signal: z.enum(SIGNALS),
-  limit: ratio.refine((limit) => limit > 0 && limit < 1, {
-    error: "must be above 0% and below 100%: at the ends the rule would always or never speak",
+  limit: ratio.refine((limit) => limit >= LIMIT_LEAST && limit <= LIMIT_MAX, {
+    error: "must be from 0.01% to 99%: further out the rule would always or never speak",
   }),
 });
 

@@ -17,7 +17,7 @@ export type ChannelView =
 export interface PastRollback {
   readonly from: Version;
   readonly to: Version;
-  /** When it was decided, epoch milliseconds. */
+  /** When the OTA server had answered, or, until it has, when it was decided; epoch milliseconds. */
   readonly atMs: number;
 }
 
@@ -31,6 +31,8 @@ export interface Situation {
   readonly channel: ChannelView;
   /** Versions of this channel that were ever condemned. */
   readonly condemned: ReadonlySet<string>;
+  /** Versions of this channel whose one rollback is on its way or was carried out. */
+  readonly rolledBack: ReadonlySet<string>;
   /** Versions of this channel whose verdict is failing now, condemned or not. */
   readonly failing: ReadonlySet<string>;
   /** Newest first. */

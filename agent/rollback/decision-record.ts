@@ -38,11 +38,13 @@ export interface DecisionOutcome {
 
 /**
  * The id of the one rollback that a release can ever cause: it follows from the release, so that two
- * agents, a retry or a restart name the same act, here and (as Idempotency-Key) at the OTA server.
+ * agents, a retry or a restart name the same act, here and (as Idempotency-Key) at the OTA server. Only when
+ * a round ended as `stale` (nothing was done) is there another, with an id of its own.
  */
-export function decisionIdOf(release: ReleaseKey, mode: "automatic" | "shadow"): string {
+export function decisionIdOf(release: ReleaseKey, mode: "automatic" | "shadow", staleRounds = 0): string {
   const digest = createHash("sha256")
     .update(`${mode}|${formatReleaseKey(release)}`)
     .digest("hex");
-  return `${mode === "shadow" ? "sh" : "rb"}_${digest.slice(0, 20)}`;
+  const round = staleRounds === 0 ? "" : `-${staleRounds + 1}`;
+  return `${mode === "shadow" ? "sh" : "rb"}_${digest.slice(0, 20)}${round}`;
 }

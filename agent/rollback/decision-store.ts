@@ -1,13 +1,16 @@
 // Decisions in Redis: recorded with their journal entry and their place in the outbox in one atomic step,
 // at most one for each condemned release. The outbox is what survives: a decision leaves it only
 // together with the entry that tells how it ended.
-import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { CONDEMNED, DECISIONS, HOLDS, OUTBOX } from "../journal/control-keys.ts";
+import { DECISIONS, HOLDS, OUTBOX, OUTBOX_TRIES } from "../journal/control-keys.ts";
 import type { AppendResult, Journal, JournalOperation } from "../journal/journal.ts";
-import type { PastRollback } from "../policy/situation.ts";
+import type { PastRollback, Situation } from "../policy/situation.ts";
 import type { DecisionOutcome, DecisionRecord } from "./decision-record.ts";
+
+/** What Lastgood decided on a channel before; as the policy's Situation wants it. */
+export type ChannelHistory = Pick<Situation, "condemned" | "rolledBack" | "pastRollbacks">;
 
 export interface DecisionStore {
   /** `exists`: this release has had its decision before; nothing was written. */
@@ -19,9 +22,11 @@ export interface DecisionStore {
   list(): Promise<DecisionRecord[]>;
   listPending(): Promise<string[]>;
   isPending(id: string): Promise<boolean>;
-  /** Versions of the channel that were ever condemned. */
-  condemnedOn(key: ChannelKey): Promise<Set<string>>;
-  pastRollbacksOn(key: ChannelKey): Promise<PastRollback[]>;
+  /** Counts one more try; leaves: how many there were, this one included. */
+  countTry(id: string): Promise<number>;
+  /** Decisions about this release that ended as `stale`: nothing was done, so they do not use up its rollback. */
+  staleRounds(release: ReleaseKey): Promise<number>;
+  historyOn(key: ChannelKey): Promise<ChannelHistory>;
 }
 
 export function createDecisionStore({ redis, journal }: { redis: Redis; journal: Journal }): DecisionStore {
@@ -43,6 +48,7 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
           { op: "present", key: OUTBOX, field: decision.id },
           { op: "set", key: DECISIONS, field: decision.id, value },
           { op: "delete", key: OUTBOX, field: decision.id },
+          { op: "delete", key: OUTBOX_TRIES, field: decision.id },
         ],
       );
     },
@@ -53,16 +59,24 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
     list,
     listPending: () => redis.hkeys(OUTBOX),
     isPending: async (id) => (await redis.hexists(OUTBOX, id)) === 1,
-    async condemnedOn(key) {
-      const prefix = `${formatChannelKey(key)}|`;
-      const releases = await redis.hkeys(CONDEMNED);
-      return new Set(
-        releases.filter((text) => text.startsWith(prefix)).map((text) => text.slice(prefix.length)),
-      );
-    },
-    async pastRollbacksOn(key) {
+    countTry: (id) => redis.hincrby(OUTBOX_TRIES, id, 1),
+    async staleRounds(release) {
+      const text = formatReleaseKey(release);
       const decisions = await list();
-      return decisions.filter((decision) => isOn(decision, key) && wasActed(decision)).map(toPastRollback);
+      return decisions.filter((each) => formatReleaseKey(each) === text && each.outcome?.kind === "stale")
+        .length;
+    },
+    async historyOn(key) {
+      const decisions = (await list()).filter(
+        (decision) => isOn(decision, key) && decision.mode === "automatic",
+      );
+      return {
+        condemned: new Set(decisions.map(({ version }) => version)),
+        rolledBack: new Set(
+          decisions.filter(({ outcome }) => outcome?.kind !== "stale").map(({ version }) => version),
+        ),
+        pastRollbacks: decisions.filter(wasActed).map(toPastRollback),
+      };
     },
   };
 }
@@ -75,12 +89,7 @@ function decisionOperations(decision: DecisionRecord): JournalOperation[] {
     { op: "delete", key: HOLDS, field: release },
   ];
   if (decision.mode === "shadow") return recorded;
-  return [
-    ...recorded,
-    { op: "absent", key: CONDEMNED, field: release },
-    { op: "set", key: CONDEMNED, field: release, value: decision.id },
-    { op: "set", key: OUTBOX, field: decision.id, value: decision.at },
-  ];
+  return [...recorded, { op: "set", key: OUTBOX, field: decision.id, value: decision.at }];
 }
 
 function parse(row: string): DecisionRecord {
@@ -92,8 +101,7 @@ function isOn(decision: ReleaseKey, key: ChannelKey): boolean {
 }
 
 /** Counts for cooldown and one-hop: what reached the server, or may still reach it. */
-function wasActed({ mode, outcome }: DecisionRecord): boolean {
-  if (mode === "shadow") return false;
+function wasActed({ outcome }: DecisionRecord): boolean {
   return (
     outcome === null ||
     outcome.kind === "applied" ||
@@ -102,6 +110,7 @@ function wasActed({ mode, outcome }: DecisionRecord): boolean {
   );
 }
 
-function toPastRollback({ version, target, at }: DecisionRecord): PastRollback {
-  return { from: version, to: target, atMs: Date.parse(at) };
+/** The cooldown begins when the server had answered: until then nothing has changed for devices. */
+function toPastRollback({ version, target, at, outcome }: DecisionRecord): PastRollback {
+  return { from: version, to: target, atMs: Date.parse(outcome?.at ?? at) };
 }

@@ -18,7 +18,7 @@ export type RollbackOutcome =
   | (Ending & { readonly kind: "already_applied" })
   /** The channel had left the condemned version for another one: nothing was done, and nothing is wrong. */
   | (Ending & { readonly kind: "stale" })
-  /** The server said no in a way that trying again does not change. A person must look. */
+  /** The server said no, and went on saying it for an hour. A person must look. */
   | (Ending & { readonly kind: "refused" })
   /** Gave up, or the read-back shows another version than the target. A person must look. */
   | (Ending & { readonly kind: "failed" });

@@ -86,7 +86,12 @@ export function compareVersions(left: string, right: string): number {
   const leftSemver = semver.parse(left, { loose: true });
   const rightSemver = semver.parse(right, { loose: true });
   if (leftSemver !== null && rightSemver !== null) return leftSemver.compare(rightSemver);
-  return comparePartByPart(left, right);
+  return comparePartByPart(withoutV(left), withoutV(right));
+}
+
+/** `v1.2` is `1.2`: only one side may carry the letter, and letters sort above digits. */
+function withoutV(version: string): string {
+  return version.replace(/^v(?=\d)/i, "");
 }
 
 function comparePartByPart(left: string, right: string): number {

@@ -31,7 +31,7 @@ function digestOf(key: string): string {
   return hash("sha256", key, "base64");
 }
 
-const BEARER = /^Bearer +(.*\S)\s*$/i;
+const BEARER = /^Bearer +([^ ].*)$/i;
 
 export function authenticate(keyring: Keyring): RequestHandler {
   return (request, response, next) => {

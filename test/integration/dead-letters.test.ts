@@ -10,7 +10,7 @@ import type { CliContext } from "../../agent/cli/cli-context.ts";
 import { registerDeadLetters } from "../../agent/cli/dead-letters.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import { metaKey } from "../../agent/health/shard-keys.ts";
-import { payloadOfEntry } from "../../agent/intake/dead-letter.ts";
+import { REDRIVEN_PAIRS_MAX, fieldsOfPayload, payloadOfEntry } from "../../agent/intake/dead-letter.ts";
 import { LETTER_EXCERPT_BYTES, createDeadLetterStore } from "../../agent/intake/dead-letters.ts";
 import type { DeadLetterStore } from "../../agent/intake/dead-letters.ts";
 import { createJournal } from "../../agent/journal/journal.ts";
@@ -228,6 +228,13 @@ describe("poison between good entries", () => {
       expect(dead_letters.length).toBe(GARBAGE.length);
       for (const [index, [name, , reason]] of GARBAGE.entries())
         expect([name, dead_letters[index]!.reason]).toEqual([name, expect.stringMatching(reason)]);
+    }
+    const written = await redis.xrange(deadLetterStream(0), "-", "+");
+    for (const [index, [name, fields]] of GARBAGE.entries()) {
+      const kept = fieldsOfPayload(written[index]![1][3]!)?.map((field) => Buffer.from(field));
+      const expected =
+        fields.length > 2 * REDRIVEN_PAIRS_MAX ? undefined : fields.map((one) => Buffer.from(one));
+      expect([name, kept]).toEqual([name, expected]);
     }
     expect((await (await fetch(`${agent.url}/v1/status`)).json()) as object).toHaveProperty("channels");
     const metrics = await (await fetch(`${agent.url}/metrics`)).text();

@@ -2,8 +2,9 @@
 // try, and what counts as an act afterwards.
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { executeDecision } from "../../agent/jobs/execute-rollback.ts";
+import { REFUSED_FOR_MS_MAX, executeDecision } from "../../agent/jobs/execute-rollback.ts";
 import type { ExecuteDeps, ExecuteResult } from "../../agent/jobs/execute-rollback.ts";
+import { OUTBOX_TRIES } from "../../agent/journal/control-keys.ts";
 import { createJournal } from "../../agent/journal/journal.ts";
 import type { Journal } from "../../agent/journal/journal.ts";
 import { createSummaryStore } from "../../agent/journal/summary-store.ts";
@@ -19,7 +20,9 @@ import { OTA_SECRET, startOtaServer } from "../support/agent.ts";
 import type { TestOtaServer } from "../support/agent.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
-import { TILL, outcomeCounts, releaseOf, version } from "../support/verdicts.ts";
+import { TILL, outcomeCounts, releaseOf, samplePolicy, version } from "../support/verdicts.ts";
+
+const DECIDED_AT_MS = Date.UTC(2026, 0, 31, 12);
 
 let server: TestRedis;
 let redis: Redis;
@@ -27,6 +30,7 @@ let journal: Journal;
 let decisions: DecisionStore;
 let ota: TestOtaServer;
 let deps: ExecuteDeps;
+let nowMs: number;
 beforeAll(async () => {
   server = await startTestRedis();
   redis = new Redis({ ...server.options, replyMapping: "legacy" });
@@ -39,6 +43,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await redis.flushall();
+  nowMs = DECIDED_AT_MS + 1_000;
   ota = await startOtaServer();
   for (const text of ["1.3.0", "1.4.0"]) ota.publish({ ...TILL, version: version(text) });
   const http = createHttpOtaServer({
@@ -50,8 +55,8 @@ beforeEach(async () => {
   deps = {
     decisions,
     summaries: createSummaryStore({ redis }),
-    serverOf: () => http,
-    clock: systemClock,
+    watchedOf: () => ({ server: http, policy: samplePolicy() }),
+    clock: () => nowMs,
     logger: createLogger({ name: "test", level: "silent" }),
   };
   return () => ota.close();
@@ -60,7 +65,7 @@ beforeEach(async () => {
 function decisionOn(text: string, fields: Partial<DecisionRecord> = {}): DecisionRecord {
   return {
     id: decisionIdOf(releaseOf(text), fields.mode ?? "automatic"),
-    at: "2026-01-31T12:00:00.000Z",
+    at: new Date(DECIDED_AT_MS).toISOString(),
     ...releaseOf(text),
     target: version("1.3.0"),
     action: "rollback",
@@ -73,6 +78,8 @@ function decisionOn(text: string, fields: Partial<DecisionRecord> = {}): Decisio
     ...fields,
   };
 }
+
+const NO_HISTORY = { condemned: new Set(), rolledBack: new Set(), pastRollbacks: [] };
 
 function outcome(kind: DecisionOutcome["kind"]): DecisionOutcome {
   return { kind, at: "2026-01-31T12:00:01.000Z", detail: "", version_seen: null, attempts: 1 };
@@ -88,7 +95,11 @@ describe("a decision", () => {
     const results = await Promise.all([1, 2, 3].map(() => decisions.record(decision)));
     expect(results.toSorted()).toEqual(["appended", "exists", "exists"]);
     expect(await decisions.listPending()).toEqual([decision.id]);
-    expect([...(await decisions.condemnedOn(TILL))]).toEqual(["1.4.0"]);
+    expect(await decisions.historyOn(TILL)).toEqual({
+      condemned: new Set(["1.4.0"]),
+      rolledBack: new Set(["1.4.0"]),
+      pastRollbacks: [{ from: "1.4.0", to: "1.3.0", atMs: DECIDED_AT_MS }],
+    });
     await decisions.recordOutcome(decision, outcome("applied"));
     expect(await decisions.listPending()).toEqual([]);
     expect(await decisions.record(decision)).toBe("exists");
@@ -98,8 +109,7 @@ describe("a decision", () => {
   it("of a shadow condemns nothing and waits for nobody", async () => {
     expect(await decisions.record(decisionOn("1.4.0", { mode: "shadow" }))).toBe("appended");
     expect(await decisions.listPending()).toEqual([]);
-    expect((await decisions.condemnedOn(TILL)).size).toBe(0);
-    expect(await decisions.pastRollbacksOn(TILL)).toEqual([]);
+    expect(await decisions.historyOn(TILL)).toEqual(NO_HISTORY);
     // The policy may become automatic later, and then acts.
     expect(await decisions.record(decisionOn("1.4.0"))).toBe("appended");
   });
@@ -108,8 +118,22 @@ describe("a decision", () => {
     await decisions.record(
       decisionOn("1.4.0", { channel: "production-eu" as typeof TILL.channel, id: "rb_eu" }),
     );
-    expect((await decisions.condemnedOn(TILL)).size).toBe(0);
-    expect(await decisions.pastRollbacksOn(TILL)).toEqual([]);
+    expect(await decisions.historyOn(TILL)).toEqual(NO_HISTORY);
+  });
+
+  it("that ended as stale condemns, but leaves the release its rollback, under an id of its own", async () => {
+    const first = decisionOn("1.4.0");
+    const rounds = [first.id];
+    for (let round = 1; round <= 2; round += 1) {
+      const decision = decisionOn("1.4.0", { id: rounds.at(-1)! });
+      expect(await decisions.record(decision)).toBe("appended");
+      await decisions.recordOutcome(decision, outcome("stale"));
+      expect(await decisions.staleRounds(releaseOf("1.4.0"))).toBe(round);
+      expect(await decisions.historyOn(TILL)).toEqual({ ...NO_HISTORY, condemned: new Set(["1.4.0"]) });
+      rounds.push(decisionIdOf(releaseOf("1.4.0"), "automatic", round));
+    }
+    expect(rounds).toEqual([first.id, `${first.id}-2`, `${first.id}-3`]);
+    expect(await decisions.staleRounds(releaseOf("1.3.0"))).toBe(0);
   });
 });
 
@@ -121,16 +145,21 @@ describe("acts of the past, for cooldown and one-hop", () => {
       await decisions.recordOutcome(decision, outcome(kind));
     }
     await decisions.record(decisionOn("3.0.0", { at: "2026-01-31T13:00:00.000Z" }));
-    const past = await decisions.pastRollbacksOn(TILL);
+    const { condemned, rolledBack, pastRollbacks: past } = await decisions.historyOn(TILL);
+    expect(condemned.size).toBe(6);
+    // All but the stale one (2.2.0) have used up their rollback.
+    expect([...rolledBack].toSorted()).toEqual(["2.0.0", "2.1.0", "2.3.0", "2.4.0", "3.0.0"]);
     expect(past.map(({ from }) => from)).toEqual(["3.0.0", "2.4.0", "2.1.0", "2.0.0"]);
     expect(past[0]).toEqual({ from: "3.0.0", to: "1.3.0", atMs: Date.UTC(2026, 0, 31, 13) });
+    // The cooldown begins when the server had answered, not with the decision.
+    expect(past.at(-1)).toEqual({ from: "2.0.0", to: "1.3.0", atMs: DECIDED_AT_MS + 1_000 });
   });
 });
 
 describe("executing", () => {
   async function executeUntilEnded(id: string, triesMax: number): Promise<number> {
     for (let tries = 0; tries < triesMax; tries += 1)
-      if ((await executeDecision(id, tries, deps)).kind === "ended") return tries + 1;
+      if ((await executeDecision(id, deps)).kind === "ended") return tries + 1;
     throw new Error(`not ended after ${triesMax} tries`);
   }
 
@@ -160,22 +189,50 @@ describe("executing", () => {
     expect(ota.readChannel(TILL)!.version).toBe("1.3.0");
   });
 
-  it.each([401, 403, 422])("%d: refused, told once, not tried again", async (status) => {
+  it.each([401, 403, 422])(
+    "%d: tried again for an hour, told once as refused, then left alone",
+    async (status) => {
+      const decision = decisionOn("1.4.0");
+      await decisions.record(decision);
+      ota.setFaults([{ kind: "error", status, times: 100 }]);
+      expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
+      nowMs = DECIDED_AT_MS + REFUSED_FOR_MS_MAX - 1;
+      expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 2 });
+      expect((await decisions.read(decision.id))!.outcome).toBeNull();
+      nowMs += 1;
+      expect(await executeDecision(decision.id, deps)).toEqual({ kind: "ended" });
+      expect((await decisions.read(decision.id))!.outcome).toMatchObject({ kind: "refused", attempts: 3 });
+      expect(await executeDecision(decision.id, deps)).toEqual({ kind: "ended" });
+      expect(ota.calls().filter(({ call }) => call === "rollback").length).toBe(3);
+      expect(await kindsInJournal()).toEqual(["decision", "outcome"]);
+    },
+  );
+
+  it("refused while a secret is changed, then allowed: applied, and every try is counted", async () => {
     const decision = decisionOn("1.4.0");
     await decisions.record(decision);
-    ota.setFaults([{ kind: "error", status, times: 100 }]);
-    expect(await executeUntilEnded(decision.id, 1)).toBe(1);
-    expect((await decisions.read(decision.id))!.outcome).toMatchObject({ kind: "refused", attempts: 1 });
-    expect(await executeDecision(decision.id, 1, deps)).toEqual({ kind: "ended" });
-    expect(ota.calls().filter(({ call }) => call === "rollback").length).toBe(1);
+    ota.setFaults([{ kind: "error", status: 401, times: 2 }]);
+    expect(await executeUntilEnded(decision.id, 5)).toBe(3);
+    expect((await decisions.read(decision.id))!.outcome).toMatchObject({ kind: "applied", attempts: 3 });
+    expect(ota.readChannel(TILL)!.version).toBe("1.3.0");
+    // Nothing of the counting is left behind.
+    expect(await redis.exists(OUTBOX_TRIES)).toBe(0);
+  });
+
+  it("a server that says done and goes on offering the condemned version is asked again", async () => {
+    const decision = decisionOn("1.4.0");
+    await decisions.record(decision);
+    ota.setFaults([{ kind: "another_version", version: version("1.4.0") }]);
+    expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
+    expect(await decisions.listPending()).toEqual([decision.id]);
   });
 
   it("two workers at once (a job that was taken over): one act, and one outcome in the journal", async () => {
     const decision = decisionOn("1.4.0");
     await decisions.record(decision);
     const results = await Promise.all<ExecuteResult>([
-      executeDecision(decision.id, 0, deps),
-      executeDecision(decision.id, 0, deps),
+      executeDecision(decision.id, deps),
+      executeDecision(decision.id, deps),
     ]);
     expect(results).toEqual([{ kind: "ended" }, { kind: "ended" }]);
     expect(ota.calls().filter(({ acted }) => acted).length).toBe(1);

@@ -9,6 +9,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { SLOT_MINUTES } from "../../agent/health/health-window.ts";
+import { SETTLE_MS } from "../../agent/health/settled-counts.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import { EVENTS } from "../../ingest/contract/device-report.ts";
 import type { Channel, Version } from "../../ingest/contract/release-key.ts";
@@ -30,6 +32,8 @@ const SEED = 7;
 const REQUESTS = 400;
 const KILLS_PER_AGENT = 4;
 const DEVICES = 2_000;
+/** Attempts older than this wait for nothing: few of these devices announce, and younger failures stay on the list. */
+const SETTLED_MS = SETTLE_MS + (SLOT_MINUTES + 1) * 60_000;
 
 let folder: string;
 let server: TestRedis;
@@ -125,7 +129,7 @@ function makeReport(random: Random, nowMs: number): ToldReport {
     device: `device-${Math.floor(random.next() * DEVICES)}`,
     version: random.pick(["1.3.0", "1.4.0", "1.5.0"]) as Version,
     event: random.pick(EVENTS),
-    at: nowMs - Math.floor(random.between(0, 1_800_000)),
+    at: nowMs - Math.floor(random.between(SETTLED_MS, SETTLED_MS + 1_800_000)),
   };
 }
 

@@ -26,6 +26,7 @@ import {
   storedEntries,
   storedReports,
 } from "../support/ingest-app.ts";
+import { waitUntil } from "../support/wait-until.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 
@@ -73,7 +74,12 @@ describe("Redis", () => {
       process.kill(pid, "SIGCONT"),
     );
     expect(refused.body.code).toBe("redis_unavailable");
-    await sendReports(app, sampleReport()).expect(202);
+    // The silent connection is given up, and a new one made: that takes a moment.
+    await waitUntil(
+      async () => (await sendReports(app, sampleReport())).status,
+      (status) => status === 202,
+      2_000,
+    );
   });
 
   test("refusing to write (out of memory): 503, nothing kept, and it heals", async () => {

@@ -123,7 +123,16 @@ describe("what it shows", () => {
     expect(bad).toMatchObject({
       first_seen: expect.stringMatching(ISO),
       last_report: expect.stringMatching(ISO),
-      devices: { attempted: 40, installed: 10, install_failed: 10, confirmed: 30, failed: 10, recovered: 0 },
+      devices: {
+        attempted: 40,
+        announced: 40,
+        update_started: 40,
+        installed: 10,
+        install_failed: 10,
+        confirmed: 30,
+        failed: 10,
+        recovered: 0,
+      },
       verdict: {
         kind: "failing",
         reason: "limit_exceeded",
@@ -144,7 +153,7 @@ describe("what it shows", () => {
     });
     const quiet = releases.find((release) => release["version"] === "1.3.0");
     expect(quiet).toMatchObject({
-      devices: { active: 40, attempted: 0 },
+      devices: { active: 40, attempted: 0, announced: 0 },
       verdict: { kind: "unmeasurable", reason: "no_attempts" },
       condemned: false,
       decision_id: null,
@@ -193,7 +202,7 @@ describe("what it shows", () => {
     const lag = await read("/v1/lag");
     expect(lag).toEqual({
       waiting_entries: 0,
-      folded_reports: 90,
+      folded_reports: 130,
       dead_letters: 0,
       shards: Array.from({ length: AGENT_TEST_SHARDS }, (_, shard) => ({
         shard,
@@ -262,7 +271,7 @@ describe("/metrics", () => {
   it("two scrapes at once show the same as one alone", async () => {
     const scrape = async () => (await (await ask("/metrics", {})).text()).match(/^ota_devices_total.*$/gm);
     const alone = await scrape();
-    expect(alone!.length).toBe(24);
+    expect(alone!.length).toBe(30);
     expect(await Promise.all([scrape(), scrape(), scrape()])).toEqual([alone, alone, alone]);
   });
 });

@@ -235,10 +235,6 @@ describe.concurrent("the OTA server", () => {
     const calls = rollbackCalls("errors");
     expect(calls.map(({ acted }) => acted)).toEqual([false, false, false, false, true]);
     expect(new Set(calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
-    const pauses = calls.slice(1).map((call, index) => call.receivedAtMs - calls[index]!.answeredAtMs!);
-    [500, 1_000, 2_000, 4_000].forEach((pauseMs, index) =>
-      expect(pauses[index]).toBeGreaterThanOrEqual(pauseMs - 20),
-    );
   }, 40_000);
 
   it("has moved on (409): stale, and nothing is done", async () => {
@@ -381,7 +377,7 @@ describe("what is left behind", () => {
       expect(samples.get('ota_rollbacks_total{outcome="failed"}')).toBe("1");
       expect(samples.get('ota_rollbacks_total{outcome="refused"}')).toBe("0");
       expect(samples.get("ota_rollbacks_pending")).toBe("0");
-      expect(samples.get("ota_rollback_duration_seconds_count")).toBe("7");
+      expect(samples.get("ota_rollback_duration_seconds_count")).toBe("8");
       expect(samples.get('ota_stream_entries{shard="3"}')).toBe("0");
       expect(samples.get("ota_dead_letters_total")).toBe("0");
     }

@@ -3,20 +3,23 @@
 // when nothing changed in between.
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { fold } from "../../agent/health/fold.ts";
+import { RELEASES_PER_DEVICE_MAX } from "../../agent/health/device-state.ts";
+import { RELEASES_PER_CHANNEL_MAX, fold } from "../../agent/health/fold.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
-import { metaKey } from "../../agent/health/shard-keys.ts";
+import { metaKey, releaseTableKey, totalsKey, windowsKey } from "../../agent/health/shard-keys.ts";
 import { BATCH_REPORTS_MAX, DEAD_LETTERS_MAX, createShardStore } from "../../agent/health/shard-store.ts";
 import type { ShardStore } from "../../agent/health/shard-store.ts";
 import { foldShard } from "../../agent/jobs/fold-shard.ts";
 import { WINDOW_RETENTION_DAYS } from "../../agent/health/health-window.ts";
 import { dropOldWindows } from "../../agent/jobs/retention.ts";
+import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { encodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { deadLetterStream, reportStream } from "../../ingest/contract/stream-names.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
-import { releaseOf } from "../support/verdicts.ts";
+import { TILL, releaseOf } from "../support/verdicts.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
 
@@ -41,12 +44,16 @@ async function put(...reports: AcceptedReport[]): Promise<void> {
 }
 
 async function foldAll(store: ShardStore = createShardStore({ redis, shard: 0 })) {
-  return foldShard({ store, onChange: () => Promise.resolve(), isStopping: () => false });
+  return foldShard({ store, onChange: () => {}, isStopping: () => false });
 }
 
 async function deadReasons(): Promise<string[]> {
   const rows = await redis.xrange(deadLetterStream(0), "-", "+");
   return rows.map(([, fields]) => fields[1]!);
+}
+
+function textOf(text: string): string {
+  return formatReleaseKey(releaseOf(text));
 }
 
 const health = () => createHealthStore({ redis, shards: 1 });
@@ -64,12 +71,13 @@ describe("what can't be folded", () => {
     expect(await redis.xlen(reportStream(0))).toBe(0);
   });
 
-  it("a 65th release of a device is put aside with the report, for each such report once", async () => {
-    await put(...Array.from({ length: 66 }, (_, index) => told(releaseOf(`v${index}`))));
+  it("releases beyond what a device may have are put aside with the report, for each such report once", async () => {
+    const released = RELEASES_PER_DEVICE_MAX + 2;
+    await put(...Array.from({ length: released }, (_, index) => told(releaseOf(`v${index}`))));
     await foldAll();
     expect(await deadReasons()).toEqual(["too_many_releases_on_device", "too_many_releases_on_device"]);
-    expect(await health().readFoldTotals()).toEqual({ folded: 66, deadLetters: 2 });
-    expect((await health().listReleases()).length).toBe(64);
+    expect(await health().readFoldTotals()).toEqual({ folded: released, deadLetters: 2 });
+    expect((await health().listReleases()).length).toBe(RELEASES_PER_DEVICE_MAX);
   });
 
   it("keeps about DEAD_LETTERS_MAX letters and goes on counting them", async () => {
@@ -83,6 +91,79 @@ describe("what can't be folded", () => {
     expect(kept).toBeGreaterThanOrEqual(DEAD_LETTERS_MAX);
     expect(kept).toBeLessThanOrEqual(DEAD_LETTERS_MAX + 200);
     expect((await health().readFoldTotals()).deadLetters).toBe(entries);
+  });
+});
+
+describe("a full table", () => {
+  const OTHER = { ...releaseOf("v1"), channel: "beta" as ReleaseKey["channel"] };
+
+  /** Release number `n` was last reported about at second `n`; the highest number is the oldest of all. */
+  async function fillTable(): Promise<void> {
+    const pipeline = redis.pipeline();
+    for (let number = 1; number <= RELEASES_PER_CHANNEL_MAX; number += 1) {
+      const last = number === RELEASES_PER_CHANNEL_MAX ? 0 : number * 1_000;
+      pipeline.hset(releaseTableKey(0), formatReleaseKey(releaseOf(`v${number}`)), number);
+      pipeline.hset(totalsKey(0, number), { last, "4": 1, "9": 1 });
+      pipeline.hset(windowsKey(0, number), "0:4", 1);
+    }
+    // Of another channel: older than everything, and none of this channel's business.
+    pipeline.hset(releaseTableKey(0), formatReleaseKey(OTHER), 9_999_999);
+    pipeline.hset(totalsKey(0, 9_999_999), { last: 1 });
+    await pipeline.exec();
+  }
+
+  it("the tenth not reported about for longest leaves, the new release counts, and numbers are fresh", async () => {
+    await fillTable();
+    await put(told(releaseOf("new")));
+    expect(await foldAll()).toMatchObject({ batches: 1, reports: 1, lost: 0 });
+    expect(await health().readFoldTotals()).toEqual({ folded: 1, deadLetters: 0 });
+    expect((await health().readRelease(releaseOf("new"))).devices.confirmed).toBe(1);
+
+    const table = await redis.hgetall(releaseTableKey(0));
+    expect(table[formatReleaseKey(releaseOf("new"))]).toBe("10000000");
+    expect(Object.keys(table).length).toBe(RELEASES_PER_CHANNEL_MAX - 1_000 + 2);
+    expect(table[formatReleaseKey(OTHER)]).toBe("9999999");
+    // Retired: v10000 (last 0) and v1 to v999.
+    expect(await redis.hmget(releaseTableKey(0), ...["v10000", "v1", "v999", "v1000"].map(textOf))).toEqual([
+      null,
+      null,
+      null,
+      "1000",
+    ]);
+    expect(await redis.exists(totalsKey(0, 999), windowsKey(0, 999))).toBe(0);
+    expect(await redis.exists(totalsKey(0, 1_000), windowsKey(0, 1_000))).toBe(2);
+    expect((await health().listDirty()).length).toBe(1_001);
+    expect(await redis.hget(metaKey(0), "retired")).toBe("1000");
+  });
+
+  it("the row with the highest number stays, however old: its number must not be given again", async () => {
+    await fillTable();
+    await redis.hdel(releaseTableKey(0), formatReleaseKey(OTHER));
+    await put(told(releaseOf("new")));
+    await foldAll();
+    expect(await redis.hmget(releaseTableKey(0), ...["v10000", "v1000", "v1001", "new"].map(textOf))).toEqual(
+      ["10000", null, "1001", "10001"],
+    );
+  });
+
+  it("a flood of invented versions in one batch makes room once; the rest is put aside", async () => {
+    await fillTable();
+    const flood = Array.from({ length: 1_500 }, (_, index) =>
+      told({ ...releaseOf(`flood${index}`), device: `till-${index}` }),
+    );
+    await put(...flood);
+    expect(await foldAll()).toMatchObject({ batches: 1, reports: 1_500 });
+    expect(await health().readFoldTotals()).toEqual({ folded: 1_500, deadLetters: 500 });
+    expect(new Set(await deadReasons())).toEqual(new Set(["too_many_releases_on_channel"]));
+  });
+
+  it("retires nothing when the cursor has moved: somebody may have counted one of them", async () => {
+    await fillTable();
+    await redis.hset(metaKey(0), "cursor", "9-9");
+    await createShardStore({ redis, shard: 0 }).retireReleases("0-0", TILL);
+    expect(await redis.hlen(releaseTableKey(0))).toBe(RELEASES_PER_CHANNEL_MAX + 1);
+    expect(await redis.exists(totalsKey(0, 1))).toBe(1);
+    expect(await health().listDirty()).toEqual([]);
   });
 });
 
@@ -151,6 +232,20 @@ describe("reading", () => {
 });
 
 describe("the list of changed releases", () => {
+  it("takes releases whose counts did not change, and keeps what folding marks meanwhile", async () => {
+    const store = createShardStore({ redis, shard: 0 });
+    await put(told());
+    await foldAll(store);
+    for (const one of await health().listDirty()) await health().clearDirty(one);
+    await health().markDirty([releaseOf("1.4.0"), releaseOf("1.3.0")]);
+    const marked = await health().listDirty();
+    expect(marked.map(({ release }) => release.version).toSorted()).toEqual(["1.3.0", "1.4.0"]);
+    await put(told({ device: "till-2" }));
+    await foldAll(store);
+    for (const one of marked) await health().clearDirty(one);
+    expect((await health().listDirty()).map(({ release }) => release.version)).toEqual(["1.4.0"]);
+  });
+
   it("is cleared for what was read, and keeps what changed since", async () => {
     const store = createShardStore({ redis, shard: 0 });
     await put(told(), told(releaseOf("1.3.0")));

@@ -109,7 +109,7 @@ function createAgents(): Agents {
 }
 
 async function foldAll(store: ShardStore): Promise<void> {
-  await foldShard({ store, onChange: () => Promise.resolve(), isStopping: () => false });
+  await foldShard({ store, onChange: () => {}, isStopping: () => false });
 }
 
 async function plan(store: ShardStore) {

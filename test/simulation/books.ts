@@ -16,6 +16,7 @@ export const BOOK_COUNTS = [
   "active",
   "failed",
   "recovered",
+  "announced",
 ] as const;
 export type BookCount = (typeof BOOK_COUNTS)[number];
 
@@ -55,6 +56,7 @@ export function createBooks(): Books {
     enter: ({ device, version, event }) => {
       devicesOf(version, event).add(device);
       if (ATTEMPT_EVENTS.has(event)) devicesOf(version, "attempted").add(device);
+      if (event === "update_started" || event === "installed") devicesOf(version, "announced").add(device);
       const isFailure = event === "install_failed" || event === "reverted";
       if (isFailure) devicesOf(version, "failed").add(device);
       const failed = devicesOf(version, "failed").has(device);

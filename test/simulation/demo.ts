@@ -149,7 +149,7 @@ function introduce(options: StoryOptions, palette: Palette): string {
   const facts = [
     `seed ${options.seed}`,
     `${count(options.devices)} devices`,
-    `bad release fails for ${percent(options.badRatio)}`,
+    `bad release fails ${percent(options.badRatio)}`,
     `limit ${percent(LIMIT)}`,
   ];
   return `${palette.bold("Lastgood demo")}  ${facts.join(" · ")}\n\n`;

@@ -4,6 +4,7 @@ import type { Server } from "node:http";
 import express from "express";
 import type { RequestHandler } from "express";
 import type { Operator, Settings } from "../../agent/config/schema.ts";
+import { flagOf, isAttempt } from "../../agent/health/outcomes.ts";
 import type { Policy } from "../../agent/policy/policy.ts";
 import { BODY_BYTES_MAX_DEFAULT } from "../../ingest/contract/settings.ts";
 import type { DeviceEvent, DeviceReport } from "../../ingest/contract/device-report.ts";
@@ -26,6 +27,7 @@ export interface TestApp {
   readonly otaUrl: string;
   readonly policy?: Partial<Policy>;
   readonly minimumVersion?: string;
+  readonly timeoutMs?: number;
 }
 
 /** Settings with a policy of its own for each app, named after it. */
@@ -49,10 +51,10 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
   };
 }
 
-function appSettings({ name, otaUrl, minimumVersion }: TestApp) {
+function appSettings({ name, otaUrl, minimumVersion, timeoutMs = 2_000 }: TestApp) {
   return {
     ingestKeys: ["example-ingest-key"],
-    otaServer: { type: "http" as const, url: otaUrl, secret: OTA_SECRET, timeoutMs: 2_000 },
+    otaServer: { type: "http" as const, url: otaUrl, secret: OTA_SECRET, timeoutMs },
     channels: new Map([
       [CHANNEL, { policyName: name, minimumVersion: minimumVersion as Version | undefined }],
     ]),
@@ -88,12 +90,16 @@ export async function startOtaServer(
 }
 
 export interface TestFleet {
-  /** Reports of devices `first` to `last` of one app, each with all of the events. */
+  /**
+   * Reports of devices `first` to `last` of one app, each with all of the events; an attempt is announced by
+   * `update_started` first, unless the fleet is silent.
+   */
   report(told: {
     readonly app: string;
     readonly version: string;
     readonly devices: readonly [first: number, last: number];
     readonly events: readonly DeviceEvent[];
+    readonly isSilent?: boolean;
   }): Promise<void>;
   write(reports: readonly DeviceReport[]): Promise<"written" | "backlog_full" | "redis_unavailable">;
   close(): void;
@@ -115,10 +121,11 @@ export async function createTestFleet(redisUrl: string): Promise<TestFleet> {
   const write: TestFleet["write"] = async (reports) => (await writer.write(reports)).kind;
   return {
     write,
-    async report({ app, version, devices: [first, last], events }) {
+    async report({ app, version, devices: [first, last], events, isSilent = false }) {
+      const told = isSilent ? events : announced(events);
       const reports: DeviceReport[] = [];
       for (let device = first; device <= last; device += 1)
-        for (const event of events)
+        for (const event of told)
           reports.push({
             app: app as AppId,
             channel: CHANNEL,
@@ -131,4 +138,9 @@ export async function createTestFleet(redisUrl: string): Promise<TestFleet> {
     },
     close: () => redis.disconnect(),
   };
+}
+
+function announced(events: readonly DeviceEvent[]): readonly DeviceEvent[] {
+  const isAnnounced = events.includes("update_started") || !events.some((event) => isAttempt(flagOf(event)));
+  return isAnnounced ? events : ["update_started", ...events];
 }

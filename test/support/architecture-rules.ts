@@ -33,6 +33,7 @@ const PURE_FILES = [
   "agent/health/outcomes.ts",
   "agent/health/device-state.ts",
   "agent/health/health-window.ts",
+  "agent/health/settled-counts.ts",
   "agent/health/fold.ts",
   "runtime/units.ts",
   "runtime/closest-name.ts",

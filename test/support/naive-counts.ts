@@ -72,6 +72,8 @@ function countDevices(devices: readonly NaiveDevice[]): OutcomeCounts {
     devices.filter(({ events }) => holds(events)).length;
   const hasFailed = (events: ReadonlySet<string>): boolean =>
     events.has("install_failed") || events.has("reverted");
+  const hasAnnounced = (events: ReadonlySet<string>): boolean =>
+    events.has("update_started") || events.has("installed");
   return {
     update_started: count((events) => events.has("update_started")),
     download_failed: count((events) => events.has("download_failed")),
@@ -85,6 +87,9 @@ function countDevices(devices: readonly NaiveDevice[]): OutcomeCounts {
     attempted: count((events) => [...events].some((event) => ATTEMPTS.has(event))),
     failed: count(hasFailed),
     recovered: count((events) => hasFailed(events) && events.has("confirmed")),
+    announced: count(hasAnnounced),
+    failed_unannounced: count((events) => hasFailed(events) && !hasAnnounced(events)),
+    download_failed_unannounced: count((events) => events.has("download_failed") && !hasAnnounced(events)),
   };
 }
 

@@ -60,6 +60,7 @@ export function sampleSituation(fields: Partial<Situation> = {}): Situation {
       releases: ["1.4.0", "1.3.0", "1.2.0"].map((text) => ({ version: version(text) })),
     },
     condemned: new Set(),
+    rolledBack: new Set(),
     failing: new Set(["1.4.0"]),
     pastRollbacks: [],
     ...fields,

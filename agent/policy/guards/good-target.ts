@@ -26,13 +26,14 @@ export function chooseTarget({
   );
   const newest = good[0];
   if (newest === undefined) return refuse("no_good_target", describeMissingTarget(version, before.length));
-  if (minimumVersion !== undefined && compareVersions(newest.version, minimumVersion) < 0) {
-    return refuse(
-      "target_below_minimum_version",
-      `The newest good release before ${version} is ${newest.version}, below the channel's minimum version ${minimumVersion}.`,
-    );
-  }
-  return { kind: "target", version: newest.version };
+  const isAllowed = (release: { readonly version: Version }): boolean =>
+    minimumVersion === undefined || compareVersions(release.version, minimumVersion) >= 0;
+  const target = good.find(isAllowed);
+  if (target !== undefined) return { kind: "target", version: target.version };
+  return refuse(
+    "target_below_minimum_version",
+    `Every good release before ${version} (the newest is ${newest.version}) is below the channel's minimum version ${minimumVersion}.`,
+  );
 }
 
 function describeMissingTarget(version: Version, earlierReleases: number): string {

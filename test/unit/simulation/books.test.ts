@@ -37,6 +37,7 @@ function countNaively(entries: readonly Entry[], version: string): Record<string
   return {
     ...Object.fromEntries(DEVICE_EVENTS.map((event) => [event, count((device) => said(device, event))])),
     attempted: count((device) => DEVICE_EVENTS.slice(0, 6).some((event) => said(device, event))),
+    announced: count((device) => said(device, "update_started") || said(device, "installed")),
     failed: count(failed),
     recovered: count((device) => failed(device) && said(device, "confirmed")),
   };

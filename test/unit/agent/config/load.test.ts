@@ -34,10 +34,10 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     "11:42 policies.standard.rules[0].limit: not a share: write 0% to 100%, or a number from 0 to 1",
   ],
   "limit-whole": [
-    "11:42 policies.standard.rules[0].limit: must be above 0% and below 100%: at the ends the rule would always or never speak",
+    "11:42 policies.standard.rules[0].limit: must be from 0.01% to 99%: further out the rule would always or never speak",
   ],
   "limit-zero": [
-    "11:42 policies.standard.rules[0].limit: must be above 0% and below 100%: at the ends the rule would always or never speak",
+    "11:42 policies.standard.rules[0].limit: must be from 0.01% to 99%: further out the rule would always or never speak",
   ],
   "list-instead-of-mapping": ["1:1 must be a mapping (key: value lines), not a list"],
   "listen-is-a-port": ["1:19 ingest.listen: not an address: write host:port, such as 127.0.0.1:8080"],
@@ -70,6 +70,15 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     '4:17 apps["com.acme.till"].ota_server.type: this setting is missing: write http',
   ],
   "ota-server-type-unknown": ['4:25 apps["com.acme.till"].ota_server.type: not known here: write http'],
+  "ota-server-url-with-fragment": [
+    '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
+  ],
+  "ota-server-url-with-query": [
+    '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
+  ],
+  "ota-server-url-with-user": [
+    '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
+  ],
   "ota-server-url-without-scheme": [
     '4:36 apps["com.acme.till"].ota_server.url: must be an http:// or https:// address',
   ],
@@ -90,6 +99,9 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "redis-url-and-cluster": [
     "1:50 redis.cluster: redis.url is set too: keep url for one server, or cluster for a Redis Cluster",
   ],
+  "proto-as-name": [
+    '7:7 apps["com.acme.till"].channels.__proto__: __proto__ cannot be a name: choose another',
+  ],
   "redis-url-not-redis": [
     "1:15 redis.url: must be redis://host:port, rediss://host:port or unix:///path; without it a private Redis is started",
   ],
@@ -104,7 +116,7 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     '4:69 apps["com.acme.till"].ota_server.secret: the environment variable NOT_SET_ANYWHERE is not set: set it, or write ${NOT_SET_ANYWHERE:-default}',
     '6:19 apps["com.acme.till"].channels.production.policy: this setting is missing',
     '6:21 apps["com.acme.till"].channels.production.policie: there is no setting of this name (did you mean "policy"?)',
-    "11:42 policies.standard.rules[0].limit: must be above 0% and below 100%: at the ends the rule would always or never speak",
+    "11:42 policies.standard.rules[0].limit: must be from 0.01% to 99%: further out the rule would always or never speak",
   ],
   "shards-too-many": ["1:9 shards: must be a whole number from 1 to 256"],
   "signal-twice": [
@@ -154,7 +166,9 @@ describe("mistakes in the file", () => {
   test("no literal secret of a fixture is repeated in any message or excerpt", () => {
     for (const name of Object.keys(MISTAKES)) {
       const result = loadSettings({ file: path.join(FIXTURES, `${name}.yaml`), env: {} });
-      expect(JSON.stringify(result)).not.toMatch(/seven77|12345678|ana-has-a-token|example-ota-secret/);
+      expect(JSON.stringify(result)).not.toMatch(
+        /seven77|12345678|ana-has-a-token|example-ota-secret|example-password/,
+      );
     }
   });
 });
@@ -260,7 +274,8 @@ policies:
   test.each([
     {},
     { shards: 256 },
-    { limit: "99.9%" },
+    { limit: "99%" },
+    { limit: "0.01%" },
     { limit: 0.5 },
     { budget: "0.01%" },
     { bytes: "256MiB" },
@@ -274,7 +289,8 @@ policies:
   test.each([
     { shards: 0 },
     { shards: 1.5 },
-    { limit: "100.1%" },
+    { limit: "99.01%" },
+    { limit: "0.009%" },
     { limit: 1 },
     { budget: "50.01%" },
     { bytes: "257MiB" },

@@ -62,7 +62,7 @@ const SLOT = AT_MS / 60_000;
 describe("one device", () => {
   it("the first report counts the device in its outcome and its attempt, in totals and in its slot", () => {
     const plan = createShard().fold({ event: "installed" });
-    const expected = outcomeCounts({ installed: 1, attempted: 1 });
+    const expected = outcomeCounts({ installed: 1, attempted: 1, announced: 1 });
     expect(totalsOf(plan)).toEqual(expected);
     expect(windowsOf(plan)).toEqual({ [SLOT]: expected });
     expect(plan.newReleases).toEqual(new Map([[RELEASE, 1]]));
@@ -83,7 +83,7 @@ describe("one device", () => {
   it("failed, then confirmed: recovered, and failed for ever", () => {
     const shard = createShard();
     expect(totalsOf(shard.fold({ event: "install_failed" }))).toEqual(
-      outcomeCounts({ install_failed: 1, attempted: 1, failed: 1 }),
+      outcomeCounts({ install_failed: 1, attempted: 1, failed: 1, failed_unannounced: 1 }),
     );
     expect(totalsOf(shard.fold({ event: "confirmed" }))).toEqual(
       outcomeCounts({ confirmed: 1, recovered: 1 }),
@@ -93,7 +93,7 @@ describe("one device", () => {
   it("a second way of failing does not count the device as failed twice", () => {
     const plan = createShard().fold({ event: "install_failed" }, { event: "reverted" });
     expect(totalsOf(plan)).toEqual(
-      outcomeCounts({ install_failed: 1, reverted: 1, attempted: 1, failed: 1 }),
+      outcomeCounts({ install_failed: 1, reverted: 1, attempted: 1, failed: 1, failed_unannounced: 1 }),
     );
   });
 
@@ -103,9 +103,16 @@ describe("one device", () => {
     expect(totalsOf(before)).toEqual(outcomeCounts({ active: 1, crashed: 1, not_responding: 1 }));
     expect(windowsOf(before)).toEqual({});
     const after = shard.fold({ event: "update_started" });
-    expect(totalsOf(after)).toEqual(outcomeCounts({ update_started: 1, attempted: 1 }));
+    expect(totalsOf(after)).toEqual(outcomeCounts({ update_started: 1, attempted: 1, announced: 1 }));
     expect(windowsOf(after)).toEqual({
-      [SLOT]: outcomeCounts({ active: 1, crashed: 1, not_responding: 1, update_started: 1, attempted: 1 }),
+      [SLOT]: outcomeCounts({
+        active: 1,
+        crashed: 1,
+        not_responding: 1,
+        update_started: 1,
+        attempted: 1,
+        announced: 1,
+      }),
     });
   });
 
@@ -113,10 +120,12 @@ describe("one device", () => {
     const shard = createShard();
     shard.fold({ event: "reverted", atMs: AT_MS + 2 * SLOT_MS });
     const plan = shard.fold({ event: "update_started", atMs: AT_MS });
-    expect(totalsOf(plan)).toEqual(outcomeCounts({ update_started: 1 }));
+    expect(totalsOf(plan)).toEqual(
+      outcomeCounts({ update_started: 1, announced: 1, failed_unannounced: -1 }),
+    );
     expect(windowsOf(plan)).toEqual({
-      [SLOT + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1 }),
-      [SLOT]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1 }),
+      [SLOT + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1, failed_unannounced: -1 }),
+      [SLOT]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1, announced: 1 }),
     });
   });
 
@@ -219,18 +228,33 @@ describe("RELEASES_PER_DEVICE_MAX", () => {
         atMs: AT_MS + index * 60_000,
       })),
     );
+    const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX;
     const atTheEdge = {
       event: "confirmed" as const,
       version: "next",
-      receivedAtMs: AT_MS + REPORT_AGE_MS_MAX,
+      atMs: receivedAtMs,
+      receivedAtMs,
     };
     expect(shard.fold(atTheEdge).refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
-    const later = shard.fold({ ...atTheEdge, receivedAtMs: AT_MS + REPORT_AGE_MS_MAX + 60_000 });
+    const later = shard.fold({ ...atTheEdge, receivedAtMs: receivedAtMs + 60_000 });
     expect(later.refused).toEqual([]);
     const [state] = [...shard.states.values()].map(decodeDeviceState);
     expect(state!.size).toBe(128);
     expect(state!.has(1)).toBe(false);
     expect(state!.has(2)).toBe(true);
+  });
+
+  it("a replay about the release that gave way does not count a second time", () => {
+    const shard = createShard();
+    const all = versions(128).map((version) => ({ event: "reverted" as const, version }));
+    const first = shard.fold(...all);
+    expect(totalsOf(first, "com.acme.till|production|v0").failed).toBe(1);
+    const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX + 60_000;
+    shard.fold({ event: "confirmed", version: "next", atMs: receivedAtMs, receivedAtMs });
+    const clamped = { ...all[0]!, atMs: receivedAtMs - REPORT_AGE_MS_MAX, receivedAtMs };
+    const replayed = shard.fold(clamped);
+    expect(replayed.releases.get("com.acme.till|production|v0")).toBeUndefined();
+    expect(replayed.refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
   });
 
   it("what is refused takes no place in the channel's table: one device cannot fill it", () => {
@@ -266,5 +290,14 @@ describe("RELEASES_PER_CHANNEL_MAX", () => {
       stateOf: () => undefined,
     });
     expect(elsewhere.newReleases).toEqual(new Map([["com.acme.till|beta|v0", 10_001]]));
+  });
+
+  it("numbers go on from the highest, not from the count: those of retired releases are never given again", () => {
+    const shard = createShard();
+    shard.table.set("com.acme.till|production|v1", 3);
+    shard.table.set("com.acme.till|production|v2", 41);
+    shard.table.set("com.acme.till|beta|v2", 7);
+    const plan = shard.fold({ event: "active", version: "v3" }, { event: "active", version: "v4" });
+    expect([...plan.newReleases.values()]).toEqual([42, 43]);
   });
 });

@@ -45,6 +45,9 @@ it("keeps the stored order: renaming or moving an outcome would misread every co
     "attempted",
     "failed",
     "recovered",
+    "announced",
+    "failed_unannounced",
+    "download_failed_unannounced",
   ]);
 });
 
@@ -62,6 +65,11 @@ describe("all 512 sets of events", () => {
       expect(counts.attempted).toBe(ATTEMPTS.some((event) => events.has(event)) ? 1 : 0);
       expect(counts.failed).toBe(failed ? 1 : 0);
       expect(counts.recovered).toBe(failed && events.has("confirmed") ? 1 : 0);
+      const announced = events.has("update_started") || events.has("installed");
+      expect(counts.announced).toBe(announced ? 1 : 0);
+      expect(counts.failed_unannounced).toBe(failed && !announced ? 1 : 0);
+      const unannouncedDownload = events.has("download_failed") && !announced;
+      expect(counts.download_failed_unannounced).toBe(unannouncedDownload ? 1 : 0);
       expect(isAttempt(flagsOf(events))).toBe(counts.attempted === 1);
     }
   });

@@ -1,34 +1,69 @@
-// The rollback job around the executor: how long it waits, and what it never does.
+// The rollback job around the executor: what it tries again and for how long, and what it never does.
 import { describe, expect, it } from "vitest";
-import { RETRY_MS_MAX, RETRY_MS_MIN, executeDecision } from "../../../../agent/jobs/execute-rollback.ts";
-import type { ExecuteDeps } from "../../../../agent/jobs/execute-rollback.ts";
-import type { DecisionRecord } from "../../../../agent/rollback/decision-record.ts";
+import { REFUSED_FOR_MS_MAX, executeDecision } from "../../../../agent/jobs/execute-rollback.ts";
+import type { ExecuteDeps, ExecuteResult } from "../../../../agent/jobs/execute-rollback.ts";
+import type { Policy } from "../../../../agent/policy/policy.ts";
+import type { DecisionOutcome, DecisionRecord } from "../../../../agent/rollback/decision-record.ts";
 import type { OtaServer } from "../../../../agent/rollback/ota-server.ts";
 import { createLogger } from "../../../../runtime/logger.ts";
-import { releaseOf, version } from "../../../support/verdicts.ts";
+import { releaseOf, samplePolicy, version } from "../../../support/verdicts.ts";
 
+const DECIDED_AT_MS = Date.UTC(2026, 0, 31, 12);
 const decision = {
   id: "rb_1",
+  at: new Date(DECIDED_AT_MS).toISOString(),
   ...releaseOf("1.4.0"),
   target: version("1.3.0"),
   sentence: "bad",
 } as DecisionRecord;
 
-function depsFor(server: Pick<OtaServer, "readChannel"> | undefined, isPending = true): ExecuteDeps {
-  return {
-    decisions: {
-      read: (id: string) => Promise.resolve(id === decision.id ? decision : undefined),
-      isPending: () => Promise.resolve(isPending),
-      recordOutcome: () => Promise.reject(new Error("no outcome is expected")),
-    } as unknown as ExecuteDeps["decisions"],
-    summaries: {} as ExecuteDeps["summaries"],
-    serverOf: () => server as OtaServer | undefined,
-    clock: () => 0,
-    logger: createLogger({ name: "test", level: "silent" }),
-  };
+interface Facts {
+  readonly server: Pick<OtaServer, "readChannel"> & Partial<OtaServer>;
+  readonly isConfigured?: boolean;
+  readonly mode?: Policy["mode"];
+  readonly isPending?: boolean;
+  readonly elapsedMs?: number;
+  /** Tries before this one. */
+  readonly tries?: number;
 }
 
-const away = (retryAfterMs?: number): Pick<OtaServer, "readChannel"> => ({
+interface Execution {
+  readonly result: ExecuteResult;
+  readonly outcomes: readonly DecisionOutcome[];
+  readonly triesCounted: number;
+}
+
+async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
+  const {
+    server,
+    isConfigured = true,
+    mode = "automatic",
+    isPending = true,
+    elapsedMs = 0,
+    tries = 0,
+  } = facts;
+  const outcomes: DecisionOutcome[] = [];
+  let counted = tries;
+  const deps: ExecuteDeps = {
+    decisions: {
+      read: (asked: string) => Promise.resolve(asked === decision.id ? decision : undefined),
+      isPending: () => Promise.resolve(isPending),
+      countTry: () => Promise.resolve((counted += 1)),
+      recordOutcome: (_decision: DecisionRecord, outcome: DecisionOutcome) => {
+        outcomes.push(outcome);
+        return Promise.resolve("appended");
+      },
+    } as unknown as ExecuteDeps["decisions"],
+    summaries: { writeChannel: () => Promise.resolve() } as unknown as ExecuteDeps["summaries"],
+    watchedOf: () =>
+      isConfigured ? { server: server as OtaServer, policy: samplePolicy({ mode }) } : undefined,
+    clock: () => DECIDED_AT_MS + elapsedMs,
+    logger: createLogger({ name: "test", level: "silent" }),
+  };
+  return { result: await executeDecision(id, deps), outcomes, triesCounted: counted - tries };
+}
+
+const away = (retryAfterMs?: number): Facts["server"] => ({
   readChannel: () =>
     Promise.resolve({
       kind: "unavailable",
@@ -36,34 +71,74 @@ const away = (retryAfterMs?: number): Pick<OtaServer, "readChannel"> => ({
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     }),
 });
+const refusing: Facts["server"] = {
+  readChannel: () => Promise.resolve({ kind: "refused", detail: "401" }),
+};
+const mustNotBeAsked: Facts["server"] = {
+  readChannel: () => Promise.reject(new Error("must not be asked")),
+};
 
-describe("pauses while the OTA server is away", () => {
-  it("double from RETRY_MS_MIN up to RETRY_MS_MAX, and stay there for ever", async () => {
-    const pauses = await Promise.all(
-      [0, 1, 2, 3, 4, 5, 6, 1_000_000].map(async (tries) => executeDecision("rb_1", tries, depsFor(away()))),
-    );
-    expect([RETRY_MS_MIN, RETRY_MS_MAX]).toEqual([500, 15_000]);
-    expect(pauses.map((pause) => (pause.kind === "try_again" ? pause.afterMs : pause.kind))).toEqual([
-      500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000,
-    ]);
+function offering(texts: readonly string[]): Facts["server"] {
+  const shown = [...texts];
+  return {
+    readChannel: () =>
+      Promise.resolve({ kind: "channel", state: { version: version(shown.shift()!), releases: [] } }),
+    rollback: () => Promise.resolve({ kind: "done", version: version("1.3.0") }),
+  };
+}
+
+describe("a server that is away", () => {
+  it("is tried again with the number of this try and its own wish, for ever", async () => {
+    expect((await execute({ server: away() })).result).toEqual({
+      kind: "try_again",
+      tries: 1,
+      retryAfterMs: undefined,
+    });
+    const late = { server: away(3_000), tries: 41, elapsedMs: 30 * 24 * 3_600_000 };
+    expect(await execute(late)).toMatchObject({
+      result: { kind: "try_again", tries: 42, retryAfterMs: 3_000 },
+      outcomes: [],
+    });
+  });
+});
+
+describe("REFUSED_FOR_MS_MAX", () => {
+  const stillBad = (): Facts["server"] => offering(["1.4.0", "1.4.0"]);
+
+  it.each([
+    ["refused", () => refusing],
+    ["done, but the condemned version is still offered", stillBad],
+  ] as const)("%s: tried again for an hour, and then told", async (_name, serverOf) => {
+    expect(REFUSED_FOR_MS_MAX).toBe(3_600_000);
+    const before = { server: serverOf(), elapsedMs: REFUSED_FOR_MS_MAX - 1 };
+    expect(await execute(before)).toMatchObject({ result: { kind: "try_again", tries: 1 }, outcomes: [] });
+    const over = await execute({ server: serverOf(), elapsedMs: REFUSED_FOR_MS_MAX, tries: 240 });
+    expect(over.result).toEqual({ kind: "ended" });
+    expect(over.outcomes.map(({ attempts }) => attempts)).toEqual([241]);
+    expect(["refused", "failed"]).toContain(over.outcomes[0]!.kind);
   });
 
-  it("follow the server's wish when it is longer, within RETRY_MS_MAX", async () => {
-    const pauseOf = (wishMs: number) => executeDecision("rb_1", 0, depsFor(away(wishMs)));
-    expect(await pauseOf(3_000)).toEqual({ kind: "try_again", afterMs: 3_000 });
-    expect(await pauseOf(1)).toEqual({ kind: "try_again", afterMs: 500 });
-    expect(await pauseOf(600_000)).toEqual({ kind: "try_again", afterMs: 15_000 });
+  it("failed with another version than the condemned one ends at once: the bad one is off the air", async () => {
+    const { result, outcomes } = await execute({ server: offering(["1.4.0", "1.2.0"]) });
+    expect(result).toEqual({ kind: "ended" });
+    expect(outcomes).toMatchObject([{ kind: "failed", version_seen: "1.2.0", attempts: 1 }]);
   });
 });
 
 describe("what is not carried out", () => {
   it("an unknown decision, and one that has left the outbox: the server is not even asked", async () => {
-    const server = { readChannel: () => Promise.reject(new Error("must not be asked")) };
-    expect(await executeDecision("rb_2", 0, depsFor(server))).toEqual({ kind: "ended" });
-    expect(await executeDecision("rb_1", 0, depsFor(server, false))).toEqual({ kind: "ended" });
+    const nothing = { result: { kind: "ended" }, outcomes: [], triesCounted: 0 };
+    expect(await execute({ server: mustNotBeAsked }, "rb_2")).toEqual(nothing);
+    expect(await execute({ server: mustNotBeAsked, isPending: false })).toEqual(nothing);
   });
 
-  it("one whose server is not configured any more waits; it is never dropped", async () => {
-    expect(await executeDecision("rb_1", 0, depsFor(undefined))).toEqual({ kind: "try_again", afterMs: 500 });
+  it("one whose channel is not configured any more waits; it is never dropped", async () => {
+    const facts = { server: mustNotBeAsked, isConfigured: false, elapsedMs: 10 * REFUSED_FOR_MS_MAX };
+    expect(await execute(facts)).toMatchObject({ result: { kind: "try_again" }, outcomes: [] });
+  });
+
+  it("one whose policy is in shadow mode now waits, and touches nothing", async () => {
+    const facts = { server: mustNotBeAsked, mode: "shadow", elapsedMs: 10 * REFUSED_FOR_MS_MAX } as const;
+    expect(await execute(facts)).toMatchObject({ result: { kind: "try_again" }, outcomes: [] });
   });
 });

@@ -3,6 +3,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { ALL_SETTLED } from "../../../../agent/health/settled-counts.ts";
+import type { UnsettledFailures } from "../../../../agent/health/settled-counts.ts";
 import { FLEET_BUDGET_SHARE, HEALTHY_EVIDENCE, judge } from "../../../../agent/judge/judge.ts";
 import type { RuleToJudge } from "../../../../agent/judge/judge.ts";
 import { harmEvidenceLog10, safetyEvidenceLog10 } from "../../../../agent/judge/limit.ts";
@@ -17,13 +19,19 @@ function judged(
   counts: Partial<OutcomeCounts>,
   rules: readonly RuleToJudge[] = [UPDATE],
   falseRollbackBudget = 0.01,
+  unsettled?: UnsettledFailures,
 ): Verdict {
   return judge({
     release: releaseOf("1.4.3"),
     devices: outcomeCounts(counts),
     rules,
     falseRollbackBudget,
+    unsettled,
   });
+}
+
+function unsettled(failed: number, download_failed = 0): UnsettledFailures {
+  return { failed, download_failed };
 }
 
 const CASES = {
@@ -32,6 +40,7 @@ const CASES = {
   limit_exceeded: () => judged({ attempted: 100, failed: 20, confirmed: 80 }),
   within_limits: () => judged({ attempted: 100, confirmed: 100 }),
   not_enough_evidence: () => judged({ attempted: 20, confirmed: 19, failed: 1 }),
+  attempts_not_announced: () => judged({ attempted: 20, failed: 20 }, [UPDATE], 0.01, unsettled(20)),
 };
 
 describe("kinds and reasons", () => {
@@ -41,6 +50,7 @@ describe("kinds and reasons", () => {
     { reason: "limit_exceeded", kind: "failing" },
     { reason: "within_limits", kind: "healthy" },
     { reason: "not_enough_evidence", kind: "inconclusive" },
+    { reason: "attempts_not_announced", kind: "inconclusive" },
   ] as const)("$reason is $kind", ({ reason, kind }) => {
     expect(CASES[reason]()).toMatchObject({ kind, reason, release: releaseOf("1.4.3") });
   });
@@ -77,6 +87,44 @@ describe("the sentence", () => {
   it("says that nobody tried, and that nothing is asked", () => {
     expect(CASES.no_attempts().sentence).toBe("No device has tried to take 1.4.3 yet.");
     expect(CASES.no_rules().sentence).toBe("The policy names no rule to judge by.");
+  });
+});
+
+describe("where attempts are not announced", () => {
+  it("young failures do not accuse, settled ones do, one by one", () => {
+    const withYoung = (young: number): Verdict =>
+      judged({ attempted: 20, failed: 20 }, [UPDATE], 0.01, unsettled(young));
+    expect(withYoung(20).signals[0]).toMatchObject({ failures: 0, trials: 20 });
+    const first = Array.from({ length: 21 }, (_, settled) => settled).find(
+      (settled) => withYoung(20 - settled).kind === "failing",
+    )!;
+    // As many of 20 as it takes where every attempt is announced.
+    expect(judged({ attempted: 20, failed: first }).kind).toBe("failing");
+    expect(judged({ attempted: 20, failed: first - 1 }).kind).toBe("inconclusive");
+  });
+
+  it("each signal leaves its own young failures out", () => {
+    const counts = { attempted: 100, failed: 40, download_failed: 60, confirmed: 0 };
+    const waiting = judged(counts, [UPDATE, DOWNLOAD], 0.01, unsettled(40, 60));
+    expect(waiting.signals.map(({ failures }) => failures)).toEqual([0, 0]);
+    const downloads = judged(counts, [UPDATE, DOWNLOAD], 0.01, unsettled(40, 0));
+    expect(downloads.signals.map(({ failures }) => failures)).toEqual([0, 60]);
+    expect(downloads.kind).toBe("failing");
+  });
+
+  it("nobody is called healthy, even with nothing left to settle: who never answered is not known", () => {
+    const counts = { attempted: 1_000, confirmed: 1_000 };
+    expect(judged(counts).kind).toBe("healthy");
+    expect(judged(counts, [UPDATE], 0.01, ALL_SETTLED)).toMatchObject({
+      kind: "inconclusive",
+      reason: "attempts_not_announced",
+    });
+  });
+
+  it("the sentence says how many failures wait, for how long, and what would end it", () => {
+    expect(judged({ attempted: 20, failed: 20 }, [UPDATE], 0.01, unsettled(20, 3)).sentence).toMatch(
+      /^0 of 20 devices .* 20 failures of the last 10 minutes do not count yet: these devices did not say when they began \(update_started\), and good answers take longer\.$/,
+    );
   });
 });
 

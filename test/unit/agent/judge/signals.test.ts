@@ -1,6 +1,7 @@
 // Which counts a signal compares: what accuses a release is only what is known, what clears it is only
 // what is proven.
 import { describe, expect, it } from "vitest";
+import { ALL_SETTLED } from "../../../../agent/health/settled-counts.ts";
 import { JUDGED_SIGNALS, countsOf, describeFailure } from "../../../../agent/judge/signals.ts";
 import { SIGNALS } from "../../../../agent/policy/policy.ts";
 import { outcomeCounts } from "../../../support/verdicts.ts";
@@ -16,16 +17,42 @@ const devices = outcomeCounts({
 
 describe("countsOf", () => {
   it("update_failure: failures are the known ones; cleared are only those that confirmed without failing", () => {
-    expect(countsOf("update_failure", devices)).toEqual({ trials: 100, failures: 10, notProvenGood: 30 });
+    expect(countsOf("update_failure", devices, ALL_SETTLED)).toEqual({
+      trials: 100,
+      failures: 10,
+      notProvenGood: 30,
+    });
   });
 
   it("download_failure: a failed download counts against, even when the device got there in the end", () => {
-    expect(countsOf("download_failure", devices)).toEqual({ trials: 100, failures: 3, notProvenGood: 33 });
+    expect(countsOf("download_failure", devices, ALL_SETTLED)).toEqual({
+      trials: 100,
+      failures: 3,
+      notProvenGood: 33,
+    });
   });
 
   it("download_failure: never more doubtful devices than there are", () => {
     const all = outcomeCounts({ attempted: 10, download_failed: 10 });
-    expect(countsOf("download_failure", all)).toEqual({ trials: 10, failures: 10, notProvenGood: 10 });
+    expect(countsOf("download_failure", all, ALL_SETTLED)).toEqual({
+      trials: 10,
+      failures: 10,
+      notProvenGood: 10,
+    });
+  });
+
+  it("what is not settled yet does not accuse, each signal its own, and clears nobody either", () => {
+    const unsettled = { failed: 4, download_failed: 1 };
+    expect(countsOf("update_failure", devices, unsettled)).toEqual({
+      trials: 100,
+      failures: 6,
+      notProvenGood: 30,
+    });
+    expect(countsOf("download_failure", devices, unsettled)).toEqual({
+      trials: 100,
+      failures: 2,
+      notProvenGood: 33,
+    });
   });
 });
 

@@ -33,7 +33,7 @@ const fewDevices = failingVerdict({ devices: outcomeCounts({ attempted: 4, faile
 /** What makes each reason, alone. */
 const CAUSES: Readonly<Record<(typeof DECISION_REASONS)[number], Partial<Situation>>> = {
   verdict_not_failing: { verdict: failingVerdict({ kind: "healthy", reason: "within_limits" }) },
-  already_condemned: { condemned: new Set(["1.4.0"]) },
+  already_condemned: { rolledBack: new Set(["1.4.0"]) },
   evidence_over_threshold: {},
   too_few_devices: { verdict: fewDevices },
   cooling_down: { pastRollbacks: [recent] },
@@ -68,7 +68,7 @@ describe("the order of the questions", () => {
     { pastRollbacks: [hop, recent] },
     { channel: moved },
     { verdict: fewDevices },
-    { condemned: new Set(["1.4.0"]) },
+    { rolledBack: new Set(["1.4.0"]) },
     { verdict: failingVerdict({ kind: "inconclusive", reason: "not_enough_evidence" }) },
   ];
 
@@ -101,6 +101,11 @@ describe("what leaves", () => {
       target: "1.3.0",
       sentence: "20 of 100 devices failed to install or boot 1.4.0. Rolling back to 1.3.0.",
     });
+  });
+
+  it("condemned alone does not forbid it: a round that ended as stale has not used the rollback up", () => {
+    const situation = sampleSituation({ condemned: new Set(["1.4.0"]) });
+    expect(decide(situation)).toMatchObject({ kind: "rollback", target: "1.3.0" });
   });
 
   it("shadow mode asks the same questions and says that it is only a shadow", () => {
@@ -147,6 +152,7 @@ const situations: fc.Arbitrary<Situation> = fc
     attempted: fc.integer({ min: 0, max: 20 }),
     channel: channelView,
     condemned: fc.uniqueArray(versionText, { maxLength: 2 }),
+    rolledBack: fc.uniqueArray(versionText, { maxLength: 2 }),
     failing: fc.uniqueArray(versionText, { maxLength: 2 }),
     minimum: fc.option(versionText),
     past: fc.array(fc.record({ from: versionText, to: versionText, ageMs: fc.nat(7_200_000) }), {
@@ -164,7 +170,8 @@ const situations: fc.Arbitrary<Situation> = fc
         devices: outcomeCounts({ attempted: raw.attempted, failed: raw.attempted }),
       }),
       channel: raw.channel,
-      condemned: new Set(raw.condemned),
+      condemned: new Set([...raw.condemned, ...raw.rolledBack]),
+      rolledBack: new Set(raw.rolledBack),
       failing: new Set(raw.failing),
       minimumVersion: raw.minimum === null ? undefined : version(raw.minimum),
       pastRollbacks: raw.past.map(({ from, to, ageMs }) => ({
@@ -175,7 +182,7 @@ const situations: fc.Arbitrary<Situation> = fc
     }),
   );
 
-test("a rollback exactly when the verdict is failing, the release is not condemned and no guard refuses", () => {
+test("a rollback exactly when the verdict is failing, its rollback is not used up and no guard refuses", () => {
   let rollbacks = 0;
   fc.assert(
     fc.property(situations, (situation) => {
@@ -186,7 +193,7 @@ test("a rollback exactly when the verdict is failing, the release is not condemn
       const target = chooseTarget(situation);
       const isAllowed =
         situation.verdict.kind === "failing" &&
-        !situation.condemned.has(situation.verdict.release.version) &&
+        !situation.rolledBack.has(situation.verdict.release.version) &&
         [minDevices, stillCurrent, oneHop, cooldown].every((guard) => guard(situation).kind === "pass") &&
         target.kind === "target";
       expect(decision.kind === "rollback").toBe(isAllowed);

@@ -67,6 +67,11 @@ describe("compareVersions", () => {
     ["2024.9", "2024.10"],
     ["build-9", "build-10"],
     ["1.2", "1.2.1"],
+    // One of the two is no semver: the letter must not decide.
+    ["v1.9", "1.10"],
+    ["1.9", "v1.10"],
+    ["v1.4.0", "1.5"],
+    ["V2024.9", "2024.10"],
     ["99999999999999999998", "99999999999999999999"],
   ])("%s is older than %s", (older, newer) => {
     expect(compareVersions(older, newer)).toBeLessThan(0);
@@ -77,5 +82,10 @@ describe("compareVersions", () => {
     expect(compareVersions("1.0.0", "1.0.0")).toBe(0);
     expect(compareVersions("1.0.0+a", "1.0.0+b")).toBe(0);
     expect(compareVersions("main", "main")).toBe(0);
+    expect(compareVersions("v1.2", "1.2")).toBe(0);
+  });
+
+  test("a v that belongs to a word stays", () => {
+    expect(compareVersions("vanilla", "anilla")).not.toBe(0);
   });
 });

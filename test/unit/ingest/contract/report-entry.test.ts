@@ -25,6 +25,10 @@ describe("decodeReportEntry", () => {
     });
   });
 
+  test.each(["8640000000000000", "-8640000000000000"])("the last moments of a Date are taken: %s", (t) => {
+    expect(decodeReportEntry(withField("t", t)).kind).toBe("decoded");
+  });
+
   test("fields that a newer ingest adds are passed over", () => {
     expect(decodeReportEntry([...fields, "new", "x"]).kind).toBe("decoded");
   });
@@ -35,13 +39,15 @@ describe("decodeReportEntry", () => {
     ["no time", withField("t", "soon")],
     ["a time that is no date", withField("t", "8640000000000001")],
     ["a report whose time is no date", withField("r", '[["a","b","c","1",4,-8640000000000001]]')],
+    ["a time before what a Date can hold", withField("t", "-8640000000000001")],
+    ["a time with a fraction", withField("t", "7.5")],
     ["no JSON", withField("r", "[[")],
     ["an object", withField("r", "{}")],
     ["a report that is no tuple", withField("r", "[5]")],
     ["a short tuple", withField("r", '[["a","b"]]')],
     ["an event of the future", withField("r", '[["a","b","c","1",9,5]]')],
     ["a negative event", withField("r", '[["a","b","c","1",-1,5]]')],
-    ["a time with a fraction", withField("r", '[["a","b","c","1",4,5.5]]')],
+    ["a report's time with a fraction", withField("r", '[["a","b","c","1",4,5.5]]')],
     ["a version with a bar", withField("r", '[["a","b","c","1|2",4,5]]')],
     ["a text that is a number", withField("r", '[["a","b","c","1",4,5,7]]')],
     ["no fields", []],

@@ -112,7 +112,15 @@ describe("the minimum version", () => {
       kind: "refuse",
       guard: "good_target",
       reason: "target_below_minimum_version",
-      sentence: `The newest good release before 1.4.0 is ${target}, below the channel's minimum version ${minimum}.`,
+      sentence: `Every good release before 1.4.0 (the newest is ${target}) is below the channel's minimum version ${minimum}.`,
+    });
+  });
+
+  it("skips a newer release that is below it, for an older one that is not", () => {
+    const releases = ["1.4.0", "1.3.0", "1.3.5", "1.2.0"];
+    expect(choose({ releases, minimum: "1.3.1" })).toEqual({ kind: "target", version: "1.3.5" });
+    expect(choose({ releases, minimum: "1.3.1", condemned: ["1.3.5"] })).toMatchObject({
+      reason: "target_below_minimum_version",
     });
   });
 

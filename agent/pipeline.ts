@@ -1,0 +1,162 @@
+// The pipeline: every stage a job that wakes the next. Read it top to bottom and you have read the
+// architecture. Enters: the stores over Redis, the queues, the channels to watch. Leaves: a handler per job.
+//
+//   A DeviceReport becomes a ReportEntry in a Redis stream; entries fold into HealthWindows; windows are
+//   weighed into Evidence; a judge gives a Verdict; the policy turns Verdicts into a RollbackDecision; the
+//   executor answers with a RollbackOutcome; the journal keeps all of it.
+import type { ChannelKey } from "../ingest/contract/release-key.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { Counter, Histogram } from "../runtime/metrics.ts";
+import type { Registry } from "../runtime/metrics.ts";
+import { watchReplication } from "../runtime/redis-servers.ts";
+import type { Redis } from "../runtime/redis.ts";
+import { createHealthStore } from "./health/health-store.ts";
+import type { HealthStore } from "./health/health-store.ts";
+import { createShardStore } from "./health/shard-store.ts";
+import type { ShardStore } from "./health/shard-store.ts";
+import { createDeadLetterStore } from "./intake/dead-letters.ts";
+import type { DeadLetterStore } from "./intake/dead-letters.ts";
+import { createChannelRefresh, evaluateChannel } from "./jobs/evaluate-channel.ts";
+import type { WatchedChannel } from "./jobs/evaluate-channel.ts";
+import { executeDecision } from "./jobs/execute-rollback.ts";
+import { foldShard } from "./jobs/fold-shard.ts";
+import type { Queues } from "./jobs/queues.ts";
+import { dropOldWindows } from "./jobs/retention.ts";
+import { sweep } from "./jobs/sweep.ts";
+import type { WakeUps } from "./jobs/wake-ups.ts";
+import type { Handlers } from "./jobs/workers.ts";
+import { JOURNAL } from "./journal/control-keys.ts";
+import { createHoldStore } from "./journal/hold-store.ts";
+import type { HoldStore } from "./journal/hold-store.ts";
+import { createJournal } from "./journal/journal.ts";
+import type { Journal } from "./journal/journal.ts";
+import { createSummaryStore } from "./journal/summary-store.ts";
+import type { SummaryStore } from "./journal/summary-store.ts";
+import { AGENT_METRICS } from "./metrics/names.ts";
+import { createDecisionStore } from "./rollback/decision-store.ts";
+import type { DecisionStore } from "./rollback/decision-store.ts";
+import type { WatchedChannels } from "./watched-channels.ts";
+
+/** What the pipeline stands on: Redis, and the stores over it. */
+export interface Stores {
+  readonly redis: Redis;
+  readonly shards: readonly ShardStore[];
+  readonly health: HealthStore;
+  readonly journal: Journal;
+  readonly summaries: SummaryStore;
+  readonly holds: HoldStore;
+  readonly decisions: DecisionStore;
+  readonly deadLetters: DeadLetterStore;
+}
+
+export function openStores(redis: Redis, shards: number): Stores {
+  const journal = createJournal({ redis });
+  return {
+    redis,
+    shards: Array.from({ length: shards }, (_, shard) => createShardStore({ redis, shard })),
+    health: createHealthStore({ redis, shards }),
+    journal,
+    summaries: createSummaryStore({ redis }),
+    holds: createHoldStore({ redis, journal }),
+    decisions: createDecisionStore({ redis, journal }),
+    deadLetters: createDeadLetterStore({ redis, shards }),
+  };
+}
+
+export interface PipelineDeps {
+  readonly stores: Stores;
+  readonly queues: Queues;
+  readonly channels: WatchedChannels;
+  readonly timers: Timers;
+  readonly wakeUps: WakeUps;
+  readonly replicaAcks: number;
+  readonly isStopping: () => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The pipeline: each stage is a job, and wakes the next. */
+export function createPipeline({
+  stores,
+  queues,
+  channels,
+  timers,
+  wakeUps,
+  replicaAcks,
+  isStopping,
+  clock,
+  logger,
+}: PipelineDeps): Handlers {
+  const { health, summaries, holds, decisions, journal } = stores;
+  const refreshChannel = createChannelRefresh({ summaries, clock });
+  return {
+    /** ReportEntries -> HealthWindows. */
+    async fold({ shard }) {
+      const store = stores.shards[shard]!;
+      const result = await foldShard({
+        store,
+        onChange: (changed) => wakeUps.gatherer.add(changed),
+        isStopping,
+      });
+      timers.foldsLost.inc(result.lost);
+    },
+    /** HealthWindows -> Verdict -> RollbackDecision, kept in the outbox. */
+    async evaluate(key) {
+      const watched = channels.find(key);
+      if (watched === undefined) return;
+      const stopTimer = timers.evaluation.startTimer();
+      const onDecision = (id: string): Promise<void> => queues.rollback([id]);
+      await evaluateChannel(watched, {
+        watchReplication: () => watchReplication(stores.redis, JOURNAL, replicaAcks),
+        health,
+        summaries,
+        holds,
+        decisions,
+        journal,
+        onDecision,
+        clock,
+        logger,
+      });
+      stopTimer();
+      refreshChannel(watched);
+    },
+    /** RollbackDecision -> the OTA server -> RollbackOutcome. */
+    async rollback({ decisionId }) {
+      const watchedOf = (decision: ChannelKey): WatchedChannel | undefined => channels.find(decision);
+      const result = await executeDecision(decisionId, { decisions, summaries, watchedOf, clock, logger });
+      if (result.kind === "try_again") wakeUps.retries.again(decisionId, result);
+    },
+    /** Whatever a crash left lying is found again. */
+    sweep: () =>
+      sweep({
+        health,
+        summaries,
+        holds,
+        decisions,
+        nowMs: clock(),
+        evaluate: (changed) => queues.evaluate(changed),
+        rollback: (ids) => queues.rollback(ids.filter((id) => !wakeUps.retries.isWaiting(id))),
+      }),
+    retention: async () =>
+      void (await dropOldWindows({ redis: stores.redis, shards: stores.shards.length, nowMs: clock() })),
+  };
+}
+
+export type Timers = ReturnType<typeof createTimers>;
+
+export function createTimers(registry: Registry) {
+  return {
+    evaluation: new Histogram({
+      name: "ota_evaluation_duration_seconds",
+      help: AGENT_METRICS.ota_evaluation_duration_seconds.help,
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+      registers: [registry],
+    }),
+    foldsLost: new Counter({
+      name: "ota_folds_lost_total",
+      help: AGENT_METRICS.ota_folds_lost_total.help,
+      registers: [registry],
+    }),
+  };
+}

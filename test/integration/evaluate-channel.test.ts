@@ -1,0 +1,177 @@
+// Evaluating a channel on a real Redis, with reports that were really folded: a fleet that does not say
+// when it begins, releases that retired, and what stays on the list for the next sweep.
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createHealthStore } from "../../agent/health/health-store.ts";
+import type { HealthStore } from "../../agent/health/health-store.ts";
+import { SETTLE_MS } from "../../agent/health/settled-counts.ts";
+import { createShardStore } from "../../agent/health/shard-store.ts";
+import type { ShardStore } from "../../agent/health/shard-store.ts";
+import { evaluateChannel } from "../../agent/jobs/evaluate-channel.ts";
+import type { WatchedChannel } from "../../agent/jobs/evaluate-channel.ts";
+import { foldShard } from "../../agent/jobs/fold-shard.ts";
+import { createHoldStore } from "../../agent/journal/hold-store.ts";
+import { createJournal } from "../../agent/journal/journal.ts";
+import { createSummaryStore } from "../../agent/journal/summary-store.ts";
+import type { SummaryStore } from "../../agent/journal/summary-store.ts";
+import { createDecisionStore } from "../../agent/rollback/decision-store.ts";
+import type { OtaServer } from "../../agent/rollback/ota-server.ts";
+import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
+import { encodeReportEntry } from "../../ingest/contract/report-entry.ts";
+import { reportStream } from "../../ingest/contract/stream-names.ts";
+import { createLogger } from "../../runtime/logger.ts";
+import { startTestRedis } from "../support/redis.ts";
+import type { TestRedis } from "../support/redis.ts";
+import { TILL, releaseOf, samplePolicy, version } from "../support/verdicts.ts";
+
+/** A whole number of slots after the epoch. */
+const START_MS = Date.UTC(2026, 0, 31, 12);
+const SLOT_MS = 300_000;
+const RELEASE = releaseOf("1.4.0");
+
+let server: TestRedis;
+let redis: Redis;
+let nowMs: number;
+let store: ShardStore;
+let health: HealthStore;
+let summaries: SummaryStore;
+beforeAll(async () => {
+  server = await startTestRedis();
+  redis = new Redis({ ...server.options, replyMapping: "legacy" });
+});
+afterAll(async () => {
+  await redis.quit();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  nowMs = START_MS;
+  store = createShardStore({ redis, shard: 0 });
+  health = createHealthStore({ redis, shards: 1 });
+  summaries = createSummaryStore({ redis });
+});
+
+async function report(devices: number, ...events: DeviceEvent[]): Promise<void> {
+  const reports = Array.from({ length: devices }, (_, device) =>
+    events.map((event) => ({ ...RELEASE, device: `till-${device}`, event, atMs: nowMs })),
+  ).flat();
+  await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports }));
+  await foldShard({ store, onChange: () => {}, isStopping: () => false });
+}
+
+const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
+  readChannel: () =>
+    Promise.resolve({
+      kind: "channel",
+      state: {
+        version: version("1.4.0"),
+        releases: ["1.4.0", "1.3.0"].map((text) => ({
+          version: version(text),
+          releasedAt: "2026-01-30T12:00:00.000Z",
+        })),
+      },
+    }),
+  rollback: () => Promise.reject(new Error("evaluating must not act")),
+};
+
+/** Leaves: ids of the decisions that were made. */
+async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]> {
+  const decided: string[] = [];
+  const journal = createJournal({ redis });
+  await evaluateChannel(
+    {
+      key: TILL,
+      policy: samplePolicy(),
+      minimumVersion: undefined,
+      server: offered as OtaServer,
+      ...watched,
+    },
+    {
+      health,
+      summaries,
+      journal,
+      decisions: createDecisionStore({ redis, journal }),
+      holds: createHoldStore({ redis, journal }),
+      onDecision: (id) => Promise.resolve(void decided.push(id)),
+      watchReplication: () => () => Promise.resolve(true),
+      clock: () => nowMs,
+      logger: createLogger({ name: "test", level: "silent" }),
+    },
+  );
+  return decided;
+}
+
+async function dirtyVersions(): Promise<string[]> {
+  return (await health.listDirty()).map(({ release }) => release.version);
+}
+
+describe("a fleet that does not announce its attempts", () => {
+  it("is not accused by its first answers, stays on the list, and is accused once they have settled", async () => {
+    await report(20, "install_failed");
+    expect(await evaluate()).toEqual([]);
+    expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
+      kind: "inconclusive",
+      reason: "attempts_not_announced",
+      signals: [{ failures: 0, trials: 20 }],
+    });
+    expect(await dirtyVersions()).toEqual(["1.4.0"]);
+
+    nowMs = START_MS + SLOT_MS + SETTLE_MS - 1;
+    expect(await evaluate()).toEqual([]);
+    expect(await dirtyVersions()).toEqual(["1.4.0"]);
+
+    // No report comes any more: time alone changes the verdict.
+    nowMs += 1;
+    expect((await evaluate()).length).toBe(1);
+    expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
+      kind: "failing",
+      signals: [{ failures: 20, trials: 20 }],
+    });
+    expect(await dirtyVersions()).toEqual([]);
+  });
+
+  it("is left alone when the good answers come meanwhile", async () => {
+    await report(5, "install_failed");
+    expect(await evaluate()).toEqual([]);
+    nowMs += SLOT_MS;
+    const good = Array.from({ length: 995 }, (_, device) => ({
+      ...RELEASE,
+      device: `good-${device}`,
+      event: "confirmed" as const,
+      atMs: nowMs,
+    }));
+    await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports: good }));
+    await foldShard({ store, onChange: () => {}, isStopping: () => false });
+    nowMs += SETTLE_MS + SLOT_MS;
+    expect(await evaluate()).toEqual([]);
+    expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
+      kind: "inconclusive",
+      reason: "attempts_not_announced",
+      signals: [{ failures: 5, trials: 1_000 }],
+    });
+    expect(await dirtyVersions()).toEqual([]);
+  });
+
+  it("the same failures are accused at once where they were announced", async () => {
+    await report(20, "update_started", "install_failed");
+    expect((await evaluate()).length).toBe(1);
+    expect(await dirtyVersions()).toEqual([]);
+  });
+});
+
+it("a release that every shard has retired loses its summary, and only that one", async () => {
+  await report(5, "update_started");
+  await summaries.write({
+    ...(await summaryOfToday()),
+    verdict: { ...(await summaryOfToday()).verdict, release: releaseOf("1.0.0") },
+  });
+  await health.markDirty([releaseOf("1.0.0")]);
+  await evaluate();
+  expect((await summaries.list()).map(({ verdict }) => verdict.release.version)).toEqual(["1.4.0"]);
+  expect(await dirtyVersions()).toEqual([]);
+});
+
+async function summaryOfToday() {
+  await evaluate();
+  return (await summaries.read(RELEASE))!;
+}

@@ -1,0 +1,185 @@
+// Failures that wait, where a fleet does not say that it begins: the share and the age at their edges, and a
+// fleet whose failures answer in seconds and whose good devices answer in minutes.
+import { describe, expect, it } from "vitest";
+import { SLOT_MINUTES, slotOf } from "../../../../agent/health/health-window.ts";
+import type { HealthWindow } from "../../../../agent/health/health-window.ts";
+import { NO_OUTCOMES, flagOf, outcomesOf, toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import {
+  ANNOUNCED_SHARE_LEAST,
+  SETTLE_MS,
+  areAttemptsAnnounced,
+  unsettledFailures,
+  unsettledOf,
+} from "../../../../agent/health/settled-counts.ts";
+import { judge } from "../../../../agent/judge/judge.ts";
+import type { Verdict } from "../../../../agent/judge/verdict.ts";
+import { createRandom } from "../../../simulation/random.ts";
+import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
+
+const START_MINUTE = 5_000_000;
+const START_MS = START_MINUTE * 60_000;
+
+describe("areAttemptsAnnounced", () => {
+  it("from 80% of the devices with an outcome on", () => {
+    expect(ANNOUNCED_SHARE_LEAST).toBe(0.8);
+    expect(areAttemptsAnnounced(outcomeCounts({ attempted: 100, announced: 80 }))).toBe(true);
+    expect(areAttemptsAnnounced(outcomeCounts({ attempted: 100, announced: 79 }))).toBe(false);
+    expect(areAttemptsAnnounced(outcomeCounts({ attempted: 1 }))).toBe(false);
+    expect(areAttemptsAnnounced(outcomeCounts({}))).toBe(true);
+  });
+});
+
+function windowAt(minute: number, counts: Partial<OutcomeCounts>): HealthWindow {
+  return { slotMinute: START_MINUTE + minute, devices: outcomeCounts(counts) };
+}
+
+describe("unsettledFailures", () => {
+  it("a failure settles SETTLE_MS after the end of its slot, to the minute", () => {
+    expect(SETTLE_MS).toBe(600_000);
+    const windows = [
+      windowAt(0, {
+        failed: 7,
+        failed_unannounced: 3,
+        download_failed: 4,
+        download_failed_unannounced: 2,
+        confirmed: 9,
+      }),
+    ];
+    const settlesAtMs = START_MS + SLOT_MINUTES * 60_000 + SETTLE_MS;
+    expect(unsettledFailures(windows, START_MS)).toEqual({ failed: 3, download_failed: 2 });
+    expect(unsettledFailures(windows, settlesAtMs - 1)).toEqual({ failed: 3, download_failed: 2 });
+    expect(unsettledFailures(windows, settlesAtMs)).toEqual({ failed: 0, download_failed: 0 });
+  });
+
+  it("sums the young slots only; a slot of the future is young", () => {
+    const windows = [
+      windowAt(0, { failed_unannounced: 1 }),
+      windowAt(5, { failed_unannounced: 10, download_failed_unannounced: 1 }),
+      windowAt(60, { failed_unannounced: 100 }),
+    ];
+    expect(unsettledFailures(windows, START_MS + 15 * 60_000)).toEqual({ failed: 110, download_failed: 1 });
+    expect(unsettledFailures([], START_MS)).toEqual({ failed: 0, download_failed: 0 });
+  });
+});
+
+const LIMIT = 0.05;
+const DEVICES = 1_000;
+const ROLLOUT_S = 300;
+const FAILS_AFTER_S = 5;
+const CONFIRMS_AFTER_S = 300;
+/** Until all have answered and all failures are settled. */
+const LOOKED_AT_S = ROLLOUT_S + CONFIRMS_AFTER_S + SETTLE_MS / 1_000 + 2 * SLOT_MINUTES * 60;
+
+interface Answer {
+  readonly atSecond: number;
+  readonly event: "install_failed" | "confirmed";
+}
+
+/** What a release's devices report, in order; none says that it begins. */
+function silentFleet(release: number, failureRate: number): Answer[] {
+  const random = createRandom("silent-fleet", release);
+  return Array.from({ length: DEVICES }, (): Answer => {
+    const beganAtSecond = Math.floor(random.between(0, ROLLOUT_S));
+    return random.chance(failureRate)
+      ? { atSecond: beganAtSecond + FAILS_AFTER_S, event: "install_failed" }
+      : { atSecond: beganAtSecond + CONFIRMS_AFTER_S, event: "confirmed" };
+  }).toSorted((left, right) => left.atSecond - right.atSecond);
+}
+
+function createCounts() {
+  const totals = [...NO_OUTCOMES];
+  const slots = new Map<number, number[]>();
+  const add = (counts: number[], outcomes: readonly number[]): void =>
+    outcomes.forEach((count, index) => void (counts[index]! += count));
+  return {
+    tell({ atSecond, event }: Answer): void {
+      const slot = slotOf(START_MINUTE + Math.floor(atSecond / 60));
+      const ofSlot = slots.get(slot) ?? [...NO_OUTCOMES];
+      slots.set(slot, ofSlot);
+      add(ofSlot, outcomesOf(flagOf(event)));
+      add(totals, outcomesOf(flagOf(event)));
+    },
+    devices: () => toOutcomeCounts(totals),
+    windows: (): HealthWindow[] =>
+      [...slots].map(([slotMinute, counts]) => ({ slotMinute, devices: toOutcomeCounts(counts) })),
+  };
+}
+
+/** The first second at which the release is called failing, looked at every second; undefined: never. */
+function failingAt(answers: readonly Answer[], isSettling = true): number | undefined {
+  const counts = createCounts();
+  let told = 0;
+  for (let second = 0; second <= LOOKED_AT_S; second += 1) {
+    const toldBefore = told;
+    for (; told < answers.length && answers[told]!.atSecond <= second; told += 1) counts.tell(answers[told]!);
+    // Nothing new, and what settles does so at a full minute: the verdict is that of the second before.
+    if (told === toldBefore && second % 60 !== 0) continue;
+    if (judgeAt(counts, second, isSettling).kind === "failing") return second;
+  }
+  return undefined;
+}
+
+function judgeAt(counts: ReturnType<typeof createCounts>, second: number, isSettling: boolean): Verdict {
+  const devices = counts.devices();
+  return judge({
+    release: releaseOf("1.4.0"),
+    devices,
+    rules: [{ signal: "update_failure", limit: LIMIT }],
+    falseRollbackBudget: 0.01,
+    unsettled: isSettling ? unsettledOf(devices, counts.windows(), START_MS + second * 1_000) : undefined,
+  });
+}
+
+describe("a fleet that does not announce", () => {
+  it("0 of 200 releases with 0.5% failures are accused, ever; without settling, most would be", () => {
+    const releases = Array.from({ length: 200 }, (_, release) => silentFleet(release, 0.005));
+    expect(releases.filter((answers) => failingAt(answers, false) !== undefined).length).toBeGreaterThan(100);
+    expect(releases.filter((answers) => failingAt(answers) !== undefined).length).toBe(0);
+  });
+
+  it("with 100% failures it is found, and not before the first of them have settled", () => {
+    for (let release = 0; release < 20; release += 1) {
+      const second = failingAt(silentFleet(release, 1));
+      expect(second).toBeGreaterThanOrEqual(SETTLE_MS / 1_000);
+      expect(second).toBeLessThanOrEqual(SETTLE_MS / 1_000 + (SLOT_MINUTES + 1) * 60);
+    }
+  });
+});
+
+/** Expected counts `second` seconds into a rollout, and the same as one window; nothing is ever old enough to settle. */
+function judgeExpected(counts: Partial<OutcomeCounts>): Verdict {
+  const devices = outcomeCounts(counts);
+  const unsettled = unsettledOf(devices, [{ slotMinute: START_MINUTE, devices }], START_MS);
+  const rules = [{ signal: "update_failure" as const, limit: LIMIT }];
+  return judge({ release: releaseOf("1.4.0"), devices, rules, falseRollbackBudget: 0.01, unsettled });
+}
+
+describe("fleets of which only some say when they begin", () => {
+  it.each([10, 50, 200, 1_000])(
+    "%d devices a second whose first word is `installed` after a minute, or a failure after 5 s: never accused",
+    (devicesPerSecond) => {
+      for (let second = 1; second < 300; second += 1) {
+        const failed = Math.floor(0.005 * devicesPerSecond * Math.max(0, second - 5));
+        const installed = Math.floor(0.995 * devicesPerSecond * Math.max(0, second - 60));
+        const verdict = judgeExpected({
+          attempted: failed + installed,
+          installed,
+          announced: installed,
+          failed,
+          failed_unannounced: failed,
+        });
+        expect(verdict.kind).not.toBe("failing");
+      }
+    },
+  );
+
+  it("a silent ring that fails after many have announced does not accuse at once; announced failures do", () => {
+    const ring = { attempted: 5_000, announced: 4_000, failed: 1_000 };
+    expect(judgeExpected({ ...ring, failed_unannounced: 1_000 })).toMatchObject({
+      kind: "inconclusive",
+      reason: "attempts_not_announced",
+    });
+    expect(judgeExpected({ ...ring, announced: 5_000 }).kind).toBe("failing");
+  });
+});
