@@ -74,8 +74,7 @@ it("a full stream refuses over HTTP, and all that was acknowledged is counted, t
   const sent = await sending;
   done = true;
   await Promise.all([watching, ...folding]);
-  for (const store of stores)
-    await foldShard({ store, onChange: () => {}, isStopping: () => false });
+  for (const store of stores) await foldShard({ store, onChange: () => {}, isStopping: () => false });
 
   expect(sent.acknowledged).toBe(DEVICES * EVENTS.length);
   expect(sent.refused).toBeGreaterThan(0);
