@@ -89,7 +89,7 @@ describe("isLoopback", () => {
     expect(isLoopback(host)).toBe(true);
   });
 
-  test.each(["0.0.0.0", "::", "10.0.0.1", "127.example.com", "example.com"])("%s does not", (host) => {
+  test.each(["0.0.0.0", "::", "127.0.0.1.example.com", "127.example.com", "example.com"])("%s does not", (host) => {
     expect(isLoopback(host)).toBe(false);
   });
 });
