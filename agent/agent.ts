@@ -122,6 +122,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const calendar = startCalendar({ onRetention: (day) => queues.retention(day), logger });
   const front = openFront({ options, registry, queues, channels, isStopping, clock });
 
+  await waitUntilReady(front.redis, REDIS_START_MS_MAX);
   await judgeAnew(stores, channels);
   workers.start();
   wakeUps.start();
@@ -135,11 +136,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       // Each of these waits for Redis to answer, which a Redis that is gone never does. Being late loses
       // nothing: what counts is in Redis, and the next start goes on from there.
       await settledWithin(FLUSH_MS_MAX, Promise.all([doorbell.stop(), wakeUps.stop()]));
-      await workers.stop(deadlineMs - 4 * FLUSH_MS_MAX);
-      await settledWithin(
-        FLUSH_MS_MAX,
-        queues.close().then(() => connection.close()),
-      );
+      await workers.stop(deadlineMs - 5 * FLUSH_MS_MAX);
+      await settledWithin(FLUSH_MS_MAX, queues.close()).catch(() => {});
+      await settledWithin(FLUSH_MS_MAX, connection.close()).catch(() => {});
       await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
       await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },

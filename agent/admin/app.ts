@@ -20,7 +20,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
-import { AGENT_SERVER_NAME } from "./server-name.ts";
+import { AGENT_HEADER } from "./agent-header.ts";
 import { authenticateOperator } from "./authenticate.ts";
 import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
@@ -50,7 +50,7 @@ export function createAdminApp(deps: AdminDeps): Express {
   app.disable("x-powered-by");
   app.use(helmet());
   app.use((_request, response, next) => {
-    response.set("Server", AGENT_SERVER_NAME);
+    response.set(AGENT_HEADER, "1");
     next();
   });
   app.use(operationsRouter(deps));

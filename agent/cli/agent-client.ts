@@ -2,7 +2,7 @@
 // what the configuration file says; the token is LASTGOOD_TOKEN. Every failure says what to do.
 import type { Command } from "commander";
 import { formatProblems } from "../../runtime/config-file.ts";
-import { AGENT_SERVER_NAME } from "../admin/server-name.ts";
+import { AGENT_HEADER } from "../admin/agent-header.ts";
 import { findConfig, loadSettings } from "../config/load.ts";
 import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -94,7 +94,7 @@ function failed(message: string): Extract<AgentAnswer, { kind: "failed" }> {
 
 async function readAnswer(response: Response, url: string): Promise<AgentAnswer> {
   const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok && body !== undefined && response.headers.get("server") === AGENT_SERVER_NAME)
+  if (response.ok && body !== undefined && response.headers.has(AGENT_HEADER))
     return { kind: "answer", body };
   if (!isProblem(body))
     return failed(`what answers at ${url} is not Lastgood's agent: name it with --agent URL`);

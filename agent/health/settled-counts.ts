@@ -36,13 +36,24 @@ export function unsettledFailures(windows: readonly HealthWindow[], nowMs: numbe
   return { failed: sum("failed_unannounced"), download_failed: sum("download_failed_unannounced") };
 }
 
+export interface SettlingInput {
+  readonly devices: OutcomeCounts;
+  readonly windows: readonly HealthWindow[];
+  /** When ingest took in the first report about the release. */
+  readonly firstReportAtMs: number;
+  readonly nowMs: number;
+}
+
 /** Undefined where nothing has to wait and enough devices announce: then the counts may be judged as they are. */
-export function unsettledOf(
-  devices: OutcomeCounts,
-  windows: readonly HealthWindow[],
-  nowMs: number,
-): UnsettledFailures | undefined {
-  const young = hasUnannouncedFailures(devices) ? unsettledFailures(windows, nowMs) : ALL_SETTLED;
+export function unsettledOf(input: SettlingInput): UnsettledFailures | undefined {
+  const { devices } = input;
+  const young = hasUnannouncedFailures(devices) ? youngFailures(input) : ALL_SETTLED;
   const isNoneYoung = young.failed + young.download_failed === 0;
   return isNoneYoung && areAttemptsAnnounced(devices) ? undefined : young;
+}
+
+/** Slots follow devices' clocks, which may be behind: by ours, no attempt is older than the first report. */
+function youngFailures({ devices, windows, firstReportAtMs, nowMs }: SettlingInput): UnsettledFailures {
+  if (nowMs - firstReportAtMs >= SETTLE_MS) return unsettledFailures(windows, nowMs);
+  return { failed: devices.failed_unannounced, download_failed: devices.download_failed_unannounced };
 }

@@ -21,6 +21,7 @@ export const DEAD_LETTERS_MAX = 10_000;
 const COMMIT = loadLuaScript(new URL("./lua/commit-fold.lua", import.meta.url));
 const RETIRE = loadLuaScript(new URL("./lua/retire-releases.lua", import.meta.url));
 const START = "0-0";
+const NONE_RETIRED = "0";
 
 export interface DeadLetter {
   readonly reason: string;
@@ -29,6 +30,8 @@ export interface DeadLetter {
 
 export interface Batch {
   readonly cursor: string;
+  /** How many releases had retired from the table when the batch was read. */
+  readonly retired: string;
   /** Id of the last entry of the batch: where the cursor goes. */
   readonly nextCursor: string;
   readonly reports: readonly FoldableReport[];
@@ -52,15 +55,19 @@ export interface ShardStore {
 export function createShardStore({ redis, shard }: { redis: Redis; shard: number }): ShardStore {
   let entriesPerRead = 64;
   let cached: { readonly cursor: string; readonly table: ReleaseTable } | undefined;
+  let retired = NONE_RETIRED;
   return {
     async readBatch() {
-      const cursor = (await redis.hget(metaKey(shard), "cursor")) ?? START;
+      const [cursor = START, retiredNow = NONE_RETIRED] = await readMeta(redis, shard);
+      // Another agent made room in the table, at the same cursor: what is remembered of it is not true any more.
+      if (retiredNow !== retired) cached = undefined;
+      retired = retiredNow;
       const rows = await redis.xrange(reportStream(shard), `(${cursor}`, "+", "COUNT", entriesPerRead);
       if (rows.length === 0) return undefined;
       const { batch, entries, undecodable } = decodeRows(cursor, rows, entriesPerRead);
       entriesPerRead = nextReadSize(entries, batch.reports.length);
       const letters = undecodable.map((entry) => letterOf(redis, shard, entry));
-      return { ...batch, deadLetters: await Promise.all(letters) };
+      return { ...batch, retired, deadLetters: await Promise.all(letters) };
     },
     async readReleaseTable(cursor) {
       if (cached?.cursor === cursor) return cached.table;
@@ -83,9 +90,17 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
     async retireReleases(cursor, key) {
       const table = await this.readReleaseTable(cursor);
       cached = undefined;
-      await retireReleases({ redis, shard, cursor, table, key });
+      await retireReleases({ redis, shard, cursor, retired, table, key });
     },
   };
+}
+
+async function readMeta(
+  redis: Redis,
+  shard: number,
+): Promise<[cursor: string | undefined, retired: string | undefined]> {
+  const [cursor, retired] = await redis.hmget(metaKey(shard), "cursor", "retired");
+  return [cursor ?? undefined, retired ?? undefined];
 }
 
 /** Share of a full channel's releases that retire at once. */
@@ -95,10 +110,11 @@ async function retireReleases(options: {
   redis: Redis;
   shard: number;
   cursor: string;
+  retired: string;
   table: ReleaseTable;
   key: ChannelKey;
 }): Promise<void> {
-  const { redis, shard, cursor, table, key } = options;
+  const { redis, shard, cursor, retired, table, key } = options;
   const highest = highestNumber(table);
   const rows = [...table].filter(
     ([text, releaseNumber]) => text.startsWith(`${formatChannelKey(key)}|`) && releaseNumber !== highest,
@@ -117,7 +133,7 @@ async function retireReleases(options: {
     windowsKey(shard, releaseNumber),
   ]);
   const keys = [metaKey(shard), releaseTableKey(shard), dirtyKey(shard), ...counts];
-  await RETIRE.run(redis, keys, [cursor, ...oldest.map(({ text }) => text)]);
+  await RETIRE.run(redis, keys, [cursor, retired, ...oldest.map(({ text }) => text)]);
 }
 
 /** Aims at BATCH_REPORTS_MAX reports a read, from what the last batch held; entries carry 1 to 1,000 reports. */
@@ -151,7 +167,7 @@ function decodeRows(
   rows: readonly [id: string, fields: string[]][],
   asked: number,
 ): {
-  readonly batch: Omit<Batch, "deadLetters">;
+  readonly batch: Omit<Batch, "deadLetters" | "retired">;
   readonly entries: number;
   readonly undecodable: readonly UndecodableEntry[];
 } {
@@ -234,6 +250,7 @@ function commitArguments({
     idAfter(batch.nextCursor),
     batch.reports.length,
     DEAD_LETTERS_MAX,
+    batch.retired,
   ];
   args.push(plan.newReleases.size);
   for (const [text, releaseNumber] of plan.newReleases) args.push(text, releaseNumber);

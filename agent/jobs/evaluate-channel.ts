@@ -93,7 +93,12 @@ async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateD
   const health = await deps.health.readRelease(release);
   const { devices } = health;
   const windows = hasUnannouncedFailures(devices) ? await deps.health.readWindows(release) : [];
-  const unsettled = unsettledOf(devices, windows, deps.clock());
+  const unsettled = unsettledOf({
+    devices,
+    windows,
+    firstReportAtMs: health.firstReportAtMs,
+    nowMs: deps.clock(),
+  });
   const { rules, falseRollbackBudget } = policy;
   const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled });
   await keepSummary(health, verdict, deps);

@@ -34,10 +34,11 @@ export async function executeDecision(decisionId: string, deps: ExecuteDeps): Pr
   if (decision === undefined || !(await deps.decisions.isPending(decisionId))) return { kind: "ended" };
   const tries = await deps.decisions.countTry(decisionId);
   const execution = await executeOnce(decision, deps);
-  if (execution.kind === "ended" && !isWorthAnotherTry(decision, execution.outcome, deps.clock())) {
+  if (execution.kind === "ended" && !(await isWorthAnotherTry(decision, execution.outcome, deps))) {
     await keepOutcome(decision, execution.outcome, tries, deps);
     return { kind: "ended" };
   }
+  if (execution.kind === "try_again") await deps.decisions.notRefused(decisionId);
   const detail = execution.kind === "ended" ? execution.outcome.detail : execution.detail;
   deps.logger.error({ decision_id: decision.id, tries }, `not rolled back yet, trying again: ${detail}`);
   return {
@@ -57,15 +58,24 @@ async function executeOnce(decision: DecisionRecord, { watchedOf }: ExecuteDeps)
   }
   // Somebody switched the policy while the decision waited: from now on nothing is touched.
   if (watched.policy.mode === "shadow")
-    return { kind: "try_again", detail: "the policy is in shadow mode now" };
+    return {
+      kind: "try_again",
+      detail: "the policy is in shadow mode now (set mode: automatic to let it go on)",
+    };
   return executeRollback(decision, watched.server);
 }
 
-/** The bad release is still offered, and what stood in the way may pass. */
-function isWorthAnotherTry(decision: DecisionRecord, outcome: RollbackOutcome, nowMs: number): boolean {
+/** The bad release is still offered, and what stands in the way may pass: it has not done so for too long. */
+async function isWorthAnotherTry(
+  decision: DecisionRecord,
+  outcome: RollbackOutcome,
+  { decisions, clock }: ExecuteDeps,
+): Promise<boolean> {
   const mayPass =
     outcome.kind === "refused" || (outcome.kind === "failed" && outcome.versionSeen === decision.version);
-  return mayPass && nowMs - Date.parse(decision.at) < REFUSED_FOR_MS_MAX;
+  if (!mayPass) return false;
+  const nowMs = clock();
+  return nowMs - (await decisions.refusedSince(decision.id, nowMs)) < REFUSED_FOR_MS_MAX;
 }
 
 async function keepOutcome(

@@ -22,7 +22,7 @@ export interface FoldResult {
 
 export async function foldShard({ store, onChange, isStopping }: FoldShardOptions): Promise<FoldResult> {
   const result = { batches: 0, reports: 0, lost: 0 };
-  let madeRoomAt: string | undefined;
+  let madeRoom = { cursor: "", channels: new Set<string>() };
   while (!isStopping()) {
     const batch = await store.readBatch();
     if (batch === undefined) break;
@@ -31,10 +31,11 @@ export async function foldShard({ store, onChange, isStopping }: FoldShardOption
       store.readStates(batch.reports),
     ]);
     const plan = fold({ reports: batch.reports, releaseTable, stateOf });
-    // Once per batch: what still finds no place then is one batch's flood of invented versions.
-    const full = madeRoomAt === batch.cursor ? undefined : fullChannelOf(plan);
+    // Once per batch and channel: what still finds no place then is one batch's flood of invented versions.
+    if (madeRoom.cursor !== batch.cursor) madeRoom = { cursor: batch.cursor, channels: new Set() };
+    const full = fullChannels(plan).find((key) => !madeRoom.channels.has(formatChannelKey(key)));
     if (full !== undefined) {
-      madeRoomAt = batch.cursor;
+      madeRoom.channels.add(formatChannelKey(full));
       await store.retireReleases(batch.cursor, full);
       continue;
     }
@@ -50,9 +51,10 @@ export async function foldShard({ store, onChange, isStopping }: FoldShardOption
   return result;
 }
 
-function fullChannelOf({ refused }: FoldPlan): ChannelKey | undefined {
-  const first = refused.find(({ reason }) => reason === "too_many_releases_on_channel");
-  return first === undefined ? undefined : { app: first.report.app, channel: first.report.channel };
+function fullChannels({ refused }: FoldPlan): ChannelKey[] {
+  return refused
+    .filter(({ reason }) => reason === "too_many_releases_on_channel")
+    .map(({ report: { app, channel } }) => ({ app, channel }));
 }
 
 function channelsOf(releaseTexts: Iterable<string>): ChannelKey[] {

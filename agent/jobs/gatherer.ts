@@ -21,6 +21,7 @@ export interface GathererOptions {
 export function createGatherer({ onFlush, onError }: GathererOptions): Gatherer {
   let gathered = new Map<string, ChannelKey>();
   let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
   const flush = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
@@ -30,9 +31,14 @@ export function createGatherer({ onFlush, onError }: GathererOptions): Gatherer 
   };
   return {
     add(channels) {
+      // They are on the list of changed releases: the next start evaluates them.
+      if (isStopped) return;
       for (const channel of channels) gathered.set(formatChannelKey(channel), channel);
       timer ??= setTimeout(() => void flush().catch(onError), GATHER_MS);
     },
-    stop: () => flush().catch(onError),
+    stop() {
+      isStopped = true;
+      return flush().catch(onError);
+    },
   };
 }

@@ -12,6 +12,8 @@ export const DECISIONS = `${TAG}:decisions`;
 export const OUTBOX = `${TAG}:outbox`;
 /** Hash: decision id -> times that it was tried at the OTA server. */
 export const OUTBOX_TRIES = `${TAG}:outbox:tries`;
+/** Hash: decision id -> since when the OTA server has been saying no, epoch milliseconds. */
+export const OUTBOX_REFUSED = `${TAG}:outbox:refused`;
 /** Hash: release key text -> hold as JSON; rollbacks that a guard holds back now. */
 export const HOLDS = `${TAG}:holds`;
 /** Hash: reason -> times that a guard began to hold a rollback back for it. */

@@ -26,13 +26,14 @@ export function countsOf(
     case "update_failure":
       return {
         trials: devices.attempted,
-        failures: devices.failed - unsettled.failed,
+        // Totals and windows are two readings: what came in between must not make it negative.
+        failures: Math.max(0, devices.failed - unsettled.failed),
         notProvenGood: devices.attempted - cleanlyConfirmed,
       };
     case "download_failure":
       return {
         trials: devices.attempted,
-        failures: devices.download_failed - unsettled.download_failed,
+        failures: Math.max(0, devices.download_failed - unsettled.download_failed),
         notProvenGood: Math.min(
           devices.attempted,
           devices.attempted - cleanlyConfirmed + devices.download_failed,

@@ -4,7 +4,7 @@
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { DECISIONS, HOLDS, OUTBOX, OUTBOX_TRIES } from "../journal/control-keys.ts";
+import { DECISIONS, HOLDS, OUTBOX, OUTBOX_REFUSED, OUTBOX_TRIES } from "../journal/control-keys.ts";
 import type { AppendResult, Journal, JournalOperation } from "../journal/journal.ts";
 import type { PastRollback, Situation } from "../policy/situation.ts";
 import type { DecisionOutcome, DecisionRecord } from "./decision-record.ts";
@@ -24,6 +24,10 @@ export interface DecisionStore {
   isPending(id: string): Promise<boolean>;
   /** Counts one more try; leaves: how many there were, this one included. */
   countTry(id: string): Promise<number>;
+  /** Since when the server has been saying no without a break; this time included. Epoch milliseconds. */
+  refusedSince(id: string, nowMs: number): Promise<number>;
+  /** It did not say no this time. */
+  notRefused(id: string): Promise<void>;
   /** Decisions about this release that ended as `stale`: nothing was done, so they do not use up its rollback. */
   staleRounds(release: ReleaseKey): Promise<number>;
   historyOn(key: ChannelKey): Promise<ChannelHistory>;
@@ -49,6 +53,7 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
           { op: "set", key: DECISIONS, field: decision.id, value },
           { op: "delete", key: OUTBOX, field: decision.id },
           { op: "delete", key: OUTBOX_TRIES, field: decision.id },
+          { op: "delete", key: OUTBOX_REFUSED, field: decision.id },
         ],
       );
     },
@@ -60,6 +65,11 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
     listPending: () => redis.hkeys(OUTBOX),
     isPending: async (id) => (await redis.hexists(OUTBOX, id)) === 1,
     countTry: (id) => redis.hincrby(OUTBOX_TRIES, id, 1),
+    async refusedSince(id, nowMs) {
+      await redis.hsetnx(OUTBOX_REFUSED, id, nowMs);
+      return Number((await redis.hget(OUTBOX_REFUSED, id)) ?? nowMs);
+    },
+    notRefused: async (id) => void (await redis.hdel(OUTBOX_REFUSED, id)),
     async staleRounds(release) {
       const text = formatReleaseKey(release);
       const decisions = await list();

@@ -195,8 +195,10 @@ describe("executing", () => {
       const decision = decisionOn("1.4.0");
       await decisions.record(decision);
       ota.setFaults([{ kind: "error", status, times: 100 }]);
+      // The hour begins with the first no, however long the decision has waited for an answer.
+      nowMs = DECIDED_AT_MS + 2 * REFUSED_FOR_MS_MAX;
       expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
-      nowMs = DECIDED_AT_MS + REFUSED_FOR_MS_MAX - 1;
+      nowMs += REFUSED_FOR_MS_MAX - 1;
       expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 2 });
       expect((await decisions.read(decision.id))!.outcome).toBeNull();
       nowMs += 1;

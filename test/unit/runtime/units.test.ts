@@ -89,9 +89,12 @@ describe("isLoopback", () => {
     expect(isLoopback(host)).toBe(true);
   });
 
-  test.each(["0.0.0.0", "::", "127.0.0.1.example.com", "127.example.com", "example.com"])("%s does not", (host) => {
-    expect(isLoopback(host)).toBe(false);
-  });
+  test.each(["0.0.0.0", "::", "127.0.0.1.example.com", "127.example.com", "example.com"])(
+    "%s does not",
+    (host) => {
+      expect(isLoopback(host)).toBe(false);
+    },
+  );
 });
 
 describe("formatDuration", () => {

@@ -127,7 +127,14 @@ function judgeAt(counts: ReturnType<typeof createCounts>, second: number, isSett
     devices,
     rules: [{ signal: "update_failure", limit: LIMIT }],
     falseRollbackBudget: 0.01,
-    unsettled: isSettling ? unsettledOf(devices, counts.windows(), START_MS + second * 1_000) : undefined,
+    unsettled: isSettling
+      ? unsettledOf({
+          devices,
+          windows: counts.windows(),
+          firstReportAtMs: START_MS,
+          nowMs: START_MS + second * 1_000,
+        })
+      : undefined,
   });
 }
 
@@ -150,7 +157,12 @@ describe("a fleet that does not announce", () => {
 /** Expected counts `second` seconds into a rollout, and the same as one window; nothing is ever old enough to settle. */
 function judgeExpected(counts: Partial<OutcomeCounts>): Verdict {
   const devices = outcomeCounts(counts);
-  const unsettled = unsettledOf(devices, [{ slotMinute: START_MINUTE, devices }], START_MS);
+  const unsettled = unsettledOf({
+    devices,
+    windows: [{ slotMinute: START_MINUTE, devices }],
+    firstReportAtMs: START_MS,
+    nowMs: START_MS,
+  });
   const rules = [{ signal: "update_failure" as const, limit: LIMIT }];
   return judge({ release: releaseOf("1.4.0"), devices, rules, falseRollbackBudget: 0.01, unsettled });
 }
@@ -181,5 +193,16 @@ describe("fleets of which only some say when they begin", () => {
       reason: "attempts_not_announced",
     });
     expect(judgeExpected({ ...ring, announced: 5_000 }).kind).toBe("failing");
+  });
+});
+
+describe("devices whose clocks are behind", () => {
+  it("settle nothing before the release has been known for as long, by our own clock", () => {
+    const devices = outcomeCounts({ attempted: 20, failed: 20, failed_unannounced: 20 });
+    const windows = [{ slotMinute: START_MINUTE - 60, devices }];
+    const at = (nowMs: number) => unsettledOf({ devices, windows, firstReportAtMs: START_MS, nowMs });
+    expect(at(START_MS)).toEqual({ failed: 20, download_failed: 0 });
+    expect(at(START_MS + SETTLE_MS - 1)).toEqual({ failed: 20, download_failed: 0 });
+    expect(at(START_MS + SETTLE_MS)).toEqual({ failed: 0, download_failed: 0 });
   });
 });

@@ -23,6 +23,8 @@ interface Facts {
   readonly mode?: Policy["mode"];
   readonly isPending?: boolean;
   readonly elapsedMs?: number;
+  /** When the server began to say no. */
+  readonly refusedSinceMs?: number;
   /** Tries before this one. */
   readonly tries?: number;
 }
@@ -41,6 +43,7 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
     isPending = true,
     elapsedMs = 0,
     tries = 0,
+    refusedSinceMs = DECIDED_AT_MS,
   } = facts;
   const outcomes: DecisionOutcome[] = [];
   let counted = tries;
@@ -49,6 +52,8 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
       read: (asked: string) => Promise.resolve(asked === decision.id ? decision : undefined),
       isPending: () => Promise.resolve(isPending),
       countTry: () => Promise.resolve((counted += 1)),
+      refusedSince: () => Promise.resolve(refusedSinceMs),
+      notRefused: () => Promise.resolve(),
       recordOutcome: (_decision: DecisionRecord, outcome: DecisionOutcome) => {
         outcomes.push(outcome);
         return Promise.resolve("appended");
@@ -116,6 +121,14 @@ describe("REFUSED_FOR_MS_MAX", () => {
     expect(over.result).toEqual({ kind: "ended" });
     expect(over.outcomes.map(({ attempts }) => attempts)).toEqual([241]);
     expect(["refused", "failed"]).toContain(over.outcomes[0]!.kind);
+  });
+
+  it("the hour begins with the first no, not with the decision", async () => {
+    const elapsedMs = 3 * REFUSED_FOR_MS_MAX;
+    const refusedSinceMs = DECIDED_AT_MS + elapsedMs;
+    const { result, outcomes } = await execute({ server: refusing, elapsedMs, refusedSinceMs });
+    expect(result).toMatchObject({ kind: "try_again" });
+    expect(outcomes).toEqual([]);
   });
 
   it("failed with another version than the condemned one ends at once: the bad one is off the air", async () => {
