@@ -165,6 +165,26 @@ describe("a full table", () => {
     expect(await redis.exists(totalsKey(0, 1))).toBe(1);
     expect(await health().listDirty()).toEqual([]);
   });
+
+  it("a batch that was read before others made room is not committed: its counts would have no row", async () => {
+    await fillTable();
+    await put(told(releaseOf("v1")));
+    const store = createShardStore({ redis, shard: 0 });
+    const batch = (await store.readBatch())!;
+    const releaseTable = await store.readReleaseTable(batch.cursor);
+    const plan = fold({
+      reports: batch.reports,
+      releaseTable,
+      stateOf: await store.readStates(batch.reports),
+    });
+    await createShardStore({ redis, shard: 0 }).retireReleases(batch.cursor, TILL);
+
+    expect(await store.commit(batch, plan, releaseTable)).toBe("cursor_moved");
+    expect(await redis.exists(totalsKey(0, 1))).toBe(0);
+    // Read anew, the release gets a new row and is counted there.
+    expect(await foldAll()).toMatchObject({ batches: 1, reports: 1 });
+    expect((await health().readRelease(releaseOf("v1"))).devices.confirmed).toBe(1);
+  });
 });
 
 describe("a commit", () => {
