@@ -2,14 +2,12 @@
 // `policies` of the configuration file. Leaves: a Policy with ratios in 0..1 and milliseconds. Pure.
 import { z } from "zod";
 import { duration, ratio } from "../../runtime/units.ts";
-
-/** What a rule can watch; each is a share of the devices that attempted the release. */
-export const SIGNALS = ["update_failure", "download_failure"] as const;
-export type Signal = (typeof SIGNALS)[number];
+import { JUDGED_SIGNALS } from "../judge/signals.ts";
+import type { JudgedSignal } from "../judge/signals.ts";
 
 /** "The true rate of this signal is above the limit." */
 export interface LimitRule {
-  readonly signal: Signal;
+  readonly signal: JudgedSignal;
   /** Ratio, from LIMIT_LEAST to LIMIT_MAX. */
   readonly limit: number;
 }
@@ -51,7 +49,7 @@ export const policyNameSchema = z
   });
 
 const limitRuleSchema = z.strictObject({
-  signal: z.enum(SIGNALS),
+  signal: z.enum(JUDGED_SIGNALS),
   limit: ratio.refine((limit) => limit >= LIMIT_LEAST && limit <= LIMIT_MAX, {
     error: "must be from 0.01% to 99%: further out the rule would always or never speak",
   }),
@@ -90,7 +88,7 @@ const guardsSchema = z
 /** The policy as the file has it; its name is the key it stands under ({@link policiesSchema}). */
 export const policySchema = z
   .strictObject({
-    action: z.literal("rollback"),
+    action: z.literal("rollback").prefault("rollback"),
     mode: z.enum(["automatic", "shadow"]).prefault("automatic"),
     false_rollback_budget: ratio
       .refine((budget) => budget > 0 && budget <= FALSE_ROLLBACK_BUDGET_MAX, {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { ALL_SETTLED } from "../../../../agent/health/settled-counts.ts";
 import { JUDGED_SIGNALS, countsOf, describeFailure } from "../../../../agent/judge/signals.ts";
-import { SIGNALS } from "../../../../agent/policy/policy.ts";
+import { policySchema } from "../../../../agent/policy/policy.ts";
 import { outcomeCounts } from "../../../support/verdicts.ts";
 
 // 100 tried: 70 confirmed cleanly, 4 failed and then confirmed (recovered), 6 failed, 20 unresolved.
@@ -57,6 +57,8 @@ describe("countsOf", () => {
 });
 
 it("the policy's signals and the judge's are the same list, and each has its words", () => {
-  expect(JUDGED_SIGNALS).toEqual(SIGNALS);
+  for (const signal of JUDGED_SIGNALS)
+    expect(policySchema.safeParse({ rules: [{ signal, limit: "5%" }] }).success).toBe(true);
+  expect(policySchema.safeParse({ rules: [{ signal: "crash", limit: "5%" }] }).success).toBe(false);
   expect(new Set(JUDGED_SIGNALS.map(describeFailure)).size).toBe(JUDGED_SIGNALS.length);
 });
