@@ -26,7 +26,6 @@ export type EvaluateJob = ChannelKey;
 export interface RollbackJob {
   readonly decisionId: string;
 }
-export type UpkeepJob = Readonly<Record<string, never>>;
 
 export interface Queues {
   readonly all: Readonly<Record<QueueName, Queue>>;
