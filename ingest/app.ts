@@ -32,6 +32,8 @@ export interface IngestDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly errorReporter: ErrorReporter;
+  /** Called when good reports could not be kept, and were answered with "send again later". */
+  readonly onTurnedAway?: () => void;
 }
 
 export function createIngestApp({
@@ -41,6 +43,7 @@ export function createIngestApp({
   clock,
   logger,
   errorReporter,
+  onTurnedAway = () => {},
 }: IngestDeps): Express {
   const { ingest, shards, apps, replicaAcks } = settings;
   const metrics = createIngestMetrics(registry, ingest);
@@ -55,7 +58,7 @@ export function createIngestApp({
     REPORTS_ROUTE,
     authenticate(createKeyring(apps)),
     readBody(ingest),
-    reportsRoute({ checkReport, writer, metrics, logger }),
+    reportsRoute({ checkReport, writer, metrics, logger, onTurnedAway }),
   );
   app.all(REPORTS_ROUTE, allowOnly("POST"));
   app.use(nothingHere);

@@ -12,6 +12,7 @@ import { createErrorReporter } from "../runtime/sentry.ts";
 import { LAYOUT_KEY } from "./contract/stream-names.ts";
 import { createIngestApp, createOperationsApp } from "./app.ts";
 import type { IngestProcessSettings } from "./config.ts";
+import { createListeningBeat } from "./listening-beat.ts";
 
 /** How long a start waits for Redis before it gives up and says so, in milliseconds. */
 const REDIS_START_MS_MAX = 10_000;
@@ -45,12 +46,22 @@ export async function startIngest({
 
   let draining = false;
   const isDraining = (): boolean => draining;
-  const app = createIngestApp({ settings, redis, registry, clock: systemClock, logger, errorReporter });
+  const listening = createListeningBeat({ redis, clock: systemClock, logger });
+  const app = createIngestApp({
+    settings,
+    redis,
+    registry,
+    clock: systemClock,
+    logger,
+    errorReporter,
+    onTurnedAway: () => listening.noteTurnedAway(),
+  });
   const operations = await startHttpServer(
     createOperationsApp({ registry, redis, logger, isDraining }),
     settings.ingest.operationsListen,
   );
   const server = await startHttpServer(app, settings.ingest.listen);
+  listening.start();
   return {
     url: server.url,
     operationsUrl: operations.url,
@@ -58,7 +69,7 @@ export async function startIngest({
       // Not ready first, so that nobody sends more; then the requests in flight get their reports into
       // Redis and their answers; only then does Redis go. /readyz and /metrics answer until the end.
       draining = true;
-      await server.stop(deadlineMs);
+      await Promise.all([listening.stop(), server.stop(deadlineMs)]);
       await closeRedis(redis);
       await Promise.all([operations.stop(FLUSH_MS_MAX), errorReporter.flush(FLUSH_MS_MAX)]);
     },

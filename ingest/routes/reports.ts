@@ -25,6 +25,7 @@ export interface ReportsRouteDeps {
   readonly writer: StreamWriter;
   readonly metrics: IngestMetrics;
   readonly logger: Logger;
+  readonly onTurnedAway: () => void;
 }
 
 interface Rejection {
@@ -39,7 +40,13 @@ interface Sorted {
   readonly rejected: readonly Rejection[];
 }
 
-export function reportsRoute({ checkReport, writer, metrics, logger }: ReportsRouteDeps): RequestHandler {
+export function reportsRoute({
+  checkReport,
+  writer,
+  metrics,
+  logger,
+  onTurnedAway,
+}: ReportsRouteDeps): RequestHandler {
   const outage = createOutageLog(logger);
   return async (_request, response) => {
     const split = splitBody(bodyOf(response));
@@ -53,6 +60,7 @@ export function reportsRoute({ checkReport, writer, metrics, logger }: ReportsRo
     }
     const outcome = await keep(writer, sorted.accepted);
     outage.note(outcome);
+    if (outcome.kind !== "written") onTurnedAway();
     const refusal = countOutcome(outcome, sorted, metrics);
     if (refusal !== undefined) throw refusal;
     answer(response, sorted);

@@ -1,0 +1,66 @@
+// Writes down that ingest is listening, so that the agent can tell a silent device from a deaf Lastgood.
+// Enters: the clock, and word of reports that were turned away. Leaves: a beat in Redis, now and then; one
+// that fails is just missing.
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { loadLuaScript } from "../runtime/lua.ts";
+import type { Redis } from "../runtime/redis.ts";
+import { LISTENING_BEAT_MS, LISTENING_GAP_MS_MAX, LISTENING_KEY } from "./contract/listening.ts";
+
+const LISTENING_BEAT = loadLuaScript(new URL("./lua/listening-beat.lua", import.meta.url));
+
+export interface ListeningBeat {
+  /** The first beat at once, then one every `LISTENING_BEAT_MS`. */
+  start(): void;
+  /** One beat. Never rejects. */
+  beat(): Promise<void>;
+  /**
+   * Reports were answered with "send again later": the next beat is left out. Whoever can't keep what devices
+   * say does not listen, even if Redis takes the beat (another of its servers is away, or one stream is full).
+   */
+  noteTurnedAway(): void;
+  /** Nothing is written any more once it has resolved. */
+  stop(): Promise<void>;
+}
+
+export interface ListeningBeatOptions {
+  /** A connection of the role `request`: a beat must not wait for Redis, and come in late with an old time. */
+  readonly redis: Redis;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export function createListeningBeat({ redis, clock, logger }: ListeningBeatOptions): ListeningBeat {
+  let timer: NodeJS.Timeout | undefined;
+  let inFlight: Promise<void> = Promise.resolve();
+  let hasTurnedAway = false;
+  let isMissing = false;
+
+  const beat = async (): Promise<void> => {
+    const isDeaf = hasTurnedAway;
+    hasTurnedAway = false;
+    if (isDeaf) return;
+    try {
+      await LISTENING_BEAT.run(redis, [LISTENING_KEY], [clock(), LISTENING_GAP_MS_MAX]);
+      isMissing = false;
+    } catch (error) {
+      if (!isMissing)
+        logger.warn({ err: error }, "can't note that ingest listens; no device counts as silent");
+      isMissing = true;
+    }
+  };
+  const tick = (): void => void (inFlight = beat());
+
+  return {
+    beat,
+    start() {
+      tick();
+      timer = setInterval(tick, LISTENING_BEAT_MS);
+    },
+    noteTurnedAway: () => void (hasTurnedAway = true),
+    async stop() {
+      clearInterval(timer);
+      await inFlight;
+    },
+  };
+}
