@@ -1,8 +1,10 @@
-// Three projects: `unit` runs in parallel and touches no network; `integration` starts a real
-// redis-server of its own; `e2e` starts the real processes, one file after the other. One project runs
-// after the other, because they have different numbers of workers.
+// Four projects: `unit` runs in parallel and touches no network; `integration` starts a real
+// redis-server of its own; `cluster` runs some files of these two once more, on one Redis Cluster for all of
+// them; `e2e` starts the real processes, one file after the other. One project runs after the other, because
+// they have different numbers of workers.
 import { defineConfig } from "vitest/config";
 import { closingLine } from "./test/support/closing-line.ts";
+import { CLUSTER_TESTS } from "./test/support/cluster-tests.ts";
 
 export default defineConfig({
   test: {
@@ -29,8 +31,18 @@ export default defineConfig({
       },
       {
         test: {
-          name: "e2e",
+          name: "cluster",
           sequence: { groupOrder: 2 },
+          include: CLUSTER_TESTS,
+          globalSetup: "test/support/cluster-project.ts",
+          testTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          sequence: { groupOrder: 3 },
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,

@@ -1,5 +1,6 @@
-// The long runs of `npm run test:soak`: the demo at full size with several seeds, one after the other.
-// Not part of `npm test`: a run takes a minute and a half.
+// The long runs of `npm run test:soak`, one after the other: the demo at full size with several seeds, a
+// backlog of two million entries, and crashes while 50,000 devices report. Not part of `npm test`: each takes
+// minutes.
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

@@ -15,9 +15,11 @@ import type { Redis, RedisAddress } from "../runtime/redis.ts";
 import { pingServers } from "../runtime/redis-servers.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
 import { createAdminApp } from "./admin/app.ts";
+import { countingRulesOf } from "./config/counting-rules.ts";
 import type { Settings } from "./config/schema.ts";
+import { keepCountsLayout } from "./health/layout.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
-import { startCalendar } from "./jobs/calendar.ts";
+import { hourOf, startCalendar } from "./jobs/calendar.ts";
 import { createQueues, openQueueConnection } from "./jobs/queues.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { createWakeUps } from "./jobs/wake-ups.ts";
@@ -87,6 +89,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   await waitUntilReady(redis, REDIS_START_MS_MAX);
   await refuseBadRedis({ redis, replicaAcks: settings.replicaAcks, clock, logger });
   await keepFixed(redis, { key: LAYOUT_KEY, name: "shards", value: String(settings.shards) });
+  await keepCountsLayout(redis, settings.shards);
   const registry = createRegistry({ process: "agent", version });
   const errors = await createErrorReporter({ dsn: settings.sentryDsn, process: "agent", version });
   let stopping = false;
@@ -110,6 +113,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     channels,
     timers,
     wakeUps,
+    rules: countingRulesOf(settings),
+    deviceRetentionMs: settings.retention.devicesMs,
     replicaAcks,
     isStopping,
     clock,
@@ -119,7 +124,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const onRing = (shards: readonly number[]): Promise<void> => queues.fold(shards);
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
   const workers = createWorkers({ connection, handlers, logger, errors });
-  const calendar = startCalendar({ onRetention: (day) => queues.retention(day), logger });
+  const calendar = startCalendar({
+    onRollUp: (hour) => queues.rollUp(hour),
+    onRetention: (day) => queues.retention(day),
+    logger,
+  });
   const front = openFront({ options, registry, queues, channels, isStopping, clock });
 
   await waitUntilReady(front.redis, REDIS_START_MS_MAX);
@@ -127,6 +136,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   workers.start();
   wakeUps.start();
   doorbell.start();
+  // The calendar may have been missed while no agent ran.
+  await queues.rollUp(hourOf(new Date(clock())));
   const server = await startHttpServer(front.app, settings.agent.listen);
   return {
     url: server.url,

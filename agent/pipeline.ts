@@ -4,6 +4,7 @@
 //   A DeviceReport becomes a ReportEntry in a Redis stream; entries fold into HealthWindows; windows are
 //   weighed into Evidence; a judge gives a Verdict; the policy turns Verdicts into a RollbackDecision; the
 //   executor answers with a RollbackOutcome; the journal keeps all of it.
+import { heardFromMs, readListening } from "../ingest/contract/listening.ts";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -11,18 +12,21 @@ import { Counter, Histogram } from "../runtime/metrics.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { watchReplication } from "../runtime/redis-servers.ts";
 import type { Redis } from "../runtime/redis.ts";
+import type { CountingRules } from "./health/counting-rules.ts";
 import { createHealthStore } from "./health/health-store.ts";
 import type { HealthStore } from "./health/health-store.ts";
 import { createShardStore } from "./health/shard-store.ts";
 import type { ShardStore } from "./health/shard-store.ts";
 import { createDeadLetterStore } from "./intake/dead-letters.ts";
 import type { DeadLetterStore } from "./intake/dead-letters.ts";
+import { agreedNowMs } from "./jobs/agreed-clock.ts";
 import { createChannelRefresh, evaluateChannel } from "./jobs/evaluate-channel.ts";
 import type { WatchedChannel } from "./jobs/evaluate-channel.ts";
 import { executeDecision } from "./jobs/execute-rollback.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
 import type { Queues } from "./jobs/queues.ts";
-import { dropOldWindows } from "./jobs/retention.ts";
+import { dropUnseenDevices } from "./jobs/retention.ts";
+import { rollUpShard } from "./jobs/roll-up.ts";
 import { sweep } from "./jobs/sweep.ts";
 import type { WakeUps } from "./jobs/wake-ups.ts";
 import type { Handlers } from "./jobs/workers.ts";
@@ -70,6 +74,9 @@ export interface PipelineDeps {
   readonly channels: WatchedChannels;
   readonly timers: Timers;
   readonly wakeUps: WakeUps;
+  readonly rules: CountingRules;
+  /** Devices not heard of for this long leave the device table, in milliseconds. */
+  readonly deviceRetentionMs: number;
   readonly replicaAcks: number;
   readonly isStopping: () => boolean;
   readonly clock: Clock;
@@ -77,27 +84,21 @@ export interface PipelineDeps {
 }
 
 /** The pipeline: each stage is a job, and wakes the next. */
-export function createPipeline({
-  stores,
-  queues,
-  channels,
-  timers,
-  wakeUps,
-  replicaAcks,
-  isStopping,
-  clock,
-  logger,
-}: PipelineDeps): Handlers {
-  const { health, summaries, holds, decisions, journal } = stores;
+export function createPipeline(deps: PipelineDeps): Handlers {
+  const { stores, queues, channels, timers, wakeUps, rules, replicaAcks, isStopping, clock, logger } = deps;
+  const { redis, health, summaries, holds, decisions, journal } = stores;
   const refreshChannel = createChannelRefresh({ summaries, clock });
   return {
-    /** ReportEntries -> HealthWindows. */
+    /** ReportEntries -> HealthWindows; and silence, which is no report at all. */
     async fold({ shard }) {
       const store = stores.shards[shard]!;
       const result = await foldShard({
         store,
+        rules,
         onChange: (changed) => wakeUps.gatherer.add(changed),
         isStopping,
+        nowMs: clock,
+        heardFromMs: async () => heardFromMs(await readListening(redis), clock()),
       });
       timers.foldsLost.inc(result.lost);
     },
@@ -108,7 +109,7 @@ export function createPipeline({
       const stopTimer = timers.evaluation.startTimer();
       const onDecision = (id: string): Promise<void> => queues.rollback([id]);
       await evaluateChannel(watched, {
-        watchReplication: () => watchReplication(stores.redis, JOURNAL, replicaAcks),
+        watchReplication: () => watchReplication(redis, JOURNAL, replicaAcks),
         health,
         summaries,
         holds,
@@ -127,7 +128,23 @@ export function createPipeline({
       const result = await executeDecision(decisionId, { decisions, summaries, watchedOf, clock, logger });
       if (result.kind === "try_again") wakeUps.retries.again(decisionId, result);
     },
-    /** Whatever a crash left lying is found again. */
+    ...createUpkeep(deps),
+  };
+}
+
+/** The stages that follow time and no report. */
+function createUpkeep({
+  stores,
+  queues,
+  wakeUps,
+  deviceRetentionMs,
+  isStopping,
+  clock,
+  logger,
+}: PipelineDeps): Pick<Handlers, "sweep" | "rollUp" | "retention"> {
+  const { redis, shards, health, summaries, holds, decisions } = stores;
+  return {
+    /** What time has made due is found, and whatever a crash left lying. */
     sweep: () =>
       sweep({
         health,
@@ -135,11 +152,25 @@ export function createPipeline({
         holds,
         decisions,
         nowMs: clock(),
+        fold: (due) => queues.fold(due),
         evaluate: (changed) => queues.evaluate(changed),
         rollback: (ids) => queues.rollback(ids.filter((id) => !wakeUps.retries.isWaiting(id))),
       }),
-    retention: async () =>
-      void (await dropOldWindows({ redis: stores.redis, shards: stores.shards.length, nowMs: clock() })),
+    /** HealthWindows get coarser as they age. */
+    async rollUp() {
+      const nowMs = await agreedNowMs({ redis, clock, logger });
+      if (nowMs === undefined) return;
+      for (const { shard } of shards) await rollUpShard({ redis, shard, nowMs, which: "fine", isStopping });
+    },
+    /** What is older than its retention leaves. */
+    async retention() {
+      const nowMs = await agreedNowMs({ redis, clock, logger });
+      if (nowMs === undefined) return;
+      for (const store of shards) {
+        await rollUpShard({ redis, shard: store.shard, nowMs, which: "all", isStopping });
+        await dropUnseenDevices({ redis, store, nowMs, retentionMs: deviceRetentionMs, isStopping });
+      }
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 // What the agent checks before it stands on its Redis, with the remedy for each finding. `refuse` stops
 // the start: counts could be wrong or evicted. `warn` is said once and the start goes on.
 import type { Clock } from "../runtime/clock.ts";
+import { BUCKET_DEVICES_MAX, STATE_BYTES_COMPACT_MAX } from "./health/device-table.ts";
 import { isCluster, primariesOf } from "../runtime/redis-servers.ts";
 import { serverName } from "../runtime/redis.ts";
 import type { Redis, RedisServer } from "../runtime/redis.ts";
@@ -34,12 +35,13 @@ export async function checkRedis({ redis, replicaAcks, clock }: CheckRedisOption
 }
 
 async function readFacts(redis: RedisServer, clock: Clock): Promise<Omit<RedisFacts, "replicaAcks">> {
-  const [server, memory, persistence, replication, time] = await Promise.all([
+  const [server, memory, persistence, replication, time, listpack] = await Promise.all([
     redis.info("server"),
     redis.info("memory"),
     redis.info("persistence"),
     redis.info("replication"),
     redis.time(),
+    readListpackLimits(redis),
   ]);
   return {
     version: field(server, "redis_version"),
@@ -47,7 +49,31 @@ async function readFacts(redis: RedisServer, clock: Clock): Promise<Omit<RedisFa
     isAppendOnly: field(persistence, "aof_enabled") === "1",
     replicas: Number(field(replication, "connected_slaves") || "0"),
     clockOffMs: Number(time[0]) * 1_000 + Number(time[1]) / 1_000 - clock(),
+    listpack,
   };
+}
+
+/** Undefined where CONFIG is not allowed: who runs that Redis does not let us choose, so there is nothing to say. */
+async function readListpackLimits(redis: RedisServer): Promise<ListpackLimits | undefined> {
+  try {
+    const rows = await redis.config("GET", "hash-max-listpack-*");
+    const limitOf = (name: string): number => Number(rows[rows.indexOf(name) + 1]);
+    const limits = {
+      entries: limitOf("hash-max-listpack-entries"),
+      value: limitOf("hash-max-listpack-value"),
+    };
+    return Number.isNaN(limits.entries + limits.value) ? undefined : limits;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Up to here Redis keeps a hash in its compact form. */
+export interface ListpackLimits {
+  /** Fields. */
+  readonly entries: number;
+  /** Bytes of the longest field or value. */
+  readonly value: number;
 }
 
 export interface RedisFacts {
@@ -57,6 +83,8 @@ export interface RedisFacts {
   readonly replicas: number;
   readonly replicaAcks: number;
   readonly clockOffMs: number;
+  /** Undefined = not told. */
+  readonly listpack: ListpackLimits | undefined;
 }
 
 export function findProblems({
@@ -66,6 +94,7 @@ export function findProblems({
   replicas,
   replicaAcks,
   clockOffMs,
+  listpack,
 }: RedisFacts): Finding[] {
   const findings: Finding[] = [];
   if (!(Number(version.split(".")[0]) >= REDIS_MAJOR_LEAST)) {
@@ -93,6 +122,14 @@ export function findProblems({
       detail: `Redis has fewer replicas connected (${replicas}) than redis.replica_acks asks for (${replicaAcks}): reports are refused until there are as many.`,
     });
   }
+  if (listpack !== undefined && isTooSmall(listpack)) {
+    findings.push({
+      level: "warn",
+      detail:
+        `Redis would keep devices in several times the memory (hash-max-listpack-entries is ${listpack.entries}, hash-max-listpack-value ${listpack.value}): ` +
+        `set them to ${BUCKET_DEVICES_MAX} and ${STATE_BYTES_COMPACT_MAX}.`,
+    });
+  }
   if (Math.abs(clockOffMs) > CLOCK_OFF_MS_MAX) {
     findings.push({
       level: "warn",
@@ -100,6 +137,10 @@ export function findProblems({
     });
   }
   return findings;
+}
+
+function isTooSmall({ entries, value }: ListpackLimits): boolean {
+  return entries < BUCKET_DEVICES_MAX || value < STATE_BYTES_COMPACT_MAX;
 }
 
 function field(info: string, name: string): string {

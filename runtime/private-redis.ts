@@ -129,7 +129,7 @@ function serverArguments({ folder, port }: PrivateRedisOptions, socketPath: stri
     appendfsync: "everysec",
     save: "",
     "maxmemory-policy": "noeviction",
-    "hash-max-listpack-entries": "512",
+    "hash-max-listpack-entries": "2048",
     "hash-max-listpack-value": "512",
   };
   return Object.entries(directives).flatMap(([name, value]) => [`--${name}`, value]);

@@ -1,16 +1,68 @@
-// What is kept of one device: per release that it ever reported about, its outcome flags and when its
-// first attempt happened. Packed into a few bytes, because a fleet has millions of devices.
-// Enters: bytes from Redis. Leaves: records, and bytes again. decode(encode(x)) = x is property-tested.
+// What is kept of one device: when it was last heard of, what it runs, and per release that it ever
+// reported about its outcome flags, its first attempt and answer, its stratum, hours of use and reasons of
+// failure. Packed into a few dozen bytes, because a fleet has millions of devices.
+// Enters: bytes from Redis. Leaves: a state, and bytes again. decode(encode(x)) = x is property-tested.
+import { EVENTS } from "../../ingest/contract/device-report.ts";
+import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
+import { HOURS_RETAINED, NO_HOURS } from "./hour-set.ts";
+import type { HourSet } from "./hour-set.ts";
+import { RETURNED_LATE, SILENT, flagOf } from "./outcomes.ts";
 import type { OutcomeFlags } from "./outcomes.ts";
+import { ByteReader, ByteWriter } from "./packed-bytes.ts";
+import { readHours, writeHours } from "./packed-hours.ts";
 
 export interface ReleaseRecord {
   readonly flags: OutcomeFlags;
-  /** Minute (since the epoch) of the earliest attempt; 0 = no attempt was reported. */
+  /** Minute (since the epoch, by the device's clock) of the earliest attempt; 0 = no attempt was reported. */
   readonly attemptMinute: number;
+  /** Minute of the earliest report that says more than "started" or "installed"; 0 = none yet. */
+  readonly answerMinute: number;
+  /** Minute, by our clock, in which the earliest failure came in; 0 = none, or the attempt was announced. */
+  readonly failureMinute: number;
+  /** The shard's number for the stratum; 0 = not told. */
+  readonly stratum: number;
+  readonly hours: HourSet;
+  /** The shard's numbers for reasons of failure, ordered by their texts. */
+  readonly reasons: readonly number[];
 }
 
-/** Records by the shard's number for the release (see `release table` in shard-store.ts). */
-export type DeviceState = ReadonlyMap<number, ReleaseRecord>;
+export const NO_RECORD: ReleaseRecord = {
+  flags: 0,
+  attemptMinute: 0,
+  answerMinute: 0,
+  failureMinute: 0,
+  stratum: 0,
+  hours: NO_HOURS,
+  reasons: [],
+};
+
+/** The newest report of the device, whatever it was about. */
+export interface Heard {
+  /** Second (since the epoch) by the device's clock. */
+  readonly atSecond: number;
+  /** The shard's number for the release it was about. */
+  readonly release: number;
+  /** Whether it leaves a word owing: it was `update_started` or `installed`. */
+  readonly isPending: boolean;
+  /** Minute in which it came in, by our clock; 0 where nothing is owing. */
+  readonly receivedMinute: number;
+}
+
+/** The newest report that proves which release the device runs. */
+export interface Running {
+  readonly atSecond: number;
+  readonly release: number;
+}
+
+export interface DeviceState {
+  /** Undefined for a device that is not known. */
+  readonly heard: Heard | undefined;
+  readonly running: Running | undefined;
+  /** By the shard's number for the release (see the release table in shard-tables.ts). */
+  readonly records: ReadonlyMap<number, ReleaseRecord>;
+}
+
+export const NO_STATE: DeviceState = { heard: undefined, running: undefined, records: new Map() };
 
 /**
  * Releases one device can have records of. The record of the oldest attempt gives way to a new release, but
@@ -19,53 +71,145 @@ export type DeviceState = ReadonlyMap<number, ReleaseRecord>;
  */
 export const RELEASES_PER_DEVICE_MAX = 128;
 
-/** Latest attempt minute that a record can hold (the year 10136). */
-export const ATTEMPT_MINUTE_MAX = 0xffff_ffff;
+/** Latest second that a state can hold (the year 2106), and the minute of it. */
+export const SECOND_MAX = 0xffff_ffff;
+export const MINUTE_MAX = Math.floor(SECOND_MAX / 60);
 
-const RECORD_BYTES = 4 + 2;
+/**
+ * Bits of a record's word: what it says, and which parts follow. A word is a varint: the first seven bits are
+ * those that devices without trouble need, and fill one byte; the next seven fill a second.
+ */
+const EVENT_BITS: Readonly<Record<DeviceEvent, number>> = {
+  update_started: 0,
+  installed: 1,
+  confirmed: 2,
+  active: 3,
+  crashed: 7,
+  download_failed: 8,
+  install_failed: 9,
+  reverted: 10,
+  not_responding: 11,
+};
+const HAS_ATTEMPT = 1 << 4;
+const HAS_ANSWER = 1 << 5;
+const HAS_HOURS = 1 << 6;
+/** Another stratum than the record before; before the first stands 0. */
+const HAS_STRATUM = 1 << 12;
+const HAS_FAILURE = 1 << 13;
+const HAS_REASONS = 1 << 14;
+const FLAG_WORDS: readonly (readonly [flag: OutcomeFlags, bit: number])[] = [
+  ...EVENTS.map((event) => [flagOf(event), 1 << EVENT_BITS[event]] as const),
+  [SILENT, 1 << 15],
+  [RETURNED_LATE, 1 << 16],
+];
 
-/** Per record: release number (LEB128 varint, 1-2 bytes as a rule), flags (u16), attempt minute (u32). */
-export function encodeDeviceState(state: DeviceState): Buffer {
-  const bytes = Buffer.allocUnsafe(state.size * (5 + RECORD_BYTES));
-  let offset = 0;
-  for (const [releaseNumber, record] of state) {
-    offset = writeVarint(bytes, releaseNumber, offset);
-    offset = bytes.writeUInt16LE(record.flags, offset);
-    offset = bytes.writeUInt32LE(record.attemptMinute, offset);
+/**
+ * Heard: u32 second; varint of release * 4 + 2 if it is what the device runs + 1 if pending; when pending a zigzag
+ * varint of the minute it came in. Running, unless it is what was heard: varint release (0 = none), zigzag
+ * seconds before heard. Then the records. Minutes and hours are kept as differences from when the device was
+ * heard, which makes most of them one or two bytes.
+ */
+export function encodeDeviceState({ heard, running, records }: DeviceState): Buffer {
+  const writer = new ByteWriter();
+  const { atSecond, release, isPending, receivedMinute } = heard!;
+  const heardMinute = Math.floor(atSecond / 60);
+  const runsWhatWasHeard = running?.release === release && running.atSecond === atSecond;
+  writer.u32(atSecond);
+  writer.varint(release * 4 + (runsWhatWasHeard ? 2 : 0) + (isPending ? 1 : 0));
+  if (isPending) writer.zigzag(receivedMinute - heardMinute);
+  if (!runsWhatWasHeard) {
+    writer.varint(running?.release ?? 0);
+    if (running !== undefined) writer.zigzag(atSecond - running.atSecond);
   }
-  return bytes.subarray(0, offset);
+  let stratum = 0;
+  for (const [releaseNumber, record] of records) {
+    writer.varint(releaseNumber);
+    writeRecord(writer, record, { heardMinute, stratumBefore: stratum });
+    ({ stratum } = record);
+  }
+  return writer.bytes();
+}
+
+/** What a record is told apart from. */
+interface Around {
+  readonly heardMinute: number;
+  readonly stratumBefore: number;
+}
+
+/** Varint word, then the parts that are there. */
+function writeRecord(
+  writer: ByteWriter,
+  record: ReleaseRecord,
+  { heardMinute, stratumBefore }: Around,
+): void {
+  const { flags, attemptMinute, answerMinute, failureMinute, stratum, reasons } = record;
+  const hours = hoursStillTold(record.hours, heardMinute);
+  let word =
+    (attemptMinute === 0 ? 0 : HAS_ATTEMPT) |
+    (answerMinute === 0 ? 0 : HAS_ANSWER) |
+    (failureMinute === 0 ? 0 : HAS_FAILURE) |
+    (hours.newest === 0 ? 0 : HAS_HOURS) |
+    (stratum === stratumBefore ? 0 : HAS_STRATUM) |
+    (reasons.length === 0 ? 0 : HAS_REASONS);
+  for (const [flag, bit] of FLAG_WORDS) if ((flags & flag) !== 0) word |= bit;
+  writer.varint(word);
+  if (stratum !== stratumBefore) writer.varint(stratum);
+  if (attemptMinute !== 0) writer.zigzag(heardMinute - attemptMinute);
+  if (answerMinute !== 0) writer.zigzag(answerMinute - attemptMinute);
+  if (failureMinute !== 0) writer.zigzag(heardMinute - failureMinute);
+  if (hours.newest !== 0) writeHours(writer, hours, Math.floor(heardMinute / 60));
+  if (reasons.length === 0) return;
+  writer.varint(reasons.length);
+  for (const reason of reasons) writer.varint(reason);
+}
+
+/** Hours that no report may name any more need not be told apart: they are counted, and stay counted. */
+function hoursStillTold(hours: HourSet, heardMinute: number): HourSet {
+  return Math.floor(heardMinute / 60) - hours.newest > HOURS_RETAINED ? NO_HOURS : hours;
 }
 
 export function decodeDeviceState(bytes: Buffer): DeviceState {
-  const state = new Map<number, ReleaseRecord>();
-  let offset = 0;
-  while (offset < bytes.length) {
-    let releaseNumber = 0;
-    let shift = 0;
-    let byte: number;
-    do {
-      byte = bytes[offset]!;
-      offset += 1;
-      releaseNumber |= (byte & 0x7f) << shift;
-      shift += 7;
-    } while (byte >= 0x80);
-    state.set(releaseNumber, {
-      flags: bytes.readUInt16LE(offset),
-      attemptMinute: bytes.readUInt32LE(offset + 2),
-    });
-    offset += RECORD_BYTES;
+  const reader = new ByteReader(bytes);
+  const atSecond = reader.u32();
+  const heardMinute = Math.floor(atSecond / 60);
+  const packed = reader.varint();
+  const release = Math.floor(packed / 4);
+  const isPending = packed % 2 === 1;
+  const receivedMinute = isPending ? heardMinute + reader.zigzag() : 0;
+  const runsWhatWasHeard = packed % 4 >= 2;
+  const running = runsWhatWasHeard ? { atSecond, release } : readRunning(reader, atSecond);
+  const records = new Map<number, ReleaseRecord>();
+  let stratumBefore = 0;
+  while (!reader.isAtEnd()) {
+    const releaseNumber = reader.varint();
+    const record = readRecord(reader, { heardMinute, stratumBefore });
+    records.set(releaseNumber, record);
+    stratumBefore = record.stratum;
   }
-  return state;
+  return { heard: { atSecond, release, isPending, receivedMinute }, running, records };
 }
 
-function writeVarint(bytes: Buffer, value: number, start: number): number {
-  let rest = value;
-  let offset = start;
-  while (rest >= 0x80) {
-    bytes[offset] = (rest & 0x7f) | 0x80;
-    offset += 1;
-    rest >>>= 7;
-  }
-  bytes[offset] = rest;
-  return offset + 1;
+function readRunning(reader: ByteReader, heardSecond: number): Running | undefined {
+  const release = reader.varint();
+  return release === 0 ? undefined : { atSecond: heardSecond - reader.zigzag(), release };
+}
+
+/** When the device was last heard of, without reading the rest. */
+export function heardSecondOf(bytes: Buffer): number {
+  return bytes.readUInt32LE(0);
+}
+
+function readRecord(reader: ByteReader, { heardMinute, stratumBefore }: Around): ReleaseRecord {
+  const word = reader.varint();
+  const has = (part: number): boolean => (word & part) !== 0;
+  let flags: OutcomeFlags = 0;
+  for (const [flag, bit] of FLAG_WORDS) if (has(bit)) flags |= flag;
+  const stratum = has(HAS_STRATUM) ? reader.varint() : stratumBefore;
+  const attemptMinute = has(HAS_ATTEMPT) ? heardMinute - reader.zigzag() : 0;
+  const answerMinute = has(HAS_ANSWER) ? attemptMinute + reader.zigzag() : 0;
+  const failureMinute = has(HAS_FAILURE) ? heardMinute - reader.zigzag() : 0;
+  const hours = has(HAS_HOURS) ? readHours(reader, Math.floor(heardMinute / 60)) : NO_HOURS;
+  const reasons: number[] = [];
+  for (let left = has(HAS_REASONS) ? reader.varint() : 0; left > 0; left -= 1) reasons.push(reader.varint());
+  return { flags, attemptMinute, answerMinute, failureMinute, stratum, hours, reasons };
 }

@@ -5,16 +5,19 @@ import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { loadLuaScript } from "../../runtime/lua.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import type { HealthWindow, ReleaseHealth } from "./health-window.ts";
-import { OUTCOMES, toOutcomeCounts } from "./outcomes.ts";
-import { dirtyKey, metaKey, releaseTableKey, totalsKey, windowsKey } from "./shard-keys.ts";
+import { firstDueMinute } from "./deadline-index.ts";
+import { readDevice } from "./device-view.ts";
+import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
+import { readDetail, readTotals, readWindows } from "./release-counts.ts";
+import type { ReleasePlace } from "./release-counts.ts";
+import { dirtyKey, metaKey, tableKey } from "./shard-keys.ts";
 
 const CLEAR_DIRTY = loadLuaScript(new URL("./lua/clear-dirty.lua", import.meta.url));
 
-/** A release whose counts changed, with the cursor of each shard at which they did. */
+/** A release whose counts changed, with the revision of each shard at which they did. */
 export interface DirtyRelease {
   readonly release: ReleaseKey;
-  readonly cursors: ReadonlyMap<number, string>;
+  readonly revisions: ReadonlyMap<number, string>;
 }
 
 export interface ShardLag {
@@ -26,12 +29,18 @@ export interface ShardLag {
 
 export interface HealthStore {
   readRelease(release: ReleaseKey): Promise<ReleaseHealth>;
-  readWindows(release: ReleaseKey): Promise<HealthWindow[]>;
+  readDetail(release: ReleaseKey): Promise<ReleaseDetail>;
+  /** By time, then by stratum; those that end after the minute, or all. */
+  readWindows(release: ReleaseKey, sinceMinute?: number): Promise<HealthWindow[]>;
+  /** Undefined for a device that never reported, or has left. */
+  readDevice(app: string, device: string): Promise<DeviceView | undefined>;
   listReleases(): Promise<ReleaseKey[]>;
   listDirty(): Promise<DirtyRelease[]>;
   clearDirty(dirty: DirtyRelease): Promise<void>;
   /** Has releases evaluated though no count of theirs changed: the policy may have. */
   markDirty(releases: readonly ReleaseKey[]): Promise<void>;
+  /** Shards in which a deadline of some device has passed. */
+  listDueShards(nowMs: number): Promise<number[]>;
   readLag(nowMs: number): Promise<ShardLag[]>;
   /** Reports folded and dead letters made since the beginning, over all shards. */
   readFoldTotals(): Promise<{ readonly folded: number; readonly deadLetters: number }>;
@@ -43,57 +52,53 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
     Promise.all(shardNumbers.map(read));
 
   /** Where a release's hashes are: the shards that know it, with its number there. */
-  const locate = async (release: ReleaseKey): Promise<{ shard: number; releaseNumber: number }[]> => {
+  const locate = async (release: ReleaseKey): Promise<ReleasePlace[]> => {
     const text = formatReleaseKey(release);
-    const found = await onEachShard((shard) => redis.hget(releaseTableKey(shard), text));
+    const found = await onEachShard((shard) => redis.hget(tableKey(shard, "releases"), text));
     return found.flatMap((releaseNumber, shard) =>
       releaseNumber === null ? [] : [{ shard, releaseNumber: Number(releaseNumber) }],
     );
   };
 
   return {
-    async readRelease(release) {
-      const places = await locate(release);
-      const rows = await Promise.all(
-        places.map(({ shard, releaseNumber }) => redis.hgetall(totalsKey(shard, releaseNumber))),
-      );
-      return sumTotals(release, rows);
-    },
-    async readWindows(release) {
-      const places = await locate(release);
-      const rows = await Promise.all(
-        places.map(({ shard, releaseNumber }) => redis.hgetall(windowsKey(shard, releaseNumber))),
-      );
-      return sumWindows(rows);
-    },
+    readRelease: async (release) => readTotals(redis, release, await locate(release)),
+    readDetail: async (release) => readDetail(redis, await locate(release)),
+    readWindows: async (release, sinceMinute) => readWindows(redis, await locate(release), sinceMinute),
+    readDevice: (app, device) => readDevice({ redis, shards, app, device }),
     async listReleases() {
-      const names = await onEachShard((shard) => redis.hkeys(releaseTableKey(shard)));
+      const names = await onEachShard((shard) => redis.hkeys(tableKey(shard, "releases")));
       return [...new Set(names.flat())].map(parseReleaseKey);
     },
     async listDirty() {
       const rows = await onEachShard((shard) => redis.hgetall(dirtyKey(shard)));
-      const cursors = new Map<string, Map<number, string>>();
+      const revisions = new Map<string, Map<number, string>>();
       for (const [shard, row] of rows.entries()) {
-        for (const [text, cursor] of Object.entries(row)) {
-          const ofRelease = cursors.get(text) ?? new Map<number, string>();
-          cursors.set(text, ofRelease.set(shard, cursor));
+        for (const [text, revision] of Object.entries(row)) {
+          const ofRelease = revisions.get(text) ?? new Map<number, string>();
+          revisions.set(text, ofRelease.set(shard, revision));
         }
       }
-      return [...cursors].map(([text, ofRelease]) => ({
+      return [...revisions].map(([text, ofRelease]) => ({
         release: parseReleaseKey(text),
-        cursors: ofRelease,
+        revisions: ofRelease,
       }));
     },
-    async clearDirty({ release, cursors }) {
+    async clearDirty({ release, revisions }) {
       const text = formatReleaseKey(release);
       await Promise.all(
-        [...cursors].map(([shard, cursor]) => CLEAR_DIRTY.run(redis, [dirtyKey(shard)], [text, cursor])),
+        [...revisions].map(([shard, revision]) =>
+          CLEAR_DIRTY.run(redis, [dirtyKey(shard)], [text, revision]),
+        ),
       );
     },
     async markDirty(releases) {
       const pipeline = redis.pipeline();
       for (const release of releases) pipeline.hsetnx(dirtyKey(0), formatReleaseKey(release), "start");
       for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
+    },
+    async listDueShards(nowMs) {
+      const firsts = await onEachShard((shard) => firstDueMinute(redis, shard));
+      return shardNumbers.filter((shard) => (firsts[shard] ?? Infinity) * 60_000 <= nowMs);
     },
     readLag: (nowMs) => onEachShard((shard) => readShardLag(redis, shard, nowMs)),
     async readFoldTotals() {
@@ -103,35 +108,6 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
       return { folded: sum(0), deadLetters: sum(1) };
     },
   };
-}
-
-function sumTotals(release: ReleaseKey, rows: readonly Readonly<Record<string, string>>[]): ReleaseHealth {
-  const sum = (field: string): number => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);
-  const newest = (field: string): number =>
-    rows.reduce((latest, row) => Math.max(latest, Number(row[field] ?? 0)), 0);
-  const firsts = rows.map((row) => Number(row["first"] ?? 0)).filter((first) => first > 0);
-  return {
-    release,
-    devices: toOutcomeCounts(OUTCOMES.map((_, index) => sum(String(index)))),
-    firstReportAtMs: firsts.length === 0 ? 0 : Math.min(...firsts),
-    lastReportAtMs: newest("last"),
-    lastFailureAtMs: newest("failure"),
-  };
-}
-
-function sumWindows(rows: readonly Readonly<Record<string, string>>[]): HealthWindow[] {
-  const windows = new Map<number, number[]>();
-  for (const row of rows) {
-    for (const [field, value] of Object.entries(row)) {
-      const [slot, index] = field.split(":").map(Number) as [number, number];
-      const counts = windows.get(slot) ?? OUTCOMES.map(() => 0);
-      counts[index]! += Number(value);
-      windows.set(slot, counts);
-    }
-  }
-  return [...windows]
-    .map(([slotMinute, counts]) => ({ slotMinute, devices: toOutcomeCounts(counts) }))
-    .toSorted((left, right) => left.slotMinute - right.slotMinute);
 }
 
 async function readShardLag(redis: Redis, shard: number, nowMs: number): Promise<ShardLag> {

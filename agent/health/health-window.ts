@@ -1,30 +1,117 @@
-// A HealthWindow is the counts of one release for one time slot. A device stands in the slot of its
-// earliest attempt, with everything it ever reported about the release: so a window is a cohort, whose
-// failures belong to its attempts, and the counts are a function of the set of reports alone.
+// A HealthWindow is the counts of one release for one time slot and one stratum. A device stands in the
+// slot of its earliest attempt, with everything it ever reported about the release: so a window is a
+// cohort, whose failures belong to its attempts. Device-hours stand in the hour in which they were used.
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { OutcomeCounts } from "./outcomes.ts";
 
-/** Length of a time slot, in minutes. */
-export const SLOT_MINUTES = 5;
-/** How long windows are kept; totals are kept for as long as the release is known. */
+/**
+ * How fine windows are: 1 minute for the last 2 hours, 5 minutes for 48 hours, 1 hour for 90 days. Slots are
+ * rolled up into coarser ones as they age (windows.ts), and no count is lost. All in minutes.
+ */
+export const FINE_SLOT_MINUTES = 1;
+export const MIDDLE_SLOT_MINUTES = 5;
+export const COARSE_SLOT_MINUTES = 60;
+export const FINE_FOR_MINUTES = 2 * 60;
+export const MIDDLE_FOR_MINUTES = 48 * 60;
+/** Totals are kept for as long as the release is known. */
 export const WINDOW_RETENTION_DAYS = 90;
 
-export interface HealthWindow {
-  /** First minute (since the epoch) of the slot. */
+export interface Slot {
+  /** First minute (since the epoch). */
   readonly slotMinute: number;
+  /** Its length. */
+  readonly slotMinutes: number;
+}
+
+/** Where one resolution ends and the next begins, as minutes since the epoch; multiples of an hour. */
+export interface Horizons {
+  /** Slots before it are 5 minutes long. */
+  readonly middle: number;
+  /** Slots before it are an hour long. */
+  readonly coarse: number;
+  /** Slots before it are dropped. */
+  readonly drop: number;
+}
+
+/** `nowMinute` = minutes since the epoch; 0 leaves everything as fine as it is. */
+export function horizonsAt(nowMinute: number): Horizons {
+  const hourly = (minutesAgo: number): number => {
+    const minute = Math.max(0, nowMinute - minutesAgo);
+    return minute - (minute % COARSE_SLOT_MINUTES);
+  };
+  return {
+    middle: hourly(FINE_FOR_MINUTES),
+    coarse: hourly(MIDDLE_FOR_MINUTES),
+    drop: hourly(WINDOW_RETENTION_DAYS * 24 * 60),
+  };
+}
+
+/** Undefined for a minute whose slot is dropped. */
+export function slotOf(minute: number, { middle, coarse, drop }: Horizons): Slot | undefined {
+  if (minute < drop) return undefined;
+  const slotMinutes =
+    minute < coarse ? COARSE_SLOT_MINUTES : minute < middle ? MIDDLE_SLOT_MINUTES : FINE_SLOT_MINUTES;
+  return { slotMinute: minute - (minute % slotMinutes), slotMinutes };
+}
+
+/** In hours of devices: each device once per hour. */
+export interface DeviceHours {
+  readonly active: number;
+  readonly crashed: number;
+}
+
+export interface HealthWindow extends Slot {
+  /** Text of the stratum (stratum.ts), `unknown` or `other`. */
+  readonly stratum: string;
   readonly devices: OutcomeCounts;
+  readonly hours: DeviceHours;
+  /** Devices by the time from attempt to answer, in the order of ANSWER_BIN_MINUTES. */
+  readonly answered: readonly number[];
 }
 
 /** All that is known of a release: its totals, and when it was heard of. */
 export interface ReleaseHealth {
   readonly release: ReleaseKey;
   readonly devices: OutcomeCounts;
-  /** When ingest took in the first, the newest, and the newest failing report; epoch milliseconds, 0 = none. */
+  readonly hours: DeviceHours;
+  /** When ingest took in the first and the newest report, epoch milliseconds; 0 = none. */
   readonly firstReportAtMs: number;
   readonly lastReportAtMs: number;
+  /** When ingest took in the newest failing report, or the newest deadline of a silent device ended; 0 = never. */
   readonly lastFailureAtMs: number;
 }
 
-export function slotOf(minute: number): number {
-  return minute - (minute % SLOT_MINUTES);
+export interface StratumHealth {
+  readonly devices: OutcomeCounts;
+  readonly hours: DeviceHours;
+}
+
+/** A release's totals, split up. */
+export interface ReleaseDetail {
+  /** By stratum text. */
+  readonly strata: ReadonlyMap<string, StratumHealth>;
+  /** Devices by reason of failure. */
+  readonly reasons: ReadonlyMap<string, number>;
+}
+
+/** What is known of one device. */
+export interface DeviceView {
+  /** By the device's clock, to the second. */
+  readonly lastSeenAtMs: number;
+  /** Undefined when no report has shown it, or the release has retired. */
+  readonly running: ReleaseKey | undefined;
+  /** Releases it reported about, with 1 for every outcome it stands in. */
+  readonly releases: ReadonlyMap<string, OutcomeCounts>;
+}
+
+/**
+ * Windows of the attempts whose outcome is due: every device in them has had the whole deadline to answer.
+ * Baselines are made of these alone (design 3.3.2).
+ */
+export function maturedWindows(
+  windows: readonly HealthWindow[],
+  { nowMs, deadlineMs }: { nowMs: number; deadlineMs: number },
+): HealthWindow[] {
+  const dueMinute = Math.floor((nowMs - deadlineMs) / 60_000);
+  return windows.filter(({ slotMinute, slotMinutes }) => slotMinute + slotMinutes <= dueMinute);
 }

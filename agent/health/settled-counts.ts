@@ -3,7 +3,6 @@
 // minutes): a release with 0.5% failures would look like "20 of 20". So a failure that was not announced
 // accuses only after a while, when the good answers of the same time have had the chance to come in. Decided
 // device by device, so that no mixture of announcing and silent devices opens the door again. Pure.
-import { SLOT_MINUTES } from "./health-window.ts";
 import type { HealthWindow } from "./health-window.ts";
 import type { OutcomeCounts } from "./outcomes.ts";
 
@@ -27,10 +26,15 @@ export function hasUnannouncedFailures(devices: OutcomeCounts): boolean {
   return devices.failed_unannounced + devices.download_failed_unannounced > 0;
 }
 
-/** Unannounced failures of attempts that are younger than SETTLE_MS, by the end of their slot. */
+/** Windows that end after it (minutes since the epoch) may hold failures that have to wait. */
+export function settledMinute(nowMs: number): number {
+  return Math.max(1, Math.floor((nowMs - SETTLE_MS) / 60_000));
+}
+
+/** Unannounced failures that came in less than SETTLE_MS ago, by the end of their slot. */
 export function unsettledFailures(windows: readonly HealthWindow[], nowMs: number): UnsettledFailures {
-  const settledMinute = Math.floor((nowMs - SETTLE_MS) / 60_000);
-  const young = windows.filter(({ slotMinute }) => slotMinute + SLOT_MINUTES > settledMinute);
+  const settled = settledMinute(nowMs);
+  const young = windows.filter(({ slotMinute, slotMinutes }) => slotMinute + slotMinutes > settled);
   const sum = (outcome: "failed_unannounced" | "download_failed_unannounced"): number =>
     young.reduce((total, { devices }) => total + devices[outcome], 0);
   return { failed: sum("failed_unannounced"), download_failed: sum("download_failed_unannounced") };
@@ -38,22 +42,14 @@ export function unsettledFailures(windows: readonly HealthWindow[], nowMs: numbe
 
 export interface SettlingInput {
   readonly devices: OutcomeCounts;
+  /** Unannounced failures stand in the slot in which they came in, by our clock (release-delta.ts). */
   readonly windows: readonly HealthWindow[];
-  /** When ingest took in the first report about the release. */
-  readonly firstReportAtMs: number;
   readonly nowMs: number;
 }
 
 /** Undefined where nothing has to wait and enough devices announce: then the counts may be judged as they are. */
-export function unsettledOf(input: SettlingInput): UnsettledFailures | undefined {
-  const { devices } = input;
-  const young = hasUnannouncedFailures(devices) ? youngFailures(input) : ALL_SETTLED;
+export function unsettledOf({ devices, windows, nowMs }: SettlingInput): UnsettledFailures | undefined {
+  const young = hasUnannouncedFailures(devices) ? unsettledFailures(windows, nowMs) : ALL_SETTLED;
   const isNoneYoung = young.failed + young.download_failed === 0;
   return isNoneYoung && areAttemptsAnnounced(devices) ? undefined : young;
-}
-
-/** Slots follow devices' clocks, which may be behind: by ours, no attempt is older than the first report. */
-function youngFailures({ devices, windows, firstReportAtMs, nowMs }: SettlingInput): UnsettledFailures {
-  if (nowMs - firstReportAtMs >= SETTLE_MS) return unsettledFailures(windows, nowMs);
-  return { failed: devices.failed_unannounced, download_failed: devices.download_failed_unannounced };
 }

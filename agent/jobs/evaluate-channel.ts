@@ -6,7 +6,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
-import { hasUnannouncedFailures, unsettledOf } from "../health/settled-counts.ts";
+import { hasUnannouncedFailures, settledMinute, unsettledOf } from "../health/settled-counts.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
@@ -92,13 +92,11 @@ interface Judged {
 async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateDeps): Promise<Judged> {
   const health = await deps.health.readRelease(release);
   const { devices } = health;
-  const windows = hasUnannouncedFailures(devices) ? await deps.health.readWindows(release) : [];
-  const unsettled = unsettledOf({
-    devices,
-    windows,
-    firstReportAtMs: health.firstReportAtMs,
-    nowMs: deps.clock(),
-  });
+  const nowMs = deps.clock();
+  const windows = hasUnannouncedFailures(devices)
+    ? await deps.health.readWindows(release, settledMinute(nowMs))
+    : [];
+  const unsettled = unsettledOf({ devices, windows, nowMs });
   const { rules, falseRollbackBudget } = policy;
   const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled });
   await keepSummary(health, verdict, deps);
@@ -123,8 +121,8 @@ async function keepSummary(
     };
     await journal.append({ kind: "verdict", at: new Date(nowMs).toISOString(), body });
   }
-  const { firstReportAtMs, lastReportAtMs } = health;
-  await summaries.write({ verdict, evaluatedAtMs: nowMs, firstReportAtMs, lastReportAtMs });
+  const { hours, firstReportAtMs, lastReportAtMs } = health;
+  await summaries.write({ verdict, hours, evaluatedAtMs: nowMs, firstReportAtMs, lastReportAtMs });
 }
 
 async function decideOn(

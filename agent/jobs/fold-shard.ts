@@ -1,65 +1,112 @@
-// The fold job: works one shard off, batch by batch, until nothing waits. A batch that another agent has
-// folded meanwhile is simply read again from where the cursor is now.
+// The fold job: works one shard off, batch by batch, until nothing waits, and then looks at the devices
+// whose deadline has passed. What another agent has changed meanwhile is simply read again.
 import { formatChannelKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import type { CountingRules } from "../health/counting-rules.ts";
 import { fold } from "../health/fold.ts";
-import type { FoldPlan } from "../health/fold.ts";
-import type { ShardStore } from "../health/shard-store.ts";
+import type { FoldPlan } from "../health/fold-plan.ts";
+import type { CommitResult, Revision } from "../health/shard-commit.ts";
+import type { Batch, ShardStore } from "../health/shard-store.ts";
+import { foldSilence } from "../health/visit.ts";
 
 export interface FoldShardOptions {
   readonly store: ShardStore;
+  readonly rules: CountingRules;
   /** Told after each commit which channels' counts changed. */
   readonly onChange: (channels: readonly ChannelKey[]) => void;
   readonly isStopping: () => boolean;
+  readonly nowMs: () => number;
+  /** Since when reports could come in without a gap, epoch milliseconds; undefined while none can: then nobody is silent. */
+  readonly heardFromMs: () => Promise<number | undefined>;
 }
 
 export interface FoldResult {
   readonly batches: number;
   readonly reports: number;
-  /** Batches whose commit lost against another agent's. */
+  /** Commits that lost against another agent's. */
   readonly lost: number;
 }
 
-export async function foldShard({ store, onChange, isStopping }: FoldShardOptions): Promise<FoldResult> {
+export async function foldShard(options: FoldShardOptions): Promise<FoldResult> {
+  const { store, isStopping, nowMs } = options;
   const result = { batches: 0, reports: 0, lost: 0 };
-  let madeRoom = { cursor: "", channels: new Set<string>() };
+  const madeRoom = createRoomMaker(store);
   while (!isStopping()) {
+    // Both before the read. What comes in after it is not folded yet, and its time must not pass for anybody;
+    // and silence holds for what the shard was then: after a failover an older one may be back, whose entries wait.
+    const drainedAtMs = nowMs();
+    const { revision } = await store.readPosition();
     const batch = await store.readBatch();
-    if (batch === undefined) break;
-    const [releaseTable, stateOf] = await Promise.all([
-      store.readReleaseTable(batch.cursor),
-      store.readStates(batch.reports),
-    ]);
-    const plan = fold({ reports: batch.reports, releaseTable, stateOf });
-    // Once per batch and channel: what still finds no place then is one batch's flood of invented versions.
-    if (madeRoom.cursor !== batch.cursor) madeRoom = { cursor: batch.cursor, channels: new Set() };
-    const full = fullChannels(plan).find((key) => !madeRoom.channels.has(formatChannelKey(key)));
-    if (full !== undefined) {
-      madeRoom.channels.add(formatChannelKey(full));
-      await store.retireReleases(batch.cursor, full);
+    if (batch === undefined) {
+      const look = await lookForSilence(options, revision, drainedAtMs);
+      if (look === "nothing_due") break;
+      if (look === "conflict") result.lost += 1;
       continue;
     }
-    if ((await store.commit(batch, plan, releaseTable)) === "cursor_moved") {
+    const plan = await planOf(batch, options);
+    if (await madeRoom(batch, plan)) continue;
+    if ((await store.commitBatch(batch, plan)) === "conflict") {
       result.lost += 1;
       continue;
     }
     result.batches += 1;
     result.reports += batch.reports.length;
-    onChange(channelsOf(plan.releases.keys()));
-    if (!batch.hasMore) break;
+    options.onChange(channelsOf(plan));
   }
   return result;
 }
 
-function fullChannels({ refused }: FoldPlan): ChannelKey[] {
-  return refused
-    .filter(({ reason }) => reason === "too_many_releases_on_channel")
-    .map(({ report: { app, channel } }) => ({ app, channel }));
+export async function planOf(
+  batch: Batch,
+  { store, rules }: Pick<FoldShardOptions, "store" | "rules">,
+): Promise<FoldPlan> {
+  const [tables, stateOf] = await Promise.all([
+    store.readTables(batch.position.revision),
+    store.readStates(batch.reports),
+  ]);
+  return fold({ reports: batch.reports, tables, stateOf, rules });
 }
 
-function channelsOf(releaseTexts: Iterable<string>): ChannelKey[] {
+/**
+ * Makes room where a channel's share of the table is full; leaves whether it did, and the batch must be read
+ * again. Once per batch and channel: what still finds no place is one batch's flood of invented versions.
+ */
+function createRoomMaker(store: ShardStore): (batch: Batch, plan: FoldPlan) => Promise<boolean> {
+  let made = { cursor: "", channels: new Set<string>() };
+  return async ({ position: { cursor, revision } }, { refused }) => {
+    if (made.cursor !== cursor) made = { cursor, channels: new Set() };
+    const full = refused
+      .filter(({ reason }) => reason === "too_many_releases_on_channel")
+      .map(({ report: { app, channel } }) => ({ app, channel }))
+      .find((key) => !made.channels.has(formatChannelKey(key)));
+    if (full === undefined) return false;
+    // Others may have committed without moving the cursor (a roll-up): then room is still to be made.
+    if ((await store.retireReleases(revision, full)) === "committed")
+      made.channels.add(formatChannelKey(full));
+    return true;
+  };
+}
+
+/** One commit of it. Whoever else has changed the shard meanwhile, it is drained again before the next look. */
+async function lookForSilence(
+  { store, rules, onChange, heardFromMs }: FoldShardOptions,
+  revision: Revision,
+  nowMs: number,
+): Promise<CommitResult | "nothing_due"> {
+  const due = await store.readDue(Math.floor(nowMs / 60_000));
+  const fromMs = due === undefined ? undefined : await heardFromMs();
+  if (due === undefined || fromMs === undefined) return "nothing_due";
+  const { devices } = due;
+  const [tables, stateOf] = await Promise.all([store.readTables(revision), store.readStates(devices)]);
+  const plan = foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromMs: fromMs });
+  const result = await store.commitVisit(revision, plan, due);
+  if (result === "committed") onChange(channelsOf(plan));
+  return result;
+}
+
+function channelsOf({ releases }: FoldPlan): ChannelKey[] {
   const channels = new Map<string, ChannelKey>();
-  for (const text of releaseTexts) {
+  for (const text of releases.keys()) {
     const { app, channel } = parseReleaseKey(text);
     channels.set(formatChannelKey({ app, channel }), { app, channel });
   }

@@ -33,6 +33,8 @@ export interface Queues {
   evaluate(channels: readonly ChannelKey[]): Promise<void>;
   rollback(decisionIds: readonly string[]): Promise<void>;
   sweep(): Promise<void>;
+  /** Named by the hour, or the day: any number of agents make one job of it. */
+  rollUp(hour: string): Promise<void>;
   retention(day: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -106,6 +108,7 @@ export function createQueues({
         })),
       ),
     sweep: async () => void (await all.upkeep.add("sweep", {}, wakeUp("sweep"))),
+    rollUp: async (hour) => void (await all.upkeep.add("roll-up", {}, { ...TIDY, jobId: `roll-up-${hour}` })),
     retention: async (day) =>
       void (await all.upkeep.add("retention", {}, { ...TIDY, jobId: `retention-${day}` })),
     close: async () => void (await Promise.all(Object.values(all).map((queue) => queue.close()))),

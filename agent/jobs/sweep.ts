@@ -1,5 +1,6 @@
-// The sweep: finds again what a crash may have left lying. Changed counts that nobody evaluated, rollbacks
-// that a guard held back for a reason that may be over, and decisions that are still in the outbox.
+// The sweep: finds what time has made due, and what a crash may have left lying. Devices whose deadline has
+// passed, changed counts that nobody evaluated, rollbacks that a guard held back for a reason that may be
+// over, and decisions that are still in the outbox.
 import { formatChannelKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { HealthStore } from "../health/health-store.ts";
@@ -20,13 +21,15 @@ export interface SweepDeps {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly fold: (shards: readonly number[]) => Promise<void>;
   readonly evaluate: (channels: readonly ChannelKey[]) => Promise<void>;
   readonly rollback: (decisionIds: readonly string[]) => Promise<void>;
   readonly nowMs: number;
 }
 
 export async function sweep(deps: SweepDeps): Promise<void> {
-  const { health, decisions, evaluate, rollback } = deps;
+  const { health, decisions, fold, evaluate, rollback, nowMs } = deps;
+  await fold(await health.listDueShards(nowMs));
   const dirty = (await health.listDirty()).map(({ release }) => release);
   const channels = new Map(
     [...dirty, ...(await dueHolds(deps))].map(({ app, channel }) => [

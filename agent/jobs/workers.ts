@@ -19,14 +19,18 @@ const STALLS_MAX = 1_000_000;
 /** What closing without waiting for jobs may take, in milliseconds. */
 const FORCED_CLOSE_MS_MAX = 1_000;
 
-/** Jobs at once. Evaluations and rollbacks mostly wait for OTA servers: one that hangs must not hold up the others. */
-const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 1 };
+/**
+ * Jobs at once. Evaluations and rollbacks mostly wait for OTA servers: one that hangs must not hold up the
+ * others; nor may a roll-up or the retention hold up the sweep.
+ */
+const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 3 };
 
 export interface Handlers {
   fold(job: FoldJob): Promise<void>;
   evaluate(job: EvaluateJob): Promise<void>;
   rollback(job: RollbackJob): Promise<void>;
   sweep(): Promise<void>;
+  rollUp(): Promise<void>;
   retention(): Promise<void>;
 }
 
@@ -41,6 +45,11 @@ export interface WorkersOptions {
   readonly handlers: Handlers;
   readonly logger: Logger;
   readonly errors: ErrorReporter;
+}
+
+function upkeep(name: string, handlers: Handlers): Promise<void> {
+  if (name === "roll-up") return handlers.rollUp();
+  return name === "retention" ? handlers.retention() : handlers.sweep();
 }
 
 export function createWorkers({ connection, handlers, logger, errors }: WorkersOptions): Workers {
@@ -70,7 +79,7 @@ export function createWorkers({ connection, handlers, logger, errors }: WorkersO
     makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
     makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
     makeWorker("rollback", (job: Job<RollbackJob>) => handlers.rollback(job.data)),
-    makeWorker("upkeep", (job: Job) => (job.name === "retention" ? handlers.retention() : handlers.sweep())),
+    makeWorker("upkeep", (job: Job) => upkeep(job.name, handlers)),
   ];
   return {
     start: () =>

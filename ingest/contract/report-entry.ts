@@ -111,11 +111,12 @@ function fromTuple(tuple: unknown): AcceptedReport | undefined {
   const eventName = typeof event === "number" ? EVENTS[event] : undefined;
   if (eventName === undefined || rest.length > OPTIONAL_TEXTS.length + 1) return undefined;
   const report: Record<string, unknown> = { app, channel, device, version, event: eventName, atMs };
-  for (const [index, name] of OPTIONAL_TEXTS.entries()) {
+  const texts = Math.min(rest.length, OPTIONAL_TEXTS.length);
+  for (let index = 0; index < texts; index += 1) {
     const value = rest[index] ?? 0;
     if (value === 0) continue;
     if (typeof value !== "string") return undefined;
-    report[name] = value;
+    report[OPTIONAL_TEXTS[index]!] = value;
   }
   const crash = rest[OPTIONAL_TEXTS.length] ?? 0;
   if (crash !== 0) {

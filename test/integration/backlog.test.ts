@@ -2,9 +2,12 @@
 // nothing; and a stream is trimmed only behind its cursor, at every instant that anybody looks.
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import { createShardStore } from "../../agent/health/shard-store.ts";
+import type { ShardStore } from "../../agent/health/shard-store.ts";
 import { foldShard } from "../../agent/jobs/fold-shard.ts";
+import type { FoldResult } from "../../agent/jobs/fold-shard.ts";
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
 import { sleep } from "../../runtime/clock.ts";
 import { createLogger } from "../../runtime/logger.ts";
@@ -67,14 +70,14 @@ it("a full stream refuses over HTTP, and all that was acknowledged is counted, t
   const stores = Array.from({ length: TEST_SHARDS }, (_, shard) => createShardStore({ redis, shard }));
   const folding = stores.map(async (store) => {
     while (!isDone()) {
-      await foldShard({ store, onChange: () => {}, isStopping: () => false });
+      await foldAll(store);
       await sleep(10);
     }
   });
   const sent = await sending;
   done = true;
   await Promise.all([watching, ...folding]);
-  for (const store of stores) await foldShard({ store, onChange: () => {}, isStopping: () => false });
+  for (const store of stores) await foldAll(store);
 
   expect(sent.acknowledged).toBe(DEVICES * EVENTS.length);
   expect(sent.refused).toBeGreaterThan(0);
@@ -90,6 +93,17 @@ it("a full stream refuses over HTTP, and all that was acknowledged is counted, t
   expect(await health.readFoldTotals()).toEqual({ folded: sent.acknowledged, deadLetters: 0 });
   expect((await lookAtAll()).map(({ entries }) => entries)).toEqual(Array(TEST_SHARDS).fill(0));
 });
+
+function foldAll(store: ShardStore): Promise<FoldResult> {
+  return foldShard({
+    store,
+    rules: DEFAULT_COUNTING_RULES,
+    onChange: () => {},
+    isStopping: () => false,
+    nowMs: Date.now,
+    heardFromMs: () => Promise.resolve(0),
+  });
+}
 
 function lookAtAll() {
   return Promise.all(Array.from({ length: TEST_SHARDS }, (_, shard) => lookAtStream(redis, shard)));

@@ -1,9 +1,11 @@
 // Evaluating a channel on a real Redis, with reports that were really folded: a fleet that does not say
-// when it begins, releases that retired, and what stays on the list for the next sweep.
+// when it begins, devices that fall silent, releases that retired, and what stays on the list for the next sweep.
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_COUNTING_RULES, SILENCE_DEADLINE_MS_DEFAULT } from "../../agent/health/counting-rules.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import type { HealthStore } from "../../agent/health/health-store.ts";
+import { FINE_SLOT_MINUTES } from "../../agent/health/health-window.ts";
 import { SETTLE_MS } from "../../agent/health/settled-counts.ts";
 import { createShardStore } from "../../agent/health/shard-store.ts";
 import type { ShardStore } from "../../agent/health/shard-store.ts";
@@ -26,7 +28,7 @@ import { TILL, releaseOf, samplePolicy, version } from "../support/verdicts.ts";
 
 /** A whole number of slots after the epoch. */
 const START_MS = Date.UTC(2026, 0, 31, 12);
-const SLOT_MS = 300_000;
+const SLOT_MS = FINE_SLOT_MINUTES * 60_000;
 const RELEASE = releaseOf("1.4.0");
 
 let server: TestRedis;
@@ -56,7 +58,18 @@ async function report(devices: number, ...events: DeviceEvent[]): Promise<void> 
     events.map((event) => ({ ...RELEASE, device: `till-${device}`, event, atMs: nowMs })),
   ).flat();
   await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports }));
-  await foldShard({ store, onChange: () => {}, isStopping: () => false });
+  await fold();
+}
+
+async function fold(): Promise<void> {
+  await foldShard({
+    store,
+    rules: DEFAULT_COUNTING_RULES,
+    onChange: () => {},
+    isStopping: () => false,
+    nowMs: () => nowMs,
+    heardFromMs: () => Promise.resolve(0),
+  });
 }
 
 const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
@@ -141,7 +154,7 @@ describe("a fleet that does not announce its attempts", () => {
       atMs: nowMs,
     }));
     await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports: good }));
-    await foldShard({ store, onChange: () => {}, isStopping: () => false });
+    await fold();
     nowMs += SETTLE_MS + SLOT_MS;
     expect(await evaluate()).toEqual([]);
     expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
@@ -156,6 +169,42 @@ describe("a fleet that does not announce its attempts", () => {
     await report(20, "update_started", "install_failed");
     expect((await evaluate()).length).toBe(1);
     expect(await dirtyVersions()).toEqual([]);
+  });
+});
+
+describe("devices that fall silent", () => {
+  const policy = samplePolicy({
+    rules: [{ signal: "silence", limit: 0.02, deadlineMs: SILENCE_DEADLINE_MS_DEFAULT }],
+  });
+
+  it("change counts without a report: the release is on the list, and is accused", async () => {
+    await report(20, "update_started");
+    expect(await evaluate({ policy })).toEqual([]);
+    expect(await dirtyVersions()).toEqual([]);
+    // The whole minute in which they began, and the deadline.
+    nowMs = START_MS + 60_000 + SILENCE_DEADLINE_MS_DEFAULT - 1;
+    await fold();
+    expect(await dirtyVersions()).toEqual([]);
+    nowMs += 1;
+    await fold();
+    expect(await dirtyVersions()).toEqual(["1.4.0"]);
+    expect((await evaluate({ policy })).length).toBe(1);
+    expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
+      kind: "failing",
+      signals: [{ signal: "silence", failures: 20, trials: 20 }],
+    });
+    expect(await dirtyVersions()).toEqual([]);
+  });
+
+  it("and come back before anybody looked again accuse nobody", async () => {
+    await report(20, "update_started");
+    nowMs = START_MS + 60_000 + SILENCE_DEADLINE_MS_DEFAULT;
+    await fold();
+    await report(20, "confirmed");
+    expect(await evaluate({ policy })).toEqual([]);
+    expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
+      signals: [{ signal: "silence", failures: 0, trials: 20 }],
+    });
   });
 });
 

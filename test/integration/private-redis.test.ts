@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Redis } from "ioredis";
 import { afterEach, describe, expect, test } from "vitest";
+import { BUCKET_DEVICES_MAX, STATE_BYTES_COMPACT_MAX } from "../../agent/health/device-table.ts";
 import { isProcessAlive, readPidFile } from "../../runtime/pid-file.ts";
 import { SOCKET_PATH_BYTES_MAX, socketPathFor, startPrivateRedis } from "../../runtime/private-redis.ts";
 import type { PrivateRedis } from "../../runtime/private-redis.ts";
@@ -60,8 +61,8 @@ describe("a private Redis", () => {
       appendfsync: "everysec",
       save: "",
       policy: "noeviction",
-      entries: "512",
-      value: "512",
+      entries: String(BUCKET_DEVICES_MAX),
+      value: String(STATE_BYTES_COMPACT_MAX),
       port: "0",
     });
   });

@@ -40,6 +40,9 @@ describe("an agent whose Redis is gone", () => {
     const text = await response.text();
     expect(text).toMatch(/^ota_redis_up 0$/m);
     expect(text).not.toMatch(/^ota_devices_total\{/m);
+    // A 0 would be a lie: nobody could count.
+    for (const name of ["ota_rollbacks_pending", "ota_folded_reports_total", "ota_rollback_duration_seconds"])
+      expect(text).not.toMatch(new RegExp(`^${name}`, "m"));
   });
 
   it("is not ready, but alive", async () => {
@@ -47,7 +50,7 @@ describe("an agent whose Redis is gone", () => {
     expect((await ask("/healthz")).status).toBe(200);
   });
 
-  it.each(["/v1/status", "/v1/decisions", "/v1/journal", "/v1/lag"])(
+  it.each(["/v1/status", "/v1/releases/a/b/1", "/v1/devices/a/1", "/v1/decisions", "/v1/journal", "/v1/lag"])(
     "tells %s when to ask again",
     async (path) => {
       const response = await ask(path);

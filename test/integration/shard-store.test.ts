@@ -1,39 +1,43 @@
-// One shard in a real Redis: what can't be folded is put aside with its reason, a commit is all or
-// nothing, reading adapts to the size of the entries, and a changed release is taken off the list only
-// when nothing changed in between.
-import { Redis } from "ioredis";
+// One shard in a real Redis: what can't be folded is put aside with its reason, a commit is all or nothing and
+// holds only at the revision that was read, reading adapts to the size of the entries, and a changed release is
+// taken off the list only when nothing changed in between.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { encodeCounts } from "../../agent/health/count-vector.ts";
+import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
 import { RELEASES_PER_DEVICE_MAX } from "../../agent/health/device-state.ts";
-import { RELEASES_PER_CHANNEL_MAX, fold } from "../../agent/health/fold.ts";
+import type { FoldPlan } from "../../agent/health/fold-plan.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
-import { metaKey, releaseTableKey, totalsKey, windowsKey } from "../../agent/health/shard-keys.ts";
-import { BATCH_REPORTS_MAX, DEAD_LETTERS_MAX, createShardStore } from "../../agent/health/shard-store.ts";
-import type { ShardStore } from "../../agent/health/shard-store.ts";
-import { foldShard } from "../../agent/jobs/fold-shard.ts";
-import { WINDOW_RETENTION_DAYS } from "../../agent/health/health-window.ts";
-import { dropOldWindows } from "../../agent/jobs/retention.ts";
+import { BATCH_REPORTS_MAX } from "../../agent/health/report-batch.ts";
+import { DEAD_LETTERS_MAX } from "../../agent/health/shard-commit.ts";
+import { countsKey, fineKey, metaKey, tableKey, windowsKey } from "../../agent/health/shard-keys.ts";
+import { createShardStore } from "../../agent/health/shard-store.ts";
+import type { Batch, ShardStore } from "../../agent/health/shard-store.ts";
+import { RELEASES_PER_CHANNEL_MAX } from "../../agent/health/shard-tables.ts";
+import { foldShard, planOf } from "../../agent/jobs/fold-shard.ts";
+import { rollUpShard } from "../../agent/jobs/roll-up.ts";
+import { addToSlot } from "../../agent/health/windows.ts";
+import { fieldsOfPayload } from "../../agent/intake/dead-letter.ts";
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { encodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { deadLetterStream, reportStream } from "../../ingest/contract/stream-names.ts";
-import { startTestRedis } from "../support/redis.ts";
-import type { TestRedis } from "../support/redis.ts";
+import type { Redis } from "../../runtime/redis.ts";
+import { emptyRedis, listKeys, startRedisOfEitherKind } from "../support/redis-kinds.ts";
+import type { RedisOfEitherKind } from "../support/redis-kinds.ts";
 import { TILL, releaseOf } from "../support/verdicts.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
+const RULES = DEFAULT_COUNTING_RULES;
 
-let server: TestRedis;
+let server: RedisOfEitherKind;
 let redis: Redis;
 beforeAll(async () => {
-  server = await startTestRedis();
-  redis = new Redis({ ...server.options, replyMapping: "legacy" });
+  server = await startRedisOfEitherKind();
+  redis = await server.connect();
 });
-afterAll(async () => {
-  await redis.quit();
-  await server.stop();
-});
-beforeEach(async () => void (await redis.flushall()));
+afterAll(() => server.stop());
+beforeEach(() => emptyRedis(redis));
 
 function told(fields: Partial<AcceptedReport> = {}): AcceptedReport {
   return { ...releaseOf("1.4.0"), device: "till-1", event: "confirmed", atMs: NOW_MS, ...fields };
@@ -43,8 +47,33 @@ async function put(...reports: AcceptedReport[]): Promise<void> {
   await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: NOW_MS, reports }));
 }
 
-async function foldAll(store: ShardStore = createShardStore({ redis, shard: 0 })) {
-  return foldShard({ store, onChange: () => {}, isStopping: () => false });
+/** As another agent has it: nothing is remembered. */
+function openStore(): ShardStore {
+  return createShardStore({ redis, shard: 0 });
+}
+
+async function foldAll(store: ShardStore = openStore()) {
+  return foldShard({
+    store,
+    rules: RULES,
+    onChange: () => {},
+    isStopping: () => false,
+    nowMs: () => NOW_MS,
+    heardFromMs: () => Promise.resolve(0),
+  });
+}
+
+/** All of a fold but its commit. */
+async function readAndPlan(store: ShardStore): Promise<{ batch: Batch; plan: FoldPlan }> {
+  const batch = (await store.readBatch())!;
+  return { batch, plan: await planOf(batch, { store, rules: RULES }) };
+}
+
+/** Everything that Redis holds; two of them are equal when nothing was written in between. */
+async function dump(): Promise<Record<string, string | undefined>> {
+  const keys = await listKeys(redis, "*");
+  const values = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
+  return Object.fromEntries(keys.map((key, index) => [key, values[index]?.toString("base64")]));
 }
 
 async function deadReasons(): Promise<string[]> {
@@ -71,6 +100,16 @@ describe("what can't be folded", () => {
     expect(await redis.xlen(reportStream(0))).toBe(0);
   });
 
+  it("an entry that is no text is put aside byte for byte", async () => {
+    const fields = ["f", "\uFFFD", "r", Buffer.from([0xff, 0x00, 0x80, 0xc3])].map((one) => Buffer.from(one));
+    await redis.xadd(reportStream(0), "*", ...fields);
+    await redis.xadd(reportStream(0), "*", "f", "a real \uFFFD");
+    await foldAll();
+    const rows = await redis.xrange(deadLetterStream(0), "-", "+");
+    const kept = rows.map(([, row]) => fieldsOfPayload(row[3]!)?.map((one) => Buffer.from(one)));
+    expect(kept).toEqual([fields, [Buffer.from("f"), Buffer.from("a real \uFFFD")]]);
+  });
+
   it("releases beyond what a device may have are put aside with the report, for each such report once", async () => {
     const released = RELEASES_PER_DEVICE_MAX + 2;
     await put(...Array.from({ length: released }, (_, index) => told(releaseOf(`v${index}`))));
@@ -95,6 +134,8 @@ describe("what can't be folded", () => {
 });
 
 describe("a full table", () => {
+  const COUNTED = encodeCounts([0, 0, 0, 0, 1]);
+  const WINDOWS = addToSlot(undefined, new Map([[0, [0, 0, 0, 0, 1]]]));
   const OTHER = { ...releaseOf("v1"), channel: "beta" as ReleaseKey["channel"] };
 
   /** Release number `n` was last reported about at second `n`; the highest number is the oldest of all. */
@@ -102,13 +143,13 @@ describe("a full table", () => {
     const pipeline = redis.pipeline();
     for (let number = 1; number <= RELEASES_PER_CHANNEL_MAX; number += 1) {
       const last = number === RELEASES_PER_CHANNEL_MAX ? 0 : number * 1_000;
-      pipeline.hset(releaseTableKey(0), formatReleaseKey(releaseOf(`v${number}`)), number);
-      pipeline.hset(totalsKey(0, number), { last, "4": 1, "9": 1 });
-      pipeline.hset(windowsKey(0, number), "0:4", 1);
+      pipeline.hset(tableKey(0, "releases"), formatReleaseKey(releaseOf(`v${number}`)), number);
+      pipeline.hset(countsKey(0, number), { last, total: COUNTED });
+      pipeline.hset(windowsKey(0, number), "1:4", WINDOWS);
     }
     // Of another channel: older than everything, and none of this channel's business.
-    pipeline.hset(releaseTableKey(0), formatReleaseKey(OTHER), 9_999_999);
-    pipeline.hset(totalsKey(0, 9_999_999), { last: 1 });
+    pipeline.hset(tableKey(0, "releases"), formatReleaseKey(OTHER), 9_999_999);
+    pipeline.hset(countsKey(0, 9_999_999), { last: 1 });
     await pipeline.exec();
   }
 
@@ -119,31 +160,27 @@ describe("a full table", () => {
     expect(await health().readFoldTotals()).toEqual({ folded: 1, deadLetters: 0 });
     expect((await health().readRelease(releaseOf("new"))).devices.confirmed).toBe(1);
 
-    const table = await redis.hgetall(releaseTableKey(0));
+    const table = await redis.hgetall(tableKey(0, "releases"));
     expect(table[formatReleaseKey(releaseOf("new"))]).toBe("10000000");
     expect(Object.keys(table).length).toBe(RELEASES_PER_CHANNEL_MAX - 1_000 + 2);
     expect(table[formatReleaseKey(OTHER)]).toBe("9999999");
     // Retired: v10000 (last 0) and v1 to v999.
-    expect(await redis.hmget(releaseTableKey(0), ...["v10000", "v1", "v999", "v1000"].map(textOf))).toEqual([
-      null,
-      null,
-      null,
-      "1000",
-    ]);
-    expect(await redis.exists(totalsKey(0, 999), windowsKey(0, 999))).toBe(0);
-    expect(await redis.exists(totalsKey(0, 1_000), windowsKey(0, 1_000))).toBe(2);
+    expect(
+      await redis.hmget(tableKey(0, "releases"), ...["v10000", "v1", "v999", "v1000"].map(textOf)),
+    ).toEqual([null, null, null, "1000"]);
+    expect(await redis.exists(countsKey(0, 999), windowsKey(0, 999))).toBe(0);
+    expect(await redis.exists(countsKey(0, 1_000), windowsKey(0, 1_000))).toBe(2);
     expect((await health().listDirty()).length).toBe(1_001);
-    expect(await redis.hget(metaKey(0), "retired")).toBe("1000");
   });
 
   it("the row with the highest number stays, however old: its number must not be given again", async () => {
     await fillTable();
-    await redis.hdel(releaseTableKey(0), formatReleaseKey(OTHER));
+    await redis.hdel(tableKey(0, "releases"), formatReleaseKey(OTHER));
     await put(told(releaseOf("new")));
     await foldAll();
-    expect(await redis.hmget(releaseTableKey(0), ...["v10000", "v1000", "v1001", "new"].map(textOf))).toEqual(
-      ["10000", null, "1001", "10001"],
-    );
+    expect(
+      await redis.hmget(tableKey(0, "releases"), ...["v10000", "v1000", "v1001", "new"].map(textOf)),
+    ).toEqual(["10000", null, "1001", "10001"]);
   });
 
   it("a flood of invented versions in one batch makes room once; the rest is put aside", async () => {
@@ -157,59 +194,122 @@ describe("a full table", () => {
     expect(new Set(await deadReasons())).toEqual(new Set(["too_many_releases_on_channel"]));
   });
 
-  it("retires nothing when the cursor has moved: somebody may have counted one of them", async () => {
+  it("retires nothing when the revision is another: somebody may have counted one of them", async () => {
     await fillTable();
-    await redis.hset(metaKey(0), "cursor", "9-9");
-    await createShardStore({ redis, shard: 0 }).retireReleases("0-0", TILL);
-    expect(await redis.hlen(releaseTableKey(0))).toBe(RELEASES_PER_CHANNEL_MAX + 1);
-    expect(await redis.exists(totalsKey(0, 1))).toBe(1);
-    expect(await health().listDirty()).toEqual([]);
+    await redis.hset(metaKey(0), "revision", "of another agent");
+    const before = await dump();
+    await openStore().retireReleases("of this agent", TILL);
+    expect(await dump()).toEqual(before);
   });
 
   it("a batch that was read before others made room is not committed: its counts would have no row", async () => {
     await fillTable();
     await put(told(releaseOf("v1")));
-    const store = createShardStore({ redis, shard: 0 });
-    const batch = (await store.readBatch())!;
-    const releaseTable = await store.readReleaseTable(batch.cursor);
-    const plan = fold({
-      reports: batch.reports,
-      releaseTable,
-      stateOf: await store.readStates(batch.reports),
-    });
-    await createShardStore({ redis, shard: 0 }).retireReleases(batch.cursor, TILL);
+    const store = openStore();
+    const { batch, plan } = await readAndPlan(store);
+    await openStore().retireReleases(batch.position.revision, TILL);
 
-    expect(await store.commit(batch, plan, releaseTable)).toBe("cursor_moved");
-    expect(await redis.exists(totalsKey(0, 1))).toBe(0);
+    expect(await store.commitBatch(batch, plan)).toBe("conflict");
+    expect(await redis.exists(countsKey(0, 1))).toBe(0);
     // Read anew, the release gets a new row and is counted there.
     expect(await foldAll()).toMatchObject({ batches: 1, reports: 1 });
     expect((await health().readRelease(releaseOf("v1"))).devices.confirmed).toBe(1);
   });
+
+  it("room that could not be made, because others wrote, is made at the next try: no report is put aside", async () => {
+    await fillTable();
+    await redis.sadd(fineKey(0), 999);
+    await put(told(releaseOf("new")));
+    const store = openStore();
+    let others = 1;
+    const overtaken: ShardStore = {
+      ...store,
+      async retireReleases(revision, key) {
+        // Anything that commits without folding.
+        if (others-- > 0) await rollUp();
+        return store.retireReleases(revision, key);
+      },
+    };
+    expect(await foldAll(overtaken)).toMatchObject({ batches: 1, reports: 1 });
+    expect(await health().readFoldTotals()).toEqual({ folded: 1, deadLetters: 0 });
+    expect((await health().readRelease(releaseOf("new"))).devices.confirmed).toBe(1);
+    expect(others).toBe(-1);
+  });
 });
 
+async function rollUp(): Promise<number> {
+  return rollUpShard({ redis, shard: 0, nowMs: NOW_MS, which: "fine", isStopping: () => false });
+}
+
 describe("a commit", () => {
-  it("writes nothing at all when the cursor has moved", async () => {
+  it("writes nothing at all when the revision is another", async () => {
     await put(told());
-    const store = createShardStore({ redis, shard: 0 });
-    const batch = (await store.readBatch())!;
-    const table = await store.readReleaseTable(batch.cursor);
-    const plan = fold({ reports: batch.reports, releaseTable: table, stateOf: () => undefined });
-    await redis.hset(metaKey(0), "cursor", "9-9");
-    expect(await store.commit(batch, plan, table)).toBe("cursor_moved");
-    expect((await redis.keys("*")).toSorted()).toEqual([metaKey(0), reportStream(0)].toSorted());
-    expect(await redis.hgetall(metaKey(0))).toEqual({ cursor: "9-9" });
-    expect(await redis.xlen(reportStream(0))).toBe(1);
+    const store = openStore();
+    const { batch, plan } = await readAndPlan(store);
+    await redis.hset(metaKey(0), "revision", "of another agent");
+    const before = await dump();
+    expect(await store.commitBatch(batch, plan)).toBe("conflict");
+    expect(await store.commitVisit(batch.position.revision, plan)).toBe("conflict");
+    expect(await dump()).toEqual(before);
+    expect(Object.keys(before)).toEqual([metaKey(0), reportStream(0)].toSorted());
+  });
+
+  it("twice is once: the revision is over with the first", async () => {
+    await put(told());
+    const store = openStore();
+    const { batch, plan } = await readAndPlan(store);
+    expect(await store.commitBatch(batch, plan)).toBe("committed");
+    const after = await dump();
+    for (const again of [store, openStore()]) expect(await again.commitBatch(batch, plan)).toBe("conflict");
+    expect(await dump()).toEqual(after);
+  });
+
+  it("of two agents that have read the same one wins, and all is counted once", async () => {
+    await put(told(), told({ device: "till-2" }));
+    const stores = [openStore(), openStore()];
+    const read = await Promise.all(stores.map(readAndPlan));
+    const results = await Promise.all(
+      read.map(({ batch, plan }, index) => stores[index]!.commitBatch(batch, plan)),
+    );
+    expect(results.toSorted()).toEqual(["committed", "conflict"]);
+    expect((await health().readRelease(releaseOf("1.4.0"))).devices.confirmed).toBe(2);
+    expect(await health().readFoldTotals()).toEqual({ folded: 2, deadLetters: 0 });
+  });
+
+  it("in between by others, though the cursor stays, makes a batch be read again", async () => {
+    await put(told({ atMs: NOW_MS - 4 * 3_600_000 }));
+    await foldAll();
+    await put(told({ device: "till-2", atMs: NOW_MS - 4 * 3_600_000 }));
+    const store = openStore();
+    const { batch, plan } = await readAndPlan(store);
+    expect(await rollUp()).toBeGreaterThan(0);
+    expect(await store.commitBatch(batch, plan)).toBe("conflict");
+    expect(await foldAll(store)).toMatchObject({ batches: 1, lost: 0 });
+    expect((await health().readRelease(releaseOf("1.4.0"))).devices.confirmed).toBe(2);
+  });
+
+  it("by agents that take turns gives no number twice", async () => {
+    const stores = [openStore(), openStore()];
+    for (let turn = 0; turn < 6; turn += 1) {
+      const stratum = { platform: `platform-${turn}`, reason: `reason-${turn}` };
+      await put(told({ ...releaseOf(`v${turn}`), device: `till-${turn}`, event: "reverted", ...stratum }));
+      await foldAll(stores[turn % 2]);
+    }
+    for (const table of ["releases", "strata", "reasons"] as const)
+      expect((await redis.hvals(tableKey(0, table))).toSorted()).toEqual(["1", "2", "3", "4", "5", "6"]);
+    for (let turn = 0; turn < 6; turn += 1) {
+      const { strata, reasons } = await health().readDetail(releaseOf(`v${turn}`));
+      expect([...strata.keys()]).toEqual([JSON.stringify([`platform-${turn}`, "", "", ""])]);
+      expect([...reasons]).toEqual([[`reason-${turn}`, 1]]);
+    }
   });
 
   it("leaves entries alone that came after its batch was read", async () => {
     await put(told());
-    const store = createShardStore({ redis, shard: 0 });
-    const batch = (await store.readBatch())!;
+    const store = openStore();
+    const { batch, plan } = await readAndPlan(store);
     await put(told({ device: "till-2" }));
-    const table = await store.readReleaseTable(batch.cursor);
-    const stateOf = await store.readStates(batch.reports);
-    const plan = fold({ reports: batch.reports, releaseTable: table, stateOf });
-    expect(await store.commit(batch, plan, table)).toBe("committed");
+    expect(await store.commitBatch(batch, plan)).toBe("committed");
     expect(await redis.xlen(reportStream(0))).toBe(1);
     expect(await health().readLag(NOW_MS)).toMatchObject([{ shard: 0, waitingEntries: 1 }]);
     await foldAll(store);
@@ -222,7 +322,7 @@ describe("reading", () => {
   it("takes about BATCH_REPORTS_MAX reports, never a part of an entry", async () => {
     for (let entry = 0; entry < 9; entry += 1)
       await put(...Array.from({ length: 999 }, (_, index) => told({ device: `${entry}-${index}` })));
-    const batch = (await createShardStore({ redis, shard: 0 }).readBatch())!;
+    const batch = (await openStore().readBatch())!;
     expect(batch.reports.length).toBe(Math.ceil(BATCH_REPORTS_MAX / 999) * 999);
     expect(batch.hasMore).toBe(true);
     expect((await foldAll()).reports).toBe(9 * 999);
@@ -253,7 +353,7 @@ describe("reading", () => {
 
 describe("the list of changed releases", () => {
   it("takes releases whose counts did not change, and keeps what folding marks meanwhile", async () => {
-    const store = createShardStore({ redis, shard: 0 });
+    const store = openStore();
     await put(told());
     await foldAll(store);
     for (const one of await health().listDirty()) await health().clearDirty(one);
@@ -267,7 +367,7 @@ describe("the list of changed releases", () => {
   });
 
   it("is cleared for what was read, and keeps what changed since", async () => {
-    const store = createShardStore({ redis, shard: 0 });
+    const store = openStore();
     await put(told(), told(releaseOf("1.3.0")));
     await foldAll(store);
     const dirty = await health().listDirty();
@@ -276,23 +376,5 @@ describe("the list of changed releases", () => {
     await foldAll(store);
     for (const one of dirty) await health().clearDirty(one);
     expect((await health().listDirty()).map(({ release }) => release.version)).toEqual(["1.4.0"]);
-  });
-});
-
-describe("retention", () => {
-  it("drops windows older than the limit, to the minute, and no total", async () => {
-    const oldestMs = NOW_MS - WINDOW_RETENTION_DAYS * 86_400_000;
-    await put(
-      told({ device: "old", atMs: oldestMs - 1 }),
-      told({ device: "edge", atMs: oldestMs }),
-      told({ device: "new" }),
-    );
-    await foldAll();
-    // `confirmed` and `attempted` of one slot.
-    expect(await dropOldWindows({ redis, shards: 1, nowMs: NOW_MS })).toBe(2);
-    expect(await dropOldWindows({ redis, shards: 1, nowMs: NOW_MS })).toBe(0);
-    const slots = (await health().readWindows(releaseOf("1.4.0"))).map(({ slotMinute }) => slotMinute);
-    expect(slots).toEqual([oldestMs / 60_000, NOW_MS / 60_000]);
-    expect((await health().readRelease(releaseOf("1.4.0"))).devices.attempted).toBe(3);
   });
 });

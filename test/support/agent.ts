@@ -4,13 +4,16 @@ import type { Server } from "node:http";
 import express from "express";
 import type { RequestHandler } from "express";
 import type { Operator, Settings } from "../../agent/config/schema.ts";
+import { STRATA_MAX_DEFAULT } from "../../agent/health/counting-rules.ts";
 import { flagOf, isAttempt } from "../../agent/health/outcomes.ts";
+import { STRATUM_FIELDS } from "../../agent/health/stratum.ts";
 import type { Policy } from "../../agent/policy/policy.ts";
 import { BODY_BYTES_MAX_DEFAULT } from "../../ingest/contract/settings.ts";
 import type { DeviceEvent, DeviceReport } from "../../ingest/contract/device-report.ts";
 import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
 import { createStreamWriter } from "../../ingest/stream-writer.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { createRedis, waitUntilReady } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { createLogger } from "../../runtime/logger.ts";
@@ -46,6 +49,7 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
       streamEntriesMax: 100_000,
     },
     agent: { listen: { host: "127.0.0.1", port: 0 }, operators },
+    retention: { devicesMs: 90 * 24 * 3_600_000 },
     apps: new Map(apps.map((app) => [app.name as AppId, appSettings(app)])),
     policies: new Map(apps.map(({ name, policy }) => [name, samplePolicy({ name, ...policy })])),
   };
@@ -58,6 +62,7 @@ function appSettings({ name, otaUrl, minimumVersion, timeoutMs = 2_000 }: TestAp
     channels: new Map([
       [CHANNEL, { policyName: name, minimumVersion: minimumVersion as Version | undefined }],
     ]),
+    strata: { by: STRATUM_FIELDS, max: STRATA_MAX_DEFAULT },
   };
 }
 
@@ -105,7 +110,8 @@ export interface TestFleet {
   close(): void;
 }
 
-export async function createTestFleet(redisUrl: string): Promise<TestFleet> {
+/** `clock` is the one of ingest: when reports are received. */
+export async function createTestFleet(redisUrl: string, clock: Clock = systemClock): Promise<TestFleet> {
   const redis: Redis = createRedis({
     url: redisUrl,
     role: "request",
@@ -116,7 +122,7 @@ export async function createTestFleet(redisUrl: string): Promise<TestFleet> {
     redis,
     shards: AGENT_TEST_SHARDS,
     streamEntriesMax: 100_000,
-    clock: systemClock,
+    clock,
   });
   const write: TestFleet["write"] = async (reports) => (await writer.write(reports)).kind;
   return {

@@ -1,119 +1,341 @@
-// The counting rules written down once more, as plainly as can be: for each release a set of events per
-// device, and nothing else. Shares no code with the folding that it is compared with, but the names.
-import type { HealthStore } from "../../agent/health/health-store.ts";
+// The counting rules (docs/counting.md) written down once more, as plainly as can be: every report is kept,
+// and every count is worked out anew when it is asked for. Only silence is remembered, because it depends on
+// when somebody looked. Enters: reports, and moments at which silence is looked for. Leaves: counts.
+// Shares no code with the folding that it is compared with, but the names. Without the caps on how many
+// strata and reasons an app may have: which ones come too late depends on the order of reports.
+import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
+import type { CountingRules } from "../../agent/health/counting-rules.ts";
 import type { OutcomeCounts } from "../../agent/health/outcomes.ts";
+import { clampReportTime } from "../../ingest/contract/device-report.ts";
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
-import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
+import {
+  ANSWER_BINS,
+  OUTCOME_NAMES,
+  isAnswerForGood,
+  isPending,
+  isRunning,
+  recordOf,
+  secondOf,
+} from "./naive-record.ts";
+import type { NaiveRecord, OutcomeName, Told } from "./naive-record.ts";
 
-/** A report whose time is within what ingest takes as it is. */
-export type ToldReport = DeviceReport & { readonly at: number };
-
-interface NaiveDevice {
-  readonly events: Set<string>;
-  /** Device times of the reports that show an attempt. */
-  readonly attemptsAtMs: number[];
+export interface Tally {
+  readonly devices: OutcomeCounts;
+  /** Device-hours. */
+  readonly hours: { readonly active: number; readonly crashed: number };
 }
 
-export interface ReleaseCounts {
-  readonly devices: OutcomeCounts;
-  /** By first minute of the slot. */
-  readonly windows: Readonly<Record<number, OutcomeCounts>>;
+export interface WindowTally extends Tally {
+  /** Devices by time from attempt to answer. */
+  readonly answered: readonly number[];
+}
+
+export interface ReleaseCounts extends Tally {
+  readonly strata: Readonly<Record<string, Tally>>;
+  /** Devices. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /** By `slotMinute/slotMinutes stratum`. */
+  readonly windows: Readonly<Record<string, WindowTally>>;
+  /** Receive times, epoch milliseconds; 0 = none. */
+  readonly firstReportAtMs: number;
+  readonly lastReportAtMs: number;
+  readonly lastFailureAtMs: number;
+}
+
+export interface NaiveDeviceView {
+  /** Epoch milliseconds, in whole seconds. */
+  readonly lastSeenAtMs: number;
+  /** `app|channel|version`. */
+  readonly running: string | undefined;
+  /** What it counts as, by release. */
+  readonly releases: Readonly<Record<string, OutcomeCounts>>;
+}
+
+export interface Slot {
+  readonly slotMinute: number;
+  readonly slotMinutes: number;
+}
+
+/** The slot that a minute is counted in by now; undefined = its windows are no longer kept. */
+export type SlotOf = (minute: number) => Slot | undefined;
+
+/** Whether a device is meant. */
+export type DeviceFilter = (app: string, device: string) => boolean;
+
+export interface LookOptions {
+  readonly only?: DeviceFilter;
+  /** Until then reports could not come in: no deadline starts before. */
+  readonly heardFromMs?: number;
 }
 
 export interface NaiveCounts {
-  tell(report: ToldReport): void;
+  /** A report as a device sends it, and when it was received. */
+  tell(report: DeviceReport, receivedAtMs: number): void;
+  /** Somebody looks for silence, with everything told so far folded. */
+  look(nowMs: number, options?: LookOptions): void;
+  /** Devices that were not heard of for this long are forgotten; what they did stays counted. */
+  leave(nowMs: number, retentionMs: number, only?: DeviceFilter): void;
   /** By `app|channel|version`. */
-  counts(): Record<string, ReleaseCounts>;
+  counts(options?: { slotOf?: SlotOf }): Record<string, ReleaseCounts>;
+  device(app: string, device: string): NaiveDeviceView | undefined;
+  /** From the first hour in which a device used a release to the one in which it was heard, at most. */
+  hoursSinceUseMax(): number;
 }
 
-const ATTEMPTS = new Set([
-  "update_started",
-  "download_failed",
-  "installed",
-  "install_failed",
-  "confirmed",
-  "reverted",
-]);
+interface NaiveDevice {
+  readonly app: string;
+  readonly device: string;
+  readonly told: Told[];
+  /** The release about which it owes an answer for too long. */
+  silentAbout: string | undefined;
+  readonly returnedLateAbout: Set<string>;
+  /** Each time that it was found silent: about what, and when its deadline had ended. */
+  readonly silences: { readonly release: string; readonly dueMs: number }[];
+  hasLeft: boolean;
+}
 
-export function createNaiveCounts(): NaiveCounts {
-  const releases = new Map<string, Map<string, NaiveDevice>>();
+const ONE_MINUTE_SLOTS: SlotOf = (minute) => ({ slotMinute: minute, slotMinutes: 1 });
+
+export function createNaiveCounts({
+  rules = DEFAULT_COUNTING_RULES,
+}: { rules?: CountingRules } = {}): NaiveCounts {
+  const present = new Map<string, NaiveDevice>();
+  /** One that comes back later counts anew, as another device would. */
+  const left: NaiveDevice[] = [];
+  const those = (only: DeviceFilter): NaiveDevice[] =>
+    [...present.values()].filter(({ app, device }) => only(app, device));
+
   return {
-    tell({ app, channel, version, device, event, at }) {
-      const release = `${app}|${channel}|${version}`;
-      if (!releases.has(release)) releases.set(release, new Map());
-      const devices = releases.get(release)!;
-      if (!devices.has(device)) devices.set(device, { events: new Set(), attemptsAtMs: [] });
-      const known = devices.get(device)!;
-      known.events.add(event);
-      if (ATTEMPTS.has(event)) known.attemptsAtMs.push(at);
+    tell(report, receivedAtMs) {
+      const { app, channel, version, device: name } = report;
+      const { atMs } = clampReportTime(report.at, receivedAtMs);
+      const key = `${app}|${name}`;
+      const device = entryOf(present, key, () => createDevice(app, name));
+      takeIn(device, { report, release: `${app}|${channel}|${version}`, atMs, receivedAtMs });
     },
-    counts: () =>
-      Object.fromEntries(
-        [...releases].map(([release, devices]) => [release, countRelease([...devices.values()])]),
-      ),
+    look(nowMs, { only = () => true, heardFromMs = 0 } = {}) {
+      for (const device of those(only)) {
+        const owed = answerOwedBy(device, rules);
+        if (owed === undefined) continue;
+        const dueMs = Math.max(owed.sinceMs, heardFromMs) + owed.deadlineMs;
+        // Silent once, whatever holds for deadlines by now.
+        if (nowMs < dueMs || device.silentAbout === owed.release) continue;
+        device.silentAbout = owed.release;
+        device.silences.push({ release: owed.release, dueMs });
+      }
+    },
+    leave(nowMs, retentionMs, only = () => true) {
+      for (const device of those(only)) {
+        if (secondOf(heardOf(device)) * 1_000 > nowMs - retentionMs) continue;
+        device.hasLeft = true;
+        left.push(device);
+        present.delete(`${device.app}|${device.device}`);
+      }
+    },
+    counts: ({ slotOf = ONE_MINUTE_SLOTS } = {}) =>
+      countAll({ devices: [...left, ...present.values()], rules, slotOf }),
+    device(app, name) {
+      const device = present.get(`${app}|${name}`);
+      if (device === undefined) return undefined;
+      return viewOf(device, rules);
+    },
+    hoursSinceUseMax: () =>
+      Math.max(0, ...[...left, ...present.values()].map((device) => hoursSinceUse(device, rules))),
   };
 }
 
-function countRelease(devices: readonly NaiveDevice[]): ReleaseCounts {
-  const slots = new Map<number, NaiveDevice[]>();
-  for (const device of devices) {
-    if (device.attemptsAtMs.length === 0) continue;
-    const slot = Math.floor(Math.min(...device.attemptsAtMs) / 300_000) * 5;
-    slots.set(slot, [...(slots.get(slot) ?? []), device]);
-  }
+function createDevice(app: string, device: string): NaiveDevice {
   return {
-    devices: countDevices(devices),
-    windows: Object.fromEntries([...slots].map(([slot, inSlot]) => [slot, countDevices(inSlot)])),
+    app,
+    device,
+    told: [],
+    silentAbout: undefined,
+    returnedLateAbout: new Set(),
+    silences: [],
+    hasLeft: false,
   };
 }
 
-function countDevices(devices: readonly NaiveDevice[]): OutcomeCounts {
-  const count = (holds: (events: ReadonlySet<string>) => boolean): number =>
-    devices.filter(({ events }) => holds(events)).length;
-  const hasFailed = (events: ReadonlySet<string>): boolean =>
-    events.has("install_failed") || events.has("reverted");
-  const hasAnnounced = (events: ReadonlySet<string>): boolean =>
-    events.has("update_started") || events.has("installed");
-  return {
-    update_started: count((events) => events.has("update_started")),
-    download_failed: count((events) => events.has("download_failed")),
-    installed: count((events) => events.has("installed")),
-    install_failed: count((events) => events.has("install_failed")),
-    confirmed: count((events) => events.has("confirmed")),
-    reverted: count((events) => events.has("reverted")),
-    crashed: count((events) => events.has("crashed")),
-    not_responding: count((events) => events.has("not_responding")),
-    active: count((events) => events.has("active")),
-    attempted: count((events) => [...events].some((event) => ATTEMPTS.has(event))),
-    failed: count(hasFailed),
-    recovered: count((events) => hasFailed(events) && events.has("confirmed")),
-    announced: count(hasAnnounced),
-    failed_unannounced: count((events) => hasFailed(events) && !hasAnnounced(events)),
-    download_failed_unannounced: count((events) => events.has("download_failed") && !hasAnnounced(events)),
-  };
+/** A device that was silent may turn out to have come back: what was heard of it last changes, or it answers. */
+function takeIn(device: NaiveDevice, one: Told): void {
+  const before = device.silentAbout === undefined ? undefined : heardOf(device);
+  device.told.push(one);
+  const { silentAbout } = device;
+  if (before === undefined || silentAbout === undefined) return;
+  const isAnswered = one.release === silentAbout && isAnswerForGood(one);
+  if (isSameToHear(before, heardOf(device)) && !isAnswered) return;
+  device.silentAbout = undefined;
+  device.returnedLateAbout.add(silentAbout);
 }
 
-/** What Redis holds, in the same form. */
-export async function readCounts(health: HealthStore): Promise<Record<string, ReleaseCounts>> {
-  const releases = await health.listReleases();
-  return Object.fromEntries(
-    await Promise.all(
-      releases.map(async (release) => [nameOf(release), await readOne(health, release)] as const),
-    ),
+/** The newest report; of several in one second one that is not pending, then of the larger release. */
+function heardOf({ told }: NaiveDevice): Told {
+  const [first] = told.toSorted(
+    (left, right) =>
+      secondOf(right) - secondOf(left) ||
+      Number(isPending(left)) - Number(isPending(right)) ||
+      compareTexts(right.release, left.release),
+  );
+  return first!;
+}
+
+function isSameToHear(left: Told, right: Told): boolean {
+  return (
+    left.release === right.release &&
+    secondOf(left) === secondOf(right) &&
+    isPending(left) === isPending(right)
   );
 }
 
-async function readOne(health: HealthStore, release: ReleaseKey): Promise<ReleaseCounts> {
-  const [{ devices }, windows] = await Promise.all([
-    health.readRelease(release),
-    health.readWindows(release),
-  ]);
+/** The release that it runs, as far as it has left traces of running; none when it has left. */
+function runningOf({ told, hasLeft }: NaiveDevice): string | undefined {
+  if (hasLeft) return undefined;
+  const [newest] = told
+    .filter(isRunning)
+    .toSorted((left, right) => secondOf(right) - secondOf(left) || compareTexts(right.release, left.release));
+  return newest?.release;
+}
+
+function answerOwedBy(
+  device: NaiveDevice,
+  rules: CountingRules,
+): { release: string; sinceMs: number; deadlineMs: number } | undefined {
+  const heard = heardOf(device);
+  const { release, report } = heard;
+  if (!isPending(heard)) return undefined;
+  if (device.told.some((one) => one.release === release && isAnswerForGood(one))) return undefined;
+  const receivedMinutes = device.told
+    .filter((one) => isSameToHear(one, heard))
+    .map(({ receivedAtMs }) => Math.floor(receivedAtMs / 60_000));
+  const deadlineMs = rules.silenceDeadlineMsOf({ app: report.app, channel: report.channel });
+  return { release, sinceMs: (Math.min(...receivedMinutes) + 1) * 60_000, deadlineMs };
+}
+
+function compareTexts(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function viewOf(device: NaiveDevice, rules: CountingRules): NaiveDeviceView {
+  const releases = new Set(device.told.map(({ release }) => release));
+  const running = runningOf(device);
   return {
-    devices,
-    windows: Object.fromEntries(windows.map(({ slotMinute, devices: inSlot }) => [slotMinute, inSlot])),
+    lastSeenAtMs: secondOf(heardOf(device)) * 1_000,
+    running,
+    releases: Object.fromEntries(
+      [...releases].map((release) => {
+        const adder = createAdder();
+        addToTotals(adder, recordAbout(device, release, rules)!, running === release);
+        return [release, adder.devices];
+      }),
+    ),
   };
 }
 
-function nameOf({ app, channel, version }: ReleaseKey): string {
-  return `${app}|${channel}|${version}`;
+/** Undefined when it said nothing about the release. */
+function recordAbout(device: NaiveDevice, release: string, rules: CountingRules): NaiveRecord | undefined {
+  const told = device.told.filter((one) => one.release === release);
+  if (told.length === 0) return undefined;
+  return recordOf({
+    told,
+    fields: rules.strataOf(device.app),
+    isSilent: device.silentAbout === release,
+    hasReturnedLate: device.returnedLateAbout.has(release),
+  });
+}
+
+function hoursSinceUse(device: NaiveDevice, rules: CountingRules): number {
+  const releases = [...new Set(device.told.map(({ release }) => release))];
+  const hours = releases.flatMap((release) => recordAbout(device, release, rules)!.activeHours);
+  const heardHour = Math.floor(secondOf(heardOf(device)) / 3_600);
+  return heardHour - Math.min(heardHour, ...hours);
+}
+
+interface Counting {
+  readonly devices: readonly NaiveDevice[];
+  readonly rules: CountingRules;
+  readonly slotOf: SlotOf;
+}
+
+function countAll(counting: Counting): Record<string, ReleaseCounts> {
+  const releases = new Set(counting.devices.flatMap(({ told }) => told.map(({ release }) => release)));
+  return Object.fromEntries([...releases].map((release) => [release, countRelease(release, counting)]));
+}
+
+interface Adder {
+  readonly devices: Record<OutcomeName, number>;
+  readonly hours: { active: number; crashed: number };
+  readonly answered: number[];
+}
+
+function createAdder(): Adder {
+  const devices = Object.fromEntries(OUTCOME_NAMES.map((name) => [name, 0])) as Record<OutcomeName, number>;
+  return { devices, hours: { active: 0, crashed: 0 }, answered: ANSWER_BINS.map(() => 0) };
+}
+
+function countRelease(release: string, { devices, rules, slotOf }: Counting): ReleaseCounts {
+  const total = createAdder();
+  const strata = new Map<string, Adder>();
+  const windows = new Map<string, Adder>();
+  const reasons = new Map<string, number>();
+  const failuresAtMs: number[] = [];
+  for (const device of devices) {
+    const record = recordAbout(device, release, rules);
+    if (record === undefined) continue;
+    for (const adder of [total, entryOf(strata, record.stratum, createAdder)])
+      addToTotals(adder, record, runningOf(device) === release);
+    addToWindows(record, (minute) => {
+      const slot = slotOf(minute);
+      if (slot === undefined) return createAdder();
+      return entryOf(windows, `${slot.slotMinute}/${slot.slotMinutes} ${record.stratum}`, createAdder);
+    });
+    for (const reason of record.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    failuresAtMs.push(...record.failuresAtMs);
+  }
+  const silentFromMs = devices
+    .flatMap(({ silences }) => silences)
+    .filter((silence) => silence.release === release)
+    .map(({ dueMs }) => dueMs);
+  failuresAtMs.push(...silentFromMs);
+  const receivedAtMs = devices
+    .flatMap(({ told }) => told)
+    .filter((one) => one.release === release)
+    .map((one) => one.receivedAtMs);
+  return {
+    ...toTally(total),
+    strata: Object.fromEntries([...strata].map(([stratum, adder]) => [stratum, toTally(adder)])),
+    reasons: Object.fromEntries(reasons),
+    windows: Object.fromEntries(windows),
+    // Not `Math.min(...)`: a function takes fewer arguments than a fleet sends reports.
+    firstReportAtMs: receivedAtMs.reduce((least, atMs) => Math.min(least, atMs)),
+    lastReportAtMs: receivedAtMs.reduce((greatest, atMs) => Math.max(greatest, atMs)),
+    lastFailureAtMs: failuresAtMs.reduce((greatest, atMs) => Math.max(greatest, atMs), 0),
+  };
+}
+
+function toTally({ devices, hours }: Adder): Tally {
+  return { devices, hours };
+}
+
+function addToTotals({ devices, hours }: Adder, record: NaiveRecord, isRunningIt: boolean): void {
+  for (const outcome of [...record.outcomes, ...record.unannounced]) devices[outcome] += 1;
+  if (isRunningIt) devices.running += 1;
+  hours.active += record.activeHours.length;
+  hours.crashed += record.crashedHours.length;
+}
+
+function addToWindows(record: NaiveRecord, windowAt: (minute: number) => Adder): void {
+  const { attemptMinute, failureMinute, answerBin } = record;
+  if (attemptMinute !== undefined) {
+    const { devices, answered } = windowAt(attemptMinute);
+    for (const outcome of record.outcomes) devices[outcome] += 1;
+    if (answerBin !== undefined) answered[answerBin]! += 1;
+  }
+  for (const outcome of record.unannounced) windowAt(failureMinute!).devices[outcome] += 1;
+  for (const hour of record.activeHours) windowAt(hour * 60).hours.active += 1;
+  for (const hour of record.crashedHours) windowAt(hour * 60).hours.crashed += 1;
+}
+
+function entryOf<T>(map: Map<string, T>, key: string, create: () => T): T {
+  if (!map.has(key)) map.set(key, create());
+  return map.get(key)!;
 }

@@ -98,6 +98,8 @@ function launch(folder: string, port: number): ChildProcess {
     appendonly: "yes",
     save: "",
     "maxmemory-policy": "noeviction",
+    "hash-max-listpack-entries": "2048",
+    "hash-max-listpack-value": "512",
   };
   const args = Object.entries(directives).flatMap(([name, value]) => [`--${name}`, value]);
   return spawn("redis-server", args, { stdio: "ignore" });

@@ -1,5 +1,6 @@
 // What the agent asks of its Redis: each finding with its level, at its edge.
 import { expect, it } from "vitest";
+import { BUCKET_DEVICES_MAX, STATE_BYTES_COMPACT_MAX } from "../../../agent/health/device-table.ts";
 import { CLOCK_OFF_MS_MAX, findProblems } from "../../../agent/preflight.ts";
 import type { RedisFacts } from "../../../agent/preflight.ts";
 
@@ -10,7 +11,11 @@ const good: RedisFacts = {
   replicas: 0,
   replicaAcks: 0,
   clockOffMs: 0,
+  listpack: { entries: BUCKET_DEVICES_MAX, value: STATE_BYTES_COMPACT_MAX },
 };
+const inSeveralTimesTheMemory = (entries: number, value: number): string =>
+  `warn: Redis would keep devices in several times the memory (hash-max-listpack-entries is ${entries}, ` +
+  `hash-max-listpack-value ${value}): set them to 2048 and 512.`;
 
 it.each([
   [{}, []],
@@ -43,6 +48,10 @@ it.each([
       "warn: Redis's clock is -6 s off from this machine's: lags and durations will be wrong; synchronise both (NTP).",
     ],
   ],
+  [{ listpack: undefined }, []],
+  [{ listpack: { entries: 1e9, value: 1e9 } }, []],
+  [{ listpack: { entries: 2_047, value: 512 } }, [inSeveralTimesTheMemory(2_047, 512)]],
+  [{ listpack: { entries: 2_048, value: 511 } }, [inSeveralTimesTheMemory(2_048, 511)]],
 ] as [Partial<RedisFacts>, string[]][])("%j", (facts, findings) => {
   expect(findProblems({ ...good, ...facts }).map(({ level, detail }) => `${level}: ${detail}`)).toEqual(
     findings,

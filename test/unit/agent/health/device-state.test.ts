@@ -1,21 +1,79 @@
 // The packed device state: what goes in comes out, and how many bytes it takes.
 import * as fc from "fast-check";
-import { expect, it, test } from "vitest";
-import { decodeDeviceState, encodeDeviceState } from "../../../../agent/health/device-state.ts";
-import type { DeviceState } from "../../../../agent/health/device-state.ts";
+import { describe, expect, it, test } from "vitest";
+import {
+  MINUTE_MAX,
+  NO_RECORD,
+  RELEASES_PER_DEVICE_MAX,
+  SECOND_MAX,
+  decodeDeviceState,
+  encodeDeviceState,
+  heardSecondOf,
+} from "../../../../agent/health/device-state.ts";
+import type { DeviceState, Heard, ReleaseRecord } from "../../../../agent/health/device-state.ts";
+import { HOURS_RETAINED, NO_HOURS, withHour } from "../../../../agent/health/hour-set.ts";
+import type { HourSet } from "../../../../agent/health/hour-set.ts";
+import { FLAG_BITS } from "../../../../agent/health/outcomes.ts";
 
-const record = fc.record({
-  flags: fc.integer({ min: 0, max: 0xffff }),
-  attemptMinute: fc.integer({ min: 0, max: 0xffff_ffff }),
-});
-const releaseNumber = fc.oneof(
-  fc.integer({ min: 1, max: 300 }),
-  fc.integer({ min: 1, max: 2 ** 28 - 1 }),
-  fc.constantFrom(1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152),
+const HOUR_SECONDS = 3_600;
+const BITS_MAX = (1n << BigInt(HOURS_RETAINED)) - 1n;
+
+const second = fc.oneof(
+  fc.integer({ min: 1, max: SECOND_MAX }),
+  fc.constantFrom(1, 59, 60, 2 ** 31 - 1, 2 ** 31, SECOND_MAX),
 );
-const states: fc.Arbitrary<DeviceState> = fc
-  .array(fc.tuple(releaseNumber, record), { maxLength: 64 })
-  .map((rows) => new Map(rows));
+const minute = fc.oneof(fc.integer({ min: 1, max: MINUTE_MAX }), fc.constantFrom(1, MINUTE_MAX));
+const minuteOrNone = fc.oneof(fc.constant(0), minute);
+const number = fc.oneof(
+  fc.integer({ min: 1, max: 300 }),
+  fc.constantFrom(1, 127, 128, 16_383, 16_384, 2 ** 30, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 51 - 1),
+);
+
+/** Never older than what would be forgotten with it. */
+function hoursUpTo(heardSecond: number): fc.Arbitrary<HourSet> {
+  const heardHour = Math.floor(heardSecond / HOUR_SECONDS);
+  const newest = fc
+    .oneof(fc.nat(HOURS_RETAINED), fc.constantFrom(-1, HOURS_RETAINED))
+    .map((ago) => Math.max(1, heardHour - ago));
+  const active = fc.oneof(fc.bigInt({ min: 1n, max: BITS_MAX }), fc.constantFrom(1n, BITS_MAX));
+  return fc.oneof(
+    fc.constant(NO_HOURS),
+    fc.tuple(newest, active, fc.bigInt({ min: 0n, max: BITS_MAX }), fc.boolean()).map(
+      // A crash is use as well; most devices never crashed.
+      ([newest, active, crashed, hasCrashed]) => ({
+        newest,
+        active,
+        crashed: hasCrashed ? active & crashed : 0n,
+      }),
+    ),
+  );
+}
+
+function recordUpTo(heardSecond: number): fc.Arbitrary<ReleaseRecord> {
+  return fc.record({
+    flags: fc.integer({ min: 0, max: 2 ** FLAG_BITS - 1 }),
+    attemptMinute: minuteOrNone,
+    answerMinute: minuteOrNone,
+    failureMinute: minuteOrNone,
+    stratum: fc.oneof(fc.constant(0), number),
+    hours: hoursUpTo(heardSecond),
+    reasons: fc.array(number, { maxLength: 8 }),
+  });
+}
+
+const heard: fc.Arbitrary<Heard> = fc
+  .record({ atSecond: second, release: number, isPending: fc.boolean(), receivedMinute: minute })
+  .map((each) => ({ ...each, receivedMinute: each.isPending ? each.receivedMinute : 0 }));
+const running = fc.option(fc.record({ atSecond: second, release: number }), { nil: undefined });
+const states: fc.Arbitrary<DeviceState> = heard.chain((heard) =>
+  fc.record({
+    heard: fc.constant(heard),
+    running,
+    records: fc
+      .array(fc.tuple(number, recordUpTo(heard.atSecond)), { maxLength: 40, size: "max" })
+      .map((rows) => new Map(rows)),
+  }),
+);
 
 test("decode(encode(x)) = x", () => {
   fc.assert(
@@ -23,29 +81,83 @@ test("decode(encode(x)) = x", () => {
       const bytes = encodeDeviceState(state);
       expect(decodeDeviceState(bytes)).toEqual(state);
       // Redis gives back a copy, which may lie anywhere in a larger buffer.
-      expect(decodeDeviceState(Buffer.concat([Buffer.from("xyz"), bytes]).subarray(3))).toEqual(state);
+      const copy = Buffer.concat([Buffer.from("xyz"), bytes]).subarray(3);
+      expect(decodeDeviceState(copy)).toEqual(state);
+      expect(encodeDeviceState(decodeDeviceState(copy))).toEqual(bytes);
+      expect(heardSecondOf(copy)).toBe(state.heard!.atSecond);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   );
 });
 
-it.each([
-  [1, 7],
-  [127, 7],
-  [128, 8],
-  [16_383, 8],
-  [16_384, 9],
-])("a record of release number %d takes %d bytes", (number, bytes) => {
-  const state = new Map([[number, { flags: 0xffff, attemptMinute: 0xffff_ffff }]]);
-  expect(encodeDeviceState(state).length).toBe(bytes);
+/** Noon of 31 January 2026. */
+const HEARD: Heard = { atSecond: 1_769_860_800, release: 3, isPending: false, receivedMinute: 0 };
+const HEARD_MINUTE = HEARD.atSecond / 60;
+const HEARD_HOUR = HEARD_MINUTE / 60;
+
+function sizeOf(record: Partial<ReleaseRecord>, release = 1): number {
+  const records = new Map([[release, { ...NO_RECORD, ...record }]]);
+  return encodeDeviceState({ heard: HEARD, running: undefined, records }).length;
+}
+/** Of a state without records: when it was heard, what was heard, and that it runs nothing known. */
+const HEARD_BYTES = 6;
+
+describe("bytes", () => {
+  it("a device of which nothing but the last word is known takes 6", () => {
+    expect(encodeDeviceState({ heard: HEARD, running: undefined, records: new Map() }).length).toBe(
+      HEARD_BYTES,
+    );
+  });
+
+  it.each([
+    [1, 4],
+    [127, 4],
+    [128, 5],
+    [16_383, 5],
+    [16_384, 6],
+  ])("a record of release number %d without any parts takes %d", (release, bytes) => {
+    expect(sizeOf({ flags: 2 ** FLAG_BITS - 1 }, release)).toBe(HEARD_BYTES + bytes);
+  });
+
+  it("a usual device, three releases taken up within a day, takes 22", () => {
+    const record = {
+      ...NO_RECORD,
+      flags: 21,
+      attemptMinute: HEARD_MINUTE - 700,
+      answerMinute: HEARD_MINUTE - 690,
+      stratum: 1,
+    };
+    const records = new Map([1, 2, 3].map((release) => [release, record]));
+    const state = { heard: HEARD, running: { atSecond: HEARD.atSecond, release: 3 }, records };
+    expect(encodeDeviceState(state).length).toBe(22);
+  });
 });
 
-it("a usual device, three releases, takes 21 bytes", () => {
-  const state = new Map([1, 2, 3].map((number) => [number, { flags: 21, attemptMinute: 29_500_000 }]));
-  expect(encodeDeviceState(state).length).toBe(21);
+describe("hours", () => {
+  const decodedHours = (newest: number): HourSet => {
+    const hours = withHour(withHour(NO_HOURS, newest - 5, "crashed"), newest, "active");
+    const records = new Map([[1, { ...NO_RECORD, flags: 64, hours }]]);
+    const bytes = encodeDeviceState({ heard: HEARD, running: undefined, records });
+    return decodeDeviceState(bytes).records.get(1)!.hours;
+  };
+
+  it("are kept for as long as a report may still name one of them, and then need no bytes", () => {
+    expect(decodedHours(HEARD_HOUR - HOURS_RETAINED).newest).toBe(HEARD_HOUR - HOURS_RETAINED);
+    expect(decodedHours(HEARD_HOUR - HOURS_RETAINED - 1)).toEqual(NO_HOURS);
+  });
+
+  it("one that is ahead of when the device was heard is kept", () => {
+    expect(decodedHours(HEARD_HOUR + 1)).toEqual({
+      newest: HEARD_HOUR + 1,
+      active: 0b100001n,
+      crashed: 0b100000n,
+    });
+  });
 });
 
-it("nothing is nothing", () => {
-  expect(encodeDeviceState(new Map()).length).toBe(0);
-  expect(decodeDeviceState(Buffer.alloc(0))).toEqual(new Map());
+it("limits: the year 2106, and 128 releases", () => {
+  expect(SECOND_MAX).toBe(4_294_967_295);
+  expect(MINUTE_MAX).toBe(71_582_788);
+  expect(new Date(SECOND_MAX * 1_000).getUTCFullYear()).toBe(2106);
+  expect(RELEASES_PER_DEVICE_MAX).toBe(128);
 });

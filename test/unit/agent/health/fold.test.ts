@@ -1,171 +1,361 @@
-// Folding, transition by transition, and its two limits at their edges.
+// Folding, transition by transition: what a batch of reports changes.
 import { describe, expect, it } from "vitest";
-import { RELEASES_PER_DEVICE_MAX, decodeDeviceState } from "../../../../agent/health/device-state.ts";
-import { RELEASES_PER_CHANNEL_MAX, fold, toFoldable } from "../../../../agent/health/fold.ts";
-import type { FoldPlan } from "../../../../agent/health/fold.ts";
-import { toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { DEFAULT_COUNTING_RULES } from "../../../../agent/health/counting-rules.ts";
+import { CRASHED_HOURS_INDEX } from "../../../../agent/health/count-vector.ts";
+import { NO_RECORD } from "../../../../agent/health/device-state.ts";
+import type { FoldPlan } from "../../../../agent/health/fold-plan.ts";
+import { OUTCOMES, flagOf, toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import { REPORT_AGE_MS_MAX } from "../../../../ingest/contract/device-report.ts";
-import type { DeviceEvent } from "../../../../ingest/contract/device-report.ts";
-import type { AcceptedReport } from "../../../../ingest/contract/report-entry.ts";
-import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
+import type { ReleaseCounts } from "../../../support/naive-counts.ts";
+import { outcomeCounts } from "../../../support/verdicts.ts";
+import { AT_MINUTE, AT_MS, RECEIVED_AT_MS, RELEASE, createMemoryShard, foldableOf } from "./memory-shard.ts";
+import type { MemoryShard, Told } from "./memory-shard.ts";
 
-/** A whole number of slots after the epoch. */
-const SLOT_MS = 300_000;
-const AT_MS = SLOT_MS * 5_000_000;
-const RECEIVED_AT_MS = AT_MS + 1_234;
-const RELEASE = "com.acme.till|production|1.4.0";
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
-interface Told {
-  readonly event: DeviceEvent;
-  readonly device?: string;
-  readonly version?: string;
-  readonly atMs?: number;
-  readonly receivedAtMs?: number;
-}
-
-/** A shard that keeps what is folded, so that tests can go on where they stopped. */
-function createShard() {
-  const table = new Map<string, number>();
-  const states = new Map<string, Buffer>();
-  return {
-    table,
-    states,
-    fold(...reports: Told[]): FoldPlan {
-      const plan = fold({
-        reports: reports.map(
-          ({ event, device = "till-1", version = "1.4.0", atMs = AT_MS, receivedAtMs = RECEIVED_AT_MS }) =>
-            toFoldable({ ...releaseOf(version), device, event, atMs }, receivedAtMs),
-        ),
-        releaseTable: table,
-        stateOf: (_bucket, field) => states.get(field),
-      });
-      for (const [text, number] of plan.newReleases) table.set(text, number);
-      for (const bucket of plan.states.values())
-        for (const [field, state] of bucket) states.set(field, state);
-      return plan;
-    },
-  };
-}
-
+/** What a plan adds to the release's totals. */
 function totalsOf(plan: FoldPlan, release = RELEASE): OutcomeCounts {
   return toOutcomeCounts(plan.releases.get(release)!.totals);
 }
 
+/** What it adds to minutes, over all strata; only those where something changes. */
 function windowsOf(plan: FoldPlan, release = RELEASE): Record<number, OutcomeCounts> {
-  const windows = plan.releases.get(release)!.windows;
-  return Object.fromEntries([...windows].map(([slot, counts]) => [slot, toOutcomeCounts(counts)]));
+  const windows = [...plan.releases.get(release)!.windows].map(([minute, strata]) => {
+    const outcomes = OUTCOMES.map((_, index) =>
+      [...strata.values()].reduce((sum, counts) => sum + counts[index]!, 0),
+    );
+    return [minute, outcomes] as const;
+  });
+  const changed = windows.filter(([, outcomes]) => outcomes.some((count) => count !== 0));
+  return Object.fromEntries(changed.map(([minute, outcomes]) => [minute, toOutcomeCounts(outcomes)]));
 }
 
-const SLOT = AT_MS / 60_000;
+function countsOf(shard: MemoryShard, version = "1.4.0"): ReleaseCounts {
+  return shard.counts()[`com.acme.till|production|${version}`]!;
+}
 
 describe("one device", () => {
-  it("the first report counts the device in its outcome and its attempt, in totals and in its slot", () => {
-    const plan = createShard().fold({ event: "installed" });
+  it("the first report counts the device in its outcome and its attempt, in totals and in its minute", () => {
+    const shard = createMemoryShard();
+    const plan = shard.fold({ event: "installed" });
     const expected = outcomeCounts({ installed: 1, attempted: 1, announced: 1 });
     expect(totalsOf(plan)).toEqual(expected);
-    expect(windowsOf(plan)).toEqual({ [SLOT]: expected });
-    expect(plan.newReleases).toEqual(new Map([[RELEASE, 1]]));
+    expect(windowsOf(plan)).toEqual({ [AT_MINUTE]: expected });
+    expect(plan.newRows.releases).toEqual(new Map([[RELEASE, 1]]));
+    expect(plan.newRows.strata.size + plan.newRows.reasons.size).toBe(0);
+    const { bucket, field } = foldableOf({ event: "installed" });
+    expect([...plan.states].map(([place, states]) => [place, [...states.keys()]])).toEqual([
+      [bucket, [field]],
+    ]);
   });
 
-  it("a repeat changes nothing but when it was last heard of", () => {
-    const shard = createShard();
-    shard.fold({ event: "reverted" });
-    const plan = shard.fold({ event: "reverted", receivedAtMs: RECEIVED_AT_MS + 9_000 });
+  it("a repeat changes nothing but when the release was last heard of", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "reverted", reason: "boot loop", model: "T1" });
+    const receivedAtMs = RECEIVED_AT_MS + 9_000;
+    const plan = shard.fold({ event: "reverted", reason: "boot loop", model: "T1", receivedAtMs });
     expect(totalsOf(plan)).toEqual(outcomeCounts({}));
     expect(plan.states.size).toBe(0);
-    expect(plan.newReleases.size).toBe(0);
-    const delta = plan.releases.get(RELEASE)!;
-    expect(delta.lastReportAtMs).toBe(RECEIVED_AT_MS + 9_000);
-    expect(delta.lastFailureAtMs).toBe(0);
+    expect(Object.values(plan.newRows).map(({ size }) => size)).toEqual([0, 0, 0]);
+    const { lastReportAtMs, lastFailureAtMs } = plan.releases.get(RELEASE)!;
+    expect([lastReportAtMs, lastFailureAtMs]).toEqual([receivedAtMs, 0]);
   });
 
   it("failed, then confirmed: recovered, and failed for ever", () => {
-    const shard = createShard();
+    const shard = createMemoryShard();
     expect(totalsOf(shard.fold({ event: "install_failed" }))).toEqual(
       outcomeCounts({ install_failed: 1, attempted: 1, failed: 1, failed_unannounced: 1 }),
     );
     expect(totalsOf(shard.fold({ event: "confirmed" }))).toEqual(
-      outcomeCounts({ confirmed: 1, recovered: 1 }),
+      outcomeCounts({ confirmed: 1, recovered: 1, running: 1 }),
     );
   });
 
   it("a second way of failing does not count the device as failed twice", () => {
-    const plan = createShard().fold({ event: "install_failed" }, { event: "reverted" });
+    const plan = createMemoryShard().fold({ event: "install_failed" }, { event: "reverted" });
     expect(totalsOf(plan)).toEqual(
       outcomeCounts({ install_failed: 1, reverted: 1, attempted: 1, failed: 1, failed_unannounced: 1 }),
     );
   });
 
-  it("use and crashes alone are no attempt and stand in no slot; the attempt brings them into it", () => {
-    const shard = createShard();
+  it("use and crashes alone are no attempt and stand in no cohort; the attempt brings them into it", () => {
+    const shard = createMemoryShard();
+    const used = { active: 1, crashed: 1, not_responding: 1 };
     const before = shard.fold({ event: "active" }, { event: "crashed" }, { event: "not_responding" });
-    expect(totalsOf(before)).toEqual(outcomeCounts({ active: 1, crashed: 1, not_responding: 1 }));
+    expect(totalsOf(before)).toEqual(outcomeCounts({ ...used, running: 1 }));
     expect(windowsOf(before)).toEqual({});
     const after = shard.fold({ event: "update_started" });
     expect(totalsOf(after)).toEqual(outcomeCounts({ update_started: 1, attempted: 1, announced: 1 }));
     expect(windowsOf(after)).toEqual({
-      [SLOT]: outcomeCounts({
-        active: 1,
-        crashed: 1,
-        not_responding: 1,
-        update_started: 1,
-        attempted: 1,
-        announced: 1,
-      }),
+      [AT_MINUTE]: outcomeCounts({ ...used, update_started: 1, attempted: 1, announced: 1 }),
     });
   });
 
-  it("an earlier attempt that is told later moves the device to the earlier slot, with all it reported", () => {
-    const shard = createShard();
-    shard.fold({ event: "reverted", atMs: AT_MS + 2 * SLOT_MS });
-    const plan = shard.fold({ event: "update_started", atMs: AT_MS });
+  it("an earlier attempt that is told later moves the device to its minute, with all it reported", () => {
+    const shard = createMemoryShard();
+    const receivedAtMs = AT_MS + 12 * MINUTE_MS;
+    shard.fold({ event: "reverted", atMs: AT_MS + 10 * MINUTE_MS, receivedAtMs });
+    const plan = shard.fold({ event: "update_started", receivedAtMs: receivedAtMs + MINUTE_MS });
     expect(totalsOf(plan)).toEqual(
       outcomeCounts({ update_started: 1, announced: 1, failed_unannounced: -1 }),
     );
     expect(windowsOf(plan)).toEqual({
-      [SLOT + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1, failed_unannounced: -1 }),
-      [SLOT]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1, announced: 1 }),
+      [AT_MINUTE]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1, announced: 1 }),
+      [AT_MINUTE + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1 }),
+      // It was announced after all: what waited since it came in waits no more.
+      [AT_MINUTE + 12]: outcomeCounts({ failed_unannounced: -1 }),
     });
   });
 
-  it("a later attempt leaves it where it is; a slot ends with its last millisecond", () => {
-    const shard = createShard();
-    shard.fold({ event: "update_started", atMs: AT_MS + SLOT_MS - 1 });
-    expect(windowsOf(shard.fold({ event: "confirmed", atMs: AT_MS + 3 * SLOT_MS }))).toEqual({
-      [SLOT]: outcomeCounts({ confirmed: 1 }),
+  it("a later attempt leaves it where it is; a minute ends with its last millisecond", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "update_started", atMs: AT_MS + MINUTE_MS - 1 });
+    expect(windowsOf(shard.fold({ event: "confirmed", atMs: AT_MS + 3 * MINUTE_MS }))).toEqual({
+      [AT_MINUTE]: outcomeCounts({ confirmed: 1 }),
     });
-    expect(Object.keys(windowsOf(createShard().fold({ event: "installed", atMs: AT_MS + SLOT_MS })))).toEqual(
-      [String(SLOT + 5)],
-    );
+    const next = createMemoryShard().fold({ event: "installed", atMs: AT_MS + MINUTE_MS });
+    expect(Object.keys(windowsOf(next))).toEqual([String(AT_MINUTE + 1)]);
   });
 
-  it("keeps flags and first attempt per release", () => {
-    const shard = createShard();
-    shard.fold({ event: "confirmed", version: "1.3.0" }, { event: "reverted", version: "1.4.0" });
-    const [state] = [...shard.states.values()];
-    expect(decodeDeviceState(state!)).toEqual(
-      new Map([
-        [1, { flags: 1 << 4, attemptMinute: SLOT }],
-        [2, { flags: 1 << 5, attemptMinute: SLOT }],
-      ]),
-    );
+  it("keeps a record per release, what it runs, and what was heard of it last", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "confirmed", version: "1.3.0" }, { event: "reverted", atMs: AT_MS + 1_000 });
+    const { heard, running, records } = shard.stateOf();
+    const atSecond = AT_MS / 1_000;
+    expect(heard).toEqual({ atSecond: atSecond + 1, release: 2, isPending: false, receivedMinute: 0 });
+    expect(running).toEqual({ atSecond, release: 1 });
+    expect(records.get(1)).toMatchObject({ flags: flagOf("confirmed"), attemptMinute: AT_MINUTE });
+    expect(records.get(2)).toEqual({
+      ...NO_RECORD,
+      flags: flagOf("reverted"),
+      attemptMinute: AT_MINUTE,
+      answerMinute: AT_MINUTE,
+      failureMinute: AT_MINUTE,
+    });
   });
 
   it.each([-62_135_596_800_000, -1, 0, 59_999, Number.MAX_SAFE_INTEGER])(
     "a time that no clock should show (%d) is still folded, and can be folded again",
     (atMs) => {
-      const shard = createShard();
+      const shard = createMemoryShard();
       expect(totalsOf(shard.fold({ event: "installed", atMs })).attempted).toBe(1);
       expect(totalsOf(shard.fold({ event: "installed", atMs })).attempted).toBe(0);
       expect(totalsOf(shard.fold({ event: "confirmed" })).attempted).toBe(0);
+      expect(totalsOf(shard.fold({ event: "active", atMs }, { event: "active", atMs })).active).toBe(1);
+      expect(countsOf(shard).hours.active).toBe(1);
     },
   );
 });
 
+describe("devices whose clocks are behind", () => {
+  it("fail, unannounced, in the minute in which we heard of it; the attempt stands where their clock says", () => {
+    const atMs = RECEIVED_AT_MS - 6 * 24 * HOUR_MS;
+    const minute = Math.floor(atMs / MINUTE_MS);
+    expect(windowsOf(createMemoryShard().fold({ event: "reverted", atMs }))).toEqual({
+      [minute]: outcomeCounts({ reverted: 1, attempted: 1, failed: 1 }),
+      [AT_MINUTE]: outcomeCounts({ failed_unannounced: 1 }),
+    });
+  });
+
+  it("so far that their time was clamped tell no hour, and are heard of when the report came in", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "crashed", atMs: RECEIVED_AT_MS - REPORT_AGE_MS_MAX });
+    expect(countsOf(shard)).toMatchObject({
+      devices: { crashed: 1, running: 1 },
+      hours: { active: 0, crashed: 0 },
+    });
+    expect(shard.stateOf().heard!.atSecond).toBe(Math.floor(RECEIVED_AT_MS / 1_000));
+  });
+});
+
+describe("what a device runs", () => {
+  it("is one release: the one that the newest proof names", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "confirmed", version: "1.3.0" }, { event: "active", atMs: AT_MS + 1_000 });
+    expect([countsOf(shard, "1.3.0").devices.running, countsOf(shard).devices.running]).toEqual([0, 1]);
+    const back = shard.fold({ event: "active", version: "1.3.0", atMs: AT_MS + 2_000 });
+    expect(totalsOf(back).running).toBe(-1);
+    expect(totalsOf(back, "com.acme.till|production|1.3.0").running).toBe(1);
+    // An older one, and one that proves nothing.
+    shard.fold({ event: "crashed", atMs: AT_MS + 1_500 }, { event: "installed", atMs: AT_MS + 9_000 });
+    expect([countsOf(shard, "1.3.0").devices.running, countsOf(shard).devices.running]).toEqual([1, 0]);
+  });
+
+  it("moves to another stratum with the device", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "active" });
+    shard.fold({ event: "update_started", model: "T1" });
+    const { strata } = countsOf(shard);
+    expect(Object.keys(strata)).toEqual(['["","T1","",""]']);
+    expect(Object.values(strata)[0]!.devices).toMatchObject({ running: 1, active: 1, attempted: 1 });
+  });
+
+  it("stands in no window", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "confirmed" });
+    expect(Object.values(countsOf(shard).windows).map(({ devices }) => devices.running)).toEqual([0]);
+  });
+});
+
+describe("strata", () => {
+  const told: Told = {
+    event: "installed",
+    platform: "android",
+    model: "T1",
+    os_version: "14",
+    native_version: "7",
+  };
+
+  it("split totals and windows by the fields that the app asks for", () => {
+    const rules = { ...DEFAULT_COUNTING_RULES, strataOf: () => ["os_version", "platform"] as const };
+    const shard = createMemoryShard({ rules });
+    shard.fold(
+      told,
+      { ...told, device: "till-2", os_version: "13" },
+      { event: "installed", device: "till-3" },
+    );
+    const { strata, windows } = countsOf(shard);
+    const fourteen = '["android","","14",""]';
+    expect(Object.keys(strata)).toEqual([fourteen, '["android","","13",""]', "unknown"]);
+    expect(strata[fourteen]!.devices).toEqual(outcomeCounts({ installed: 1, attempted: 1, announced: 1 }));
+    expect(Object.keys(windows).toSorted()).toEqual(
+      [fourteen, '["android","","13",""]', "unknown"]
+        .map((stratum) => `${AT_MINUTE}/1 ${stratum}`)
+        .toSorted(),
+    );
+  });
+
+  it("an app that asks for no field has only `unknown`", () => {
+    const shard = createMemoryShard({ rules: { ...DEFAULT_COUNTING_RULES, strataOf: () => [] } });
+    const plan = shard.fold(told);
+    expect(plan.newRows.strata.size).toBe(0);
+    expect(Object.keys(countsOf(shard).strata)).toEqual(["unknown"]);
+  });
+
+  it("beyond the app's cap devices count as `other`, and stay there", () => {
+    const shard = createMemoryShard({ rules: { ...DEFAULT_COUNTING_RULES, strataMaxOf: () => 1 } });
+    shard.fold({ event: "installed", model: "T1" }, { event: "installed", model: "T2", device: "till-2" });
+    shard.fold({ event: "confirmed", model: "T1", device: "till-2" });
+    const { strata } = countsOf(shard);
+    expect(Object.keys(strata)).toEqual(['["","T1","",""]', "other"]);
+    expect(strata["other"]!.devices).toMatchObject({ installed: 1, confirmed: 1 });
+  });
+
+  it("each release of a device has its own", () => {
+    const shard = createMemoryShard();
+    shard.fold(
+      { event: "active", version: "1.3.0", os_version: "13" },
+      { event: "active", os_version: "14" },
+    );
+    expect(Object.keys(countsOf(shard, "1.3.0").strata)).toEqual(['["","","13",""]']);
+    expect(Object.keys(countsOf(shard).strata)).toEqual(['["","","14",""]']);
+  });
+});
+
+describe("reasons", () => {
+  it("are counted for failures alone, each device once", () => {
+    const shard = createMemoryShard();
+    const plan = shard.fold(
+      { event: "install_failed", reason: "disk full" },
+      { event: "reverted", reason: "disk full" },
+      { event: "download_failed", reason: "timeout" },
+      { event: "download_failed", reason: "timeout", device: "till-2" },
+      { event: "crashed", reason: "segfault" },
+      { event: "reverted", reason: "", device: "till-3" },
+      { event: "reverted", device: "till-4" },
+    );
+    expect(countsOf(shard).reasons).toEqual({ "disk full": 1, timeout: 2 });
+    expect([...plan.newRows.reasons.keys()]).toEqual(["com.acme.till|disk full", "com.acme.till|timeout"]);
+  });
+
+  it("one that is no text in UTF-8 is in the row that Redis gives back, not in a new one each time", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "reverted", reason: "\ud800" });
+    expect([...shard.tables.reasons.keys()]).toEqual(["com.acme.till|\ufffd"]);
+    const plan = shard.fold({ event: "reverted", reason: "\ud800" }, { event: "reverted", reason: "\udc00" });
+    expect([plan.states.size, plan.newRows.reasons.size]).toEqual([0, 0]);
+    expect(countsOf(shard).reasons).toEqual({ "\ufffd": 1 });
+  });
+
+  it("of more than 8 of one device the first by their texts count, though another came first", () => {
+    const shard = createMemoryShard();
+    const reasons = ["i", "b", "c", "d", "e", "f", "g", "h"];
+    shard.fold(...reasons.map((reason): Told => ({ event: "reverted", reason })));
+    expect(Object.keys(countsOf(shard).reasons).toSorted()).toEqual("bcdefghi".split(""));
+    shard.fold({ event: "download_failed", reason: "a" }, { event: "download_failed", reason: "z" });
+    expect(Object.keys(countsOf(shard).reasons).toSorted()).toEqual("abcdefgh".split(""));
+  });
+});
+
+describe("device-hours", () => {
+  it("a device is active at most once an hour, and crashed at most once", () => {
+    const shard = createMemoryShard();
+    const at = (atMs: number): Told => ({ event: "active", atMs, receivedAtMs: AT_MS + 2 * HOUR_MS });
+    shard.fold(at(AT_MS), at(AT_MS + HOUR_MS - 1));
+    shard.fold(at(AT_MS + 1_000), { ...at(AT_MS), event: "crashed" }, { ...at(AT_MS + 5), event: "crashed" });
+    expect(countsOf(shard).hours).toEqual({ active: 1, crashed: 1 });
+    shard.fold(at(AT_MS + HOUR_MS));
+    expect(countsOf(shard).hours).toEqual({ active: 2, crashed: 1 });
+    const { windows } = countsOf(shard);
+    expect(Object.keys(windows)).toEqual([`${AT_MINUTE}/1 unknown`, `${AT_MINUTE + 60}/1 unknown`]);
+    expect(shard.fold(at(AT_MS)).releases.get(RELEASE)!.totals[CRASHED_HOURS_INDEX]).toBe(0);
+  });
+
+  it.each([
+    ["one batch", 1],
+    ["two batches", 2],
+  ])(
+    "an hour that is told apart no more stays counted, also with the stratum changed: %s",
+    (_what, batches) => {
+      const shard = createMemoryShard();
+      const laterMs = AT_MS + 170 * HOUR_MS;
+      const early: Told = { event: "active", model: "T1" };
+      const late: Told = { event: "crashed", model: "S1", atMs: laterMs, receivedAtMs: laterMs };
+      if (batches === 1) shard.fold(early, late);
+      else for (const each of [early, late]) shard.fold(each);
+      expect(countsOf(shard).hours).toEqual({ active: 2, crashed: 1 });
+    },
+  );
+});
+
+describe("time to answer", () => {
+  const binsOf = (shard: MemoryShard): number[][] =>
+    Object.values(countsOf(shard).windows).map(({ answered }) =>
+      answered.flatMap((devices, bin) => Array.from({ length: devices }, () => bin)),
+    );
+
+  it("is counted once both are known, in the minute of the attempt", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "update_started" });
+    expect(binsOf(shard)).toEqual([[]]);
+    shard.fold({ event: "confirmed", atMs: AT_MS + 6 * MINUTE_MS });
+    expect(binsOf(shard)).toEqual([[5]]);
+    // An earlier answer that comes in later takes its place.
+    shard.fold({ event: "download_failed", atMs: AT_MS + 2 * MINUTE_MS });
+    expect(binsOf(shard)).toEqual([[2]]);
+  });
+
+  it("of a device that used the release before it attempted it is none at all", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "active", atMs: AT_MS - HOUR_MS });
+    expect(binsOf(shard)).toEqual([[]]);
+    shard.fold({ event: "update_started" });
+    const binsByMinute = Object.entries(countsOf(shard).windows).map(([name, { answered }]) => [
+      name,
+      answered[0],
+    ]);
+    expect(Object.fromEntries(binsByMinute)).toEqual({
+      [`${AT_MINUTE - 60}/1 unknown`]: 0,
+      [`${AT_MINUTE}/1 unknown`]: 1,
+    });
+  });
+});
+
 describe("times of a release", () => {
   it("first and last are when ingest took the reports in, whatever their order", () => {
-    const plan = createShard().fold(
+    const plan = createMemoryShard().fold(
       { event: "active", device: "b", receivedAtMs: 2_000 },
       { event: "active", device: "a", receivedAtMs: 1_000 },
       { event: "active", device: "c", receivedAtMs: 3_000 },
@@ -178,7 +368,7 @@ describe("times of a release", () => {
   });
 
   it("the newest failure is the newest first telling of one", () => {
-    const plan = createShard().fold(
+    const plan = createMemoryShard().fold(
       { event: "reverted", device: "a", receivedAtMs: 1_000 },
       { event: "download_failed", device: "b", receivedAtMs: 2_000 },
       { event: "reverted", device: "a", receivedAtMs: 3_000 },
@@ -188,116 +378,7 @@ describe("times of a release", () => {
   });
 });
 
-describe("devices", () => {
-  it("the same id in two apps is two devices; the app is part of the name", () => {
-    const report = { ...releaseOf("1.4.0"), device: "7", event: "active", atMs: AT_MS } as AcceptedReport;
-    const other = { ...report, app: "com.acme.kiosk" } as AcceptedReport;
-    expect(toFoldable(report, 0).field).not.toBe(toFoldable(other, 0).field);
-    expect(toFoldable({ ...report, event: "crashed" }, 5).field).toBe(toFoldable(report, 0).field);
-  });
-});
-
-function versions(count: number, prefix = "v"): string[] {
-  return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
-}
-
-describe("RELEASES_PER_DEVICE_MAX", () => {
-  it("a device may have 128 releases; the 129th is refused, and the known ones still count", () => {
-    expect(RELEASES_PER_DEVICE_MAX).toBe(128);
-    const shard = createShard();
-    const full = shard.fold(...versions(128).map((version) => ({ event: "confirmed" as const, version })));
-    expect(full.refused).toEqual([]);
-    const plan = shard.fold(
-      { event: "confirmed", version: "one-more" },
-      { event: "reverted", version: "v127" },
-      { event: "confirmed", version: "one-more", device: "till-2" },
-    );
-    expect(plan.refused).toMatchObject([
-      { reason: "too_many_releases_on_device", report: { version: "one-more", device: "till-1" } },
-    ]);
-    expect(totalsOf(plan, "com.acme.till|production|v127").failed).toBe(1);
-    expect(totalsOf(plan, "com.acme.till|production|one-more").attempted).toBe(1);
-  });
-
-  it("the oldest attempt gives way once no report may claim its time any more, and not a minute before", () => {
-    const shard = createShard();
-    shard.fold(
-      ...versions(128).map((version, index) => ({
-        event: "confirmed" as const,
-        version,
-        atMs: AT_MS + index * 60_000,
-      })),
-    );
-    const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX;
-    const atTheEdge = {
-      event: "confirmed" as const,
-      version: "next",
-      atMs: receivedAtMs,
-      receivedAtMs,
-    };
-    expect(shard.fold(atTheEdge).refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
-    const later = shard.fold({ ...atTheEdge, receivedAtMs: receivedAtMs + 60_000 });
-    expect(later.refused).toEqual([]);
-    const [state] = [...shard.states.values()].map(decodeDeviceState);
-    expect(state!.size).toBe(128);
-    expect(state!.has(1)).toBe(false);
-    expect(state!.has(2)).toBe(true);
-  });
-
-  it("a replay about the release that gave way does not count a second time", () => {
-    const shard = createShard();
-    const all = versions(128).map((version) => ({ event: "reverted" as const, version }));
-    const first = shard.fold(...all);
-    expect(totalsOf(first, "com.acme.till|production|v0").failed).toBe(1);
-    const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX + 60_000;
-    shard.fold({ event: "confirmed", version: "next", atMs: receivedAtMs, receivedAtMs });
-    const clamped = { ...all[0]!, atMs: receivedAtMs - REPORT_AGE_MS_MAX, receivedAtMs };
-    const replayed = shard.fold(clamped);
-    expect(replayed.releases.get("com.acme.till|production|v0")).toBeUndefined();
-    expect(replayed.refused).toMatchObject([{ reason: "too_many_releases_on_device" }]);
-  });
-
-  it("what is refused takes no place in the channel's table: one device cannot fill it", () => {
-    const shard = createShard();
-    const plan = shard.fold(...versions(200).map((version) => ({ event: "confirmed" as const, version })));
-    expect(plan.refused.length).toBe(72);
-    expect(plan.newReleases.size).toBe(128);
-    expect(plan.releases.size).toBe(128);
-  });
-});
-
-describe("RELEASES_PER_CHANNEL_MAX", () => {
-  it("a channel may have 10,000 releases in a shard; the next is refused, known ones and other channels are not", () => {
-    expect(RELEASES_PER_CHANNEL_MAX).toBe(10_000);
-    const shard = createShard();
-    const each = versions(10_000).map((version, index) => ({
-      event: "active" as const,
-      version,
-      device: `till-${index % 100}`,
-    }));
-    expect(shard.fold(...each.slice(0, 9_999)).refused).toEqual([]);
-    const atTheEdge = shard.fold(each[9_999]!, { event: "active", version: "too-many", device: "x" });
-    expect(atTheEdge.refused).toMatchObject([
-      { reason: "too_many_releases_on_channel", report: { version: "too-many" } },
-    ]);
-    expect(atTheEdge.newReleases).toEqual(new Map([["com.acme.till|production|v9999", 10_000]]));
-    expect(shard.fold({ event: "active", version: "v0", device: "x" }).refused).toEqual([]);
-    expect(shard.fold({ event: "active", version: "too-many", device: "x" }).refused.length).toBe(1);
-    const report = { ...releaseOf("v0"), channel: "beta", device: "x", event: "active", atMs: AT_MS };
-    const elsewhere = fold({
-      reports: [toFoldable(report as AcceptedReport, 0)],
-      releaseTable: shard.table,
-      stateOf: () => undefined,
-    });
-    expect(elsewhere.newReleases).toEqual(new Map([["com.acme.till|beta|v0", 10_001]]));
-  });
-
-  it("numbers go on from the highest, not from the count: those of retired releases are never given again", () => {
-    const shard = createShard();
-    shard.table.set("com.acme.till|production|v1", 3);
-    shard.table.set("com.acme.till|production|v2", 41);
-    shard.table.set("com.acme.till|beta|v2", 7);
-    const plan = shard.fold({ event: "active", version: "v3" }, { event: "active", version: "v4" });
-    expect([...plan.newReleases.values()]).toEqual([42, 43]);
-  });
+it("no reports change nothing", () => {
+  const plan = createMemoryShard().fold();
+  expect([plan.states.size, plan.releases.size, plan.due.length, plan.refused.length]).toEqual([0, 0, 0, 0]);
 });

@@ -1,10 +1,16 @@
 // Which outcomes a device stands in, for every set of events that it can ever have reported.
 import { describe, expect, it } from "vitest";
 import {
-  NO_OUTCOMES,
+  FLAG_BITS,
   OUTCOMES,
+  RETURNED_LATE,
+  SILENT,
   flagOf,
+  isAnnounced,
   isAttempt,
+  isFailure,
+  isResolved,
+  isRunning,
   outcomesOf,
   toOutcomeCounts,
 } from "../../../../agent/health/outcomes.ts";
@@ -19,6 +25,7 @@ const ATTEMPTS: readonly DeviceEvent[] = [
   "confirmed",
   "reverted",
 ];
+const RUNNING: readonly DeviceEvent[] = ["confirmed", "active", "crashed", "not_responding"];
 
 function flagsOf(events: Iterable<DeviceEvent>): number {
   let flags = 0;
@@ -26,9 +33,12 @@ function flagsOf(events: Iterable<DeviceEvent>): number {
   return flags;
 }
 
-it("has a flag of its own for each event, and 16 bits are enough", () => {
-  expect(new Set(EVENTS.map(flagOf)).size).toBe(EVENTS.length);
-  expect(flagsOf(EVENTS)).toBeLessThan(2 ** 16);
+it("has a flag of its own for each event and for silence, and 11 bits are enough", () => {
+  const flags = [...EVENTS.map(flagOf), SILENT, RETURNED_LATE];
+  expect(new Set(flags).size).toBe(EVENTS.length + 2);
+  expect(Math.max(...flags)).toBeLessThan(2 ** FLAG_BITS);
+  // The other bits of a state's u16 say which parts a record has (device-state.ts).
+  expect(FLAG_BITS).toBe(11);
 });
 
 it("keeps the stored order: renaming or moving an outcome would misread every count", () => {
@@ -48,6 +58,9 @@ it("keeps the stored order: renaming or moving an outcome would misread every co
     "announced",
     "failed_unannounced",
     "download_failed_unannounced",
+    "silent",
+    "returned_late",
+    "running",
   ]);
 });
 
@@ -70,12 +83,36 @@ describe("all 512 sets of events", () => {
       expect(counts.failed_unannounced).toBe(failed && !announced ? 1 : 0);
       const unannouncedDownload = events.has("download_failed") && !announced;
       expect(counts.download_failed_unannounced).toBe(unannouncedDownload ? 1 : 0);
-      expect(isAttempt(flagsOf(events))).toBe(counts.attempted === 1);
+      expect([counts.silent, counts.returned_late, counts.running]).toEqual([0, 0, 0]);
+    }
+  });
+
+  it("are an attempt, announced, a failure, use, or resolved, or they are not", () => {
+    for (const events of sets) {
+      const flags = flagsOf(events);
+      const counts = toOutcomeCounts(outcomesOf(flags));
+      const runs = RUNNING.some((event) => events.has(event));
+      expect(isAttempt(flags)).toBe(counts.attempted === 1);
+      expect(isAnnounced(flags)).toBe(counts.announced === 1);
+      expect(isFailure(flags)).toBe(counts.failed + counts.download_failed > 0);
+      expect(isRunning(flags)).toBe(runs);
+      expect(isResolved(flags)).toBe(runs || counts.failed === 1);
+    }
+  });
+
+  it("silence and coming back late add themselves and change nothing else", () => {
+    for (const events of sets) {
+      const flags = flagsOf(events);
+      const counts = toOutcomeCounts(outcomesOf(flags));
+      expect(toOutcomeCounts(outcomesOf(flags | SILENT))).toEqual({ ...counts, silent: 1 });
+      expect(toOutcomeCounts(outcomesOf(flags | RETURNED_LATE))).toEqual({ ...counts, returned_late: 1 });
+      expect(isResolved(flags | SILENT | RETURNED_LATE)).toBe(isResolved(flags));
     }
   });
 });
 
-it("no outcome is zero of everything", () => {
-  expect(NO_OUTCOMES).toEqual(outcomesOf(0));
-  expect(Object.values(toOutcomeCounts([]))).toEqual(OUTCOMES.map(() => 0));
+it("no outcome is zero of everything; counts of other indexes are left out", () => {
+  expect(outcomesOf(0)).toEqual(OUTCOMES.map(() => 0));
+  expect(toOutcomeCounts([])).toEqual(toOutcomeCounts(outcomesOf(0)));
+  expect(Object.keys(toOutcomeCounts(Array.from({ length: 56 }, () => 1)))).toEqual([...OUTCOMES]);
 });

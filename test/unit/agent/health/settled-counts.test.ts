@@ -1,14 +1,16 @@
 // Failures that wait, where a fleet does not say that it begins: the share and the age at their edges, and a
 // fleet whose failures answer in seconds and whose good devices answer in minutes.
 import { describe, expect, it } from "vitest";
-import { SLOT_MINUTES, slotOf } from "../../../../agent/health/health-window.ts";
 import type { HealthWindow } from "../../../../agent/health/health-window.ts";
-import { NO_OUTCOMES, flagOf, outcomesOf, toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { OUTCOMES, flagOf, outcomesOf, toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import {
+  ALL_SETTLED,
   ANNOUNCED_SHARE_LEAST,
   SETTLE_MS,
   areAttemptsAnnounced,
+  hasUnannouncedFailures,
+  settledMinute,
   unsettledFailures,
   unsettledOf,
 } from "../../../../agent/health/settled-counts.ts";
@@ -16,6 +18,8 @@ import { judge } from "../../../../agent/judge/judge.ts";
 import type { Verdict } from "../../../../agent/judge/verdict.ts";
 import { createRandom } from "../../../simulation/random.ts";
 import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
+import { AT_MINUTE, AT_MS, RELEASE, createMemoryShard } from "./memory-shard.ts";
+import type { MemoryShard } from "./memory-shard.ts";
 
 const START_MINUTE = 5_000_000;
 const START_MS = START_MINUTE * 60_000;
@@ -30,26 +34,42 @@ describe("areAttemptsAnnounced", () => {
   });
 });
 
-function windowAt(minute: number, counts: Partial<OutcomeCounts>): HealthWindow {
-  return { slotMinute: START_MINUTE + minute, devices: outcomeCounts(counts) };
+function windowAt(minute: number, counts: Partial<OutcomeCounts>, slotMinutes = 1): HealthWindow {
+  return {
+    slotMinute: START_MINUTE + minute,
+    slotMinutes,
+    stratum: "unknown",
+    devices: outcomeCounts(counts),
+    hours: { active: 0, crashed: 0 },
+    answered: [],
+  };
 }
+
+describe("settledMinute", () => {
+  it("is ten minutes ago, to the full minute; at the epoch the first minute", () => {
+    expect(settledMinute(START_MS + SETTLE_MS)).toBe(START_MINUTE);
+    expect(settledMinute(START_MS + SETTLE_MS - 1)).toBe(START_MINUTE - 1);
+    expect(settledMinute(0)).toBe(1);
+  });
+});
 
 describe("unsettledFailures", () => {
   it("a failure settles SETTLE_MS after the end of its slot, to the minute", () => {
     expect(SETTLE_MS).toBe(600_000);
-    const windows = [
-      windowAt(0, {
-        failed: 7,
-        failed_unannounced: 3,
-        download_failed: 4,
-        download_failed_unannounced: 2,
-        confirmed: 9,
-      }),
-    ];
-    const settlesAtMs = START_MS + SLOT_MINUTES * 60_000 + SETTLE_MS;
-    expect(unsettledFailures(windows, START_MS)).toEqual({ failed: 3, download_failed: 2 });
-    expect(unsettledFailures(windows, settlesAtMs - 1)).toEqual({ failed: 3, download_failed: 2 });
-    expect(unsettledFailures(windows, settlesAtMs)).toEqual({ failed: 0, download_failed: 0 });
+    const counts = {
+      failed: 7,
+      failed_unannounced: 3,
+      download_failed: 4,
+      download_failed_unannounced: 2,
+      confirmed: 9,
+    };
+    for (const slotMinutes of [1, 5, 60]) {
+      const windows = [windowAt(0, counts, slotMinutes)];
+      const settlesAtMs = START_MS + slotMinutes * 60_000 + SETTLE_MS;
+      expect(unsettledFailures(windows, START_MS)).toEqual({ failed: 3, download_failed: 2 });
+      expect(unsettledFailures(windows, settlesAtMs - 1)).toEqual({ failed: 3, download_failed: 2 });
+      expect(unsettledFailures(windows, settlesAtMs)).toEqual({ failed: 0, download_failed: 0 });
+    }
   });
 
   it("sums the young slots only; a slot of the future is young", () => {
@@ -58,7 +78,7 @@ describe("unsettledFailures", () => {
       windowAt(5, { failed_unannounced: 10, download_failed_unannounced: 1 }),
       windowAt(60, { failed_unannounced: 100 }),
     ];
-    expect(unsettledFailures(windows, START_MS + 15 * 60_000)).toEqual({ failed: 110, download_failed: 1 });
+    expect(unsettledFailures(windows, START_MS + 11 * 60_000)).toEqual({ failed: 110, download_failed: 1 });
     expect(unsettledFailures([], START_MS)).toEqual({ failed: 0, download_failed: 0 });
   });
 });
@@ -69,7 +89,7 @@ const ROLLOUT_S = 300;
 const FAILS_AFTER_S = 5;
 const CONFIRMS_AFTER_S = 300;
 /** Until all have answered and all failures are settled. */
-const LOOKED_AT_S = ROLLOUT_S + CONFIRMS_AFTER_S + SETTLE_MS / 1_000 + 2 * SLOT_MINUTES * 60;
+const LOOKED_AT_S = ROLLOUT_S + CONFIRMS_AFTER_S + SETTLE_MS / 1_000 + 120;
 
 interface Answer {
   readonly atSecond: number;
@@ -88,21 +108,27 @@ function silentFleet(release: number, failureRate: number): Answer[] {
 }
 
 function createCounts() {
-  const totals = [...NO_OUTCOMES];
+  const totals = OUTCOMES.map(() => 0);
   const slots = new Map<number, number[]>();
+  /** As it was when it was asked for last: it is asked for every second. */
+  const windows = new Map<number, HealthWindow>();
   const add = (counts: number[], outcomes: readonly number[]): void =>
     outcomes.forEach((count, index) => void (counts[index]! += count));
   return {
     tell({ atSecond, event }: Answer): void {
-      const slot = slotOf(START_MINUTE + Math.floor(atSecond / 60));
-      const ofSlot = slots.get(slot) ?? [...NO_OUTCOMES];
-      slots.set(slot, ofSlot);
-      add(ofSlot, outcomesOf(flagOf(event)));
+      const minute = Math.floor(atSecond / 60);
+      const ofMinute = slots.get(minute) ?? OUTCOMES.map(() => 0);
+      slots.set(minute, ofMinute);
+      windows.delete(minute);
+      add(ofMinute, outcomesOf(flagOf(event)));
       add(totals, outcomesOf(flagOf(event)));
     },
     devices: () => toOutcomeCounts(totals),
-    windows: (): HealthWindow[] =>
-      [...slots].map(([slotMinute, counts]) => ({ slotMinute, devices: toOutcomeCounts(counts) })),
+    windows(): HealthWindow[] {
+      for (const [minute, counts] of slots)
+        if (!windows.has(minute)) windows.set(minute, windowAt(minute, toOutcomeCounts(counts)));
+      return [...windows.values()];
+    },
   };
 }
 
@@ -131,7 +157,6 @@ function judgeAt(counts: ReturnType<typeof createCounts>, second: number, isSett
       ? unsettledOf({
           devices,
           windows: counts.windows(),
-          firstReportAtMs: START_MS,
           nowMs: START_MS + second * 1_000,
         })
       : undefined,
@@ -143,13 +168,13 @@ describe("a fleet that does not announce", () => {
     const releases = Array.from({ length: 200 }, (_, release) => silentFleet(release, 0.005));
     expect(releases.filter((answers) => failingAt(answers, false) !== undefined).length).toBeGreaterThan(100);
     expect(releases.filter((answers) => failingAt(answers) !== undefined).length).toBe(0);
-  });
+  }, 120_000);
 
   it("with 100% failures it is found, and not before the first of them have settled", () => {
     for (let release = 0; release < 20; release += 1) {
       const second = failingAt(silentFleet(release, 1));
       expect(second).toBeGreaterThanOrEqual(SETTLE_MS / 1_000);
-      expect(second).toBeLessThanOrEqual(SETTLE_MS / 1_000 + (SLOT_MINUTES + 1) * 60);
+      expect(second).toBeLessThanOrEqual(SETTLE_MS / 1_000 + 120);
     }
   });
 });
@@ -159,8 +184,7 @@ function judgeExpected(counts: Partial<OutcomeCounts>): Verdict {
   const devices = outcomeCounts(counts);
   const unsettled = unsettledOf({
     devices,
-    windows: [{ slotMinute: START_MINUTE, devices }],
-    firstReportAtMs: START_MS,
+    windows: [windowAt(0, counts)],
     nowMs: START_MS,
   });
   const rules = [{ signal: "update_failure" as const, limit: LIMIT }];
@@ -196,13 +220,66 @@ describe("fleets of which only some say when they begin", () => {
   });
 });
 
+describe("unsettledOf", () => {
+  const at = (counts: Partial<OutcomeCounts>, nowMs: number) =>
+    unsettledOf({ devices: outcomeCounts(counts), windows: [windowAt(0, counts)], nowMs });
+
+  it("nothing has to wait where enough devices announce and no failure is young", () => {
+    expect(at({ attempted: 100, announced: 80, failed: 20 }, START_MS)).toBeUndefined();
+    expect(at({}, START_MS)).toBeUndefined();
+    const oneWaits = { attempted: 100, announced: 99, failed: 20, failed_unannounced: 1 };
+    expect(at(oneWaits, START_MS)).toEqual({ failed: 1, download_failed: 0 });
+    expect(at(oneWaits, START_MS + 60_000 + SETTLE_MS)).toBeUndefined();
+  });
+
+  it("where too few announce, there is something to say even when nothing waits", () => {
+    expect(at({ attempted: 100, announced: 79, failed: 20 }, START_MS)).toEqual(ALL_SETTLED);
+    expect(hasUnannouncedFailures(outcomeCounts({ failed: 20, announced: 79 }))).toBe(false);
+    expect(hasUnannouncedFailures(outcomeCounts({ download_failed_unannounced: 1 }))).toBe(true);
+    expect(hasUnannouncedFailures(outcomeCounts({ failed_unannounced: 1 }))).toBe(true);
+  });
+});
+
 describe("devices whose clocks are behind", () => {
-  it("settle nothing before the release has been known for as long, by our own clock", () => {
-    const devices = outcomeCounts({ attempted: 20, failed: 20, failed_unannounced: 20 });
-    const windows = [{ slotMinute: START_MINUTE - 60, devices }];
-    const at = (nowMs: number) => unsettledOf({ devices, windows, firstReportAtMs: START_MS, nowMs });
-    expect(at(START_MS)).toEqual({ failed: 20, download_failed: 0 });
-    expect(at(START_MS + SETTLE_MS - 1)).toEqual({ failed: 20, download_failed: 0 });
-    expect(at(START_MS + SETTLE_MS)).toEqual({ failed: 0, download_failed: 0 });
+  function windowsOf(shard: MemoryShard): HealthWindow[] {
+    return Object.entries(shard.counts()[RELEASE]!.windows).map(([name, counts]) => ({
+      slotMinute: Number.parseInt(name, 10),
+      slotMinutes: 1,
+      stratum: "unknown",
+      ...counts,
+    }));
+  }
+  const unsettledAt = (shard: MemoryShard, nowMs: number) =>
+    unsettledOf({ devices: shard.counts()[RELEASE]!.devices, windows: windowsOf(shard), nowMs });
+
+  it.each([0, 3_600_000, 7 * 24 * 3_600_000])(
+    "by %d ms settle nothing before we have known of it for as long, by our own clock",
+    (behindMs) => {
+      const shard = createMemoryShard();
+      const tills = Array.from({ length: 20 }, (_, index) => `till-${index}`);
+      shard.fold(
+        ...tills.map((device) => ({
+          event: "install_failed" as const,
+          device,
+          atMs: AT_MS - behindMs,
+          receivedAtMs: AT_MS,
+        })),
+      );
+      const settlesAtMs = (AT_MINUTE + 1) * 60_000 + SETTLE_MS;
+      expect(unsettledAt(shard, AT_MS)).toEqual({ failed: 20, download_failed: 0 });
+      expect(unsettledAt(shard, settlesAtMs - 1)).toEqual({ failed: 20, download_failed: 0 });
+      expect(unsettledAt(shard, settlesAtMs)).toEqual(ALL_SETTLED);
+    },
+  );
+
+  it("a failure that is told again, or was first told long ago, does not begin to wait anew", () => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "install_failed", receivedAtMs: AT_MS });
+    const laterMs = (AT_MINUTE + 1) * 60_000 + SETTLE_MS;
+    shard.fold(
+      { event: "install_failed", receivedAtMs: laterMs },
+      { event: "reverted", receivedAtMs: laterMs },
+    );
+    expect(unsettledAt(shard, laterMs)).toEqual(ALL_SETTLED);
   });
 });

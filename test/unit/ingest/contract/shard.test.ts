@@ -1,18 +1,28 @@
 // Where a device lives: the same place for ever, because stored tables depend on it.
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { DEVICE_DIGEST_BYTES, deviceDigest, shardOfDevice } from "../../../../ingest/contract/shard.ts";
+import {
+  DEVICE_DIGEST_BYTES,
+  deviceDigest,
+  firstUint32,
+  shardOfDevice,
+} from "../../../../ingest/contract/shard.ts";
 import { SHARDS_MAX, deadLetterStream, reportStream } from "../../../../ingest/contract/stream-names.ts";
 
 describe("deviceDigest", () => {
   test("is the head of SHA-256 over app, a zero byte and the device", () => {
     const expected = createHash("sha256").update("com.acme.till\0Gerät-1").digest().subarray(0, 12);
-    expect(deviceDigest("com.acme.till", "Gerät-1")).toEqual(expected);
+    expect(deviceDigest("com.acme.till", "Gerät-1")).toBe(expected.toString("latin1"));
     expect(expected).toHaveLength(DEVICE_DIGEST_BYTES);
   });
 
   test("app and device do not run into each other", () => {
     expect(deviceDigest("ab", "c")).not.toEqual(deviceDigest("a", "bc"));
+  });
+
+  test("its first four bytes are a number, big-endian", () => {
+    expect(firstUint32("\u0000\u0001\u0002\u00ffmore")).toBe(0x0102ff);
+    expect(firstUint32("\u00ff\u00ff\u00ff\u00ff")).toBe(2 ** 32 - 1);
   });
 });
 

@@ -1,0 +1,161 @@
+// What a batch changes for one release: differences of every count that is kept, found by comparing what a
+// device contributed before with what it contributes after. Pure.
+import { answerBinOf } from "./answer-bins.ts";
+import {
+  ACTIVE_HOURS_INDEX,
+  ANSWERS_INDEX,
+  CRASHED_HOURS_INDEX,
+  addCounts,
+  zeroCounts,
+} from "./count-vector.ts";
+import type { CountVector } from "./count-vector.ts";
+import type { ReleaseRecord } from "./device-state.ts";
+import { NO_HOURS, hoursOf } from "./hour-set.ts";
+import type { HourSet } from "./hour-set.ts";
+import { OUTCOMES, outcomesOf } from "./outcomes.ts";
+
+export interface ReleaseDelta {
+  readonly totals: CountVector;
+  /** By stratum number; 0 = unknown. */
+  readonly strata: Map<number, CountVector>;
+  /** By minute, then by stratum number. */
+  readonly windows: Map<number, Map<number, CountVector>>;
+  /** Devices by reason number. */
+  readonly reasons: Map<number, number>;
+  /** When reports were taken in, epoch milliseconds; 0 = none in this batch. */
+  firstReportAtMs: number;
+  lastReportAtMs: number;
+  /** Or the end of a deadline that passed in silence. */
+  lastFailureAtMs: number;
+}
+
+export function emptyDelta(): ReleaseDelta {
+  return {
+    totals: zeroCounts(),
+    strata: new Map(),
+    windows: new Map(),
+    reasons: new Map(),
+    firstReportAtMs: 0,
+    lastReportAtMs: 0,
+    lastFailureAtMs: 0,
+  };
+}
+
+type Sign = 1 | -1;
+
+const RUNNING_INDEX = OUTCOMES.indexOf("running");
+const UNANNOUNCED = [OUTCOMES.indexOf("failed_unannounced"), OUTCOMES.indexOf("download_failed_unannounced")];
+
+export interface RecordChange {
+  readonly before: ReleaseRecord | undefined;
+  readonly after: ReleaseRecord;
+  /** Hours in between, oldest first, that `after` does not tell apart any more. */
+  readonly passedHours: readonly HourSet[];
+}
+
+/** Replaces what a device with the record `before` contributed by what it contributes with `after`. */
+export function replaceRecord(delta: ReleaseDelta, change: RecordChange): void {
+  if (change.before !== undefined) addRecord(delta, change.before, -1);
+  addRecord(delta, change.after, 1);
+  replaceHours(delta, change);
+}
+
+function addRecord(delta: ReleaseDelta, record: ReleaseRecord, sign: Sign): void {
+  const { flags, attemptMinute, answerMinute, failureMinute, stratum, reasons } = record;
+  const outcomes = outcomesOf(flags);
+  addSigned(delta.totals, outcomes, sign);
+  addSigned(strataAt(delta.strata, stratum), outcomes, sign);
+  for (const reason of reasons) delta.reasons.set(reason, (delta.reasons.get(reason) ?? 0) + sign);
+  if (attemptMinute === 0) return;
+  const cohort = windowAt(delta, attemptMinute, stratum);
+  addSigned(cohort, outcomes, sign);
+  if (answerMinute !== 0) cohort[ANSWERS_INDEX + answerBinOf(answerMinute - attemptMinute)]! += sign;
+  if (failureMinute === 0) return;
+  // Failures that were not announced wait before they accuse (settled-counts.ts), from when we heard of them:
+  // by the clock of a device that is behind, they would have waited long ago.
+  const heardIn = windowAt(delta, failureMinute, stratum);
+  for (const index of UNANNOUNCED) {
+    cohort[index]! -= sign * outcomes[index]!;
+    heardIn[index]! += sign * outcomes[index]!;
+  }
+}
+
+/** Hours that slid out of what is told apart stay counted, and in the stratum that they were counted in. */
+function replaceHours(delta: ReleaseDelta, { before, after, passedHours }: RecordChange): void {
+  const { stratum } = after;
+  let known = before?.hours ?? NO_HOURS;
+  if (before !== undefined && before.stratum !== stratum) {
+    const kept = hoursInBoth(known, after.hours);
+    addHours(delta, kept, { stratum: before.stratum, sign: -1 });
+    addHours(delta, kept, { stratum, sign: 1 });
+  }
+  if (known === after.hours) return;
+  for (const hours of [...passedHours, after.hours]) {
+    addHours(delta, withoutHours(hours, known), { stratum, sign: 1 });
+    known = hours;
+  }
+}
+
+/** The hours of `before` that `now` still tells apart; `now` is never older. */
+function hoursInBoth(before: HourSet, now: HourSet): HourSet {
+  const by = BigInt(now.newest - before.newest);
+  return {
+    newest: now.newest,
+    active: now.active & (before.active << by),
+    crashed: now.crashed & (before.crashed << by),
+  };
+}
+
+/** The hours of `now` that are not in `before`; `now` is never older. */
+function withoutHours(now: HourSet, before: HourSet): HourSet {
+  if (before.newest === 0) return now;
+  const by = BigInt(now.newest - before.newest);
+  return {
+    newest: now.newest,
+    active: now.active & ~(before.active << by),
+    crashed: now.crashed & ~(before.crashed << by),
+  };
+}
+
+function addHours(
+  delta: ReleaseDelta,
+  { newest, active, crashed }: HourSet,
+  { stratum, sign }: { stratum: number; sign: Sign },
+): void {
+  for (const hour of hoursOf(newest, active))
+    addHour(delta, { hour, stratum, sign, index: ACTIVE_HOURS_INDEX });
+  for (const hour of hoursOf(newest, crashed))
+    addHour(delta, { hour, stratum, sign, index: CRASHED_HOURS_INDEX });
+}
+
+function addHour(
+  delta: ReleaseDelta,
+  { hour, stratum, index, sign }: { hour: number; stratum: number; index: number; sign: Sign },
+): void {
+  delta.totals[index]! += sign;
+  strataAt(delta.strata, stratum)[index]! += sign;
+  windowAt(delta, hour * 60, stratum)[index]! += sign;
+}
+
+/** A device begins or ceases to run the release. */
+export function addRunning(delta: ReleaseDelta, stratum: number, sign: Sign): void {
+  delta.totals[RUNNING_INDEX]! += sign;
+  strataAt(delta.strata, stratum)[RUNNING_INDEX]! += sign;
+}
+
+function windowAt(delta: ReleaseDelta, minute: number, stratum: number): CountVector {
+  let slot = delta.windows.get(minute);
+  if (slot === undefined) delta.windows.set(minute, (slot = new Map()));
+  return strataAt(slot, stratum);
+}
+
+function strataAt(strata: Map<number, CountVector>, stratum: number): CountVector {
+  let counts = strata.get(stratum);
+  if (counts === undefined) strata.set(stratum, (counts = zeroCounts()));
+  return counts;
+}
+
+function addSigned(counts: CountVector, outcomes: readonly number[], sign: Sign): void {
+  if (sign === 1) return addCounts(counts, outcomes);
+  for (let index = 0; index < outcomes.length; index += 1) counts[index]! -= outcomes[index]!;
+}

@@ -1,0 +1,177 @@
+// The counts of releases in one shard's Redis: reads those that a plan changes, and writes what they become.
+// Enters: differences. Leaves: commands for the commit that the differences belong to.
+import type { Redis } from "../../runtime/redis.ts";
+import { addCounts, decodeCounts, encodeCounts, isZero } from "./count-vector.ts";
+import type { CountVector } from "./count-vector.ts";
+import { horizonsAt, slotOf } from "./health-window.ts";
+import type { ReleaseDelta } from "./release-delta.ts";
+import type { ShardCommit } from "./shard-commit.ts";
+import { countsKey, fineKey, windowsKey } from "./shard-keys.ts";
+import { addToSlot, formatSlot } from "./windows.ts";
+import type { StrataCounts } from "./windows.ts";
+
+/** A release that a plan changes, with its number. */
+export interface ChangedRelease {
+  readonly releaseNumber: number;
+  readonly delta: ReleaseDelta;
+}
+
+const TIMES = ["first", "last", "failure", "rolled", "total"] as const;
+
+/** Adds to the commit what the counts of the releases become. What it reads must hold at the commit's revision. */
+export async function writeCounts(
+  { redis, shard, commit }: { redis: Redis; shard: number; commit: ShardCommit },
+  changed: readonly ChangedRelease[],
+): Promise<void> {
+  if (changed.length === 0) return;
+  const places = { redis, shard };
+  const stored = await readFields(
+    places,
+    changed.map(({ releaseNumber, delta }) => ({
+      key: countsKey(shard, releaseNumber),
+      fields: [...TIMES, ...strataFields(delta), ...reasonFields(delta)],
+    })),
+  );
+  const withWindows = changed.map((each, index) => ({
+    ...each,
+    counts: stored[index]!,
+    windows: windowDeltas(each.delta, Number(stored[index]!.get("rolled") ?? 0)),
+  }));
+  const storedWindows = await readFields(
+    places,
+    withWindows.map(({ releaseNumber, windows }) => ({
+      key: windowsKey(shard, releaseNumber),
+      fields: [...windows.keys()],
+    })),
+  );
+  withWindows.forEach(({ releaseNumber, delta, counts, windows }, index) => {
+    writeTotals(commit, countsKey(shard, releaseNumber), { delta, stored: counts });
+    writeWindows(commit, windowsKey(shard, releaseNumber), { added: windows, stored: storedWindows[index]! });
+    if (windows.size > 0) commit.command("SADD", fineKey(shard), releaseNumber);
+  });
+}
+
+type Fields = ReadonlyMap<string, Buffer>;
+
+async function readFields(
+  { redis }: { redis: Redis },
+  asked: readonly { readonly key: string; readonly fields: readonly string[] }[],
+): Promise<Fields[]> {
+  const pipeline = redis.pipeline();
+  const nonEmpty = asked.filter(({ fields }) => fields.length > 0);
+  for (const { key, fields } of nonEmpty) pipeline.hmgetBuffer(key, ...fields);
+  const answers = nonEmpty.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+  const found = new Map(
+    nonEmpty.map((ask, index) => {
+      const [error, values] = answers[index]!;
+      if (error !== null) throw error;
+      const held = ask.fields.flatMap((field, position): [string, Buffer][] => {
+        const value = (values as (Buffer | null)[])[position];
+        return value === null || value === undefined ? [] : [[field, value]];
+      });
+      return [ask, new Map(held)] as const;
+    }),
+  );
+  return asked.map((ask) => found.get(ask) ?? new Map());
+}
+
+function strataFields({ strata }: ReleaseDelta): string[] {
+  return [...strata.keys()].map((stratum) => `s${stratum}`);
+}
+
+function reasonFields({ reasons }: ReleaseDelta): string[] {
+  return [...reasons.keys()].map((reason) => `r${reason}`);
+}
+
+/** The minutes of a delta in the slots that are kept of them. What is older than all slots has been dropped. */
+function windowDeltas({ windows }: ReleaseDelta, rolledMinute: number): ReadonlyMap<string, StrataCounts> {
+  const horizons = horizonsAt(rolledMinute);
+  const deltas = new Map<string, Map<number, CountVector>>();
+  for (const [minute, strata] of windows) {
+    const slot = slotOf(minute, horizons);
+    if (slot === undefined) continue;
+    const field = formatSlot(slot);
+    const ofSlot = deltas.get(field) ?? new Map<number, CountVector>();
+    for (const [stratum, counts] of strata) {
+      const sum = ofSlot.get(stratum);
+      if (sum !== undefined) addCounts(sum, counts);
+      else if (!isZero(counts)) ofSlot.set(stratum, [...counts]);
+    }
+    if (ofSlot.size > 0) deltas.set(field, ofSlot);
+  }
+  return deltas;
+}
+
+function writeTotals(
+  commit: ShardCommit,
+  key: string,
+  { delta, stored }: { delta: ReleaseDelta; stored: Fields },
+): void {
+  const numberIn = (field: string): number => Number(stored.get(field) ?? 0);
+  const times: [string, number][] = [];
+  const { firstReportAtMs, lastReportAtMs, lastFailureAtMs } = delta;
+  const first = numberIn("first");
+  if (firstReportAtMs !== 0 && (first === 0 || firstReportAtMs < first))
+    times.push(["first", firstReportAtMs]);
+  if (lastReportAtMs > numberIn("last")) times.push(["last", lastReportAtMs]);
+  if (lastFailureAtMs > numberIn("failure")) times.push(["failure", lastFailureAtMs]);
+  commit.many("HSET", key, times);
+  const strata = [...delta.strata].map(([stratum, counts]) => [`s${stratum}`, counts] as const);
+  writeVectors(commit, key, { added: new Map([["total", delta.totals], ...strata]), stored });
+  const reasons = [...delta.reasons].filter(([, devices]) => devices !== 0);
+  const devicesWith = (reason: number, more: number): number => numberIn(`r${reason}`) + more;
+  const kept = reasons.map(([reason, more]) => [`r${reason}`, devicesWith(reason, more)] as const);
+  commit.many(
+    "HSET",
+    key,
+    kept.filter(([, devices]) => devices !== 0),
+  );
+  commit.many(
+    "HDEL",
+    key,
+    kept.filter(([, devices]) => devices === 0).map(([field]) => [field]),
+  );
+}
+
+function writeWindows(
+  commit: ShardCommit,
+  key: string,
+  { added, stored }: { added: ReadonlyMap<string, StrataCounts>; stored: Fields },
+): void {
+  const slots = [...added].map(([field, counts]) => [field, addToSlot(stored.get(field), counts)] as const);
+  writeFields(commit, key, slots);
+}
+
+/** A field that has come to nothing leaves. */
+export function writeFields(
+  commit: ShardCommit,
+  key: string,
+  fields: readonly (readonly [field: string, bytes: Buffer])[],
+): void {
+  commit.many(
+    "HSET",
+    key,
+    fields.filter(([, bytes]) => bytes.length > 0),
+  );
+  const gone = fields.filter(([, bytes]) => bytes.length === 0);
+  commit.many(
+    "HDEL",
+    key,
+    gone.map(([field]) => [field]),
+  );
+}
+
+/** Encoded zeros are no bytes. */
+function writeVectors(
+  commit: ShardCommit,
+  key: string,
+  { added, stored }: { added: ReadonlyMap<string, CountVector>; stored: Fields },
+): void {
+  const changed = [...added].filter(([, counts]) => !isZero(counts));
+  const fields = changed.map(([field, counts]) => {
+    const sum = decodeCounts(stored.get(field));
+    addCounts(sum, counts);
+    return [field, encodeCounts(sum)] as const;
+  });
+  writeFields(commit, key, fields);
+}

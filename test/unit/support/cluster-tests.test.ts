@@ -1,0 +1,13 @@
+// The list of tests that also run on a Redis Cluster says neither too little nor too much.
+import { expect, test } from "vitest";
+import { CLUSTER_TESTS } from "../../support/cluster-tests.ts";
+import { readSources } from "../../support/source-files.ts";
+
+test("every test that gets Redis of either kind runs on both", () => {
+  const users = readSources()
+    .filter(
+      ({ path, imports }) => path.endsWith(".test.ts") && imports.includes("test/support/redis-kinds.ts"),
+    )
+    .map(({ path }) => path);
+  expect(users.toSorted()).toEqual(CLUSTER_TESTS.toSorted());
+});
