@@ -13,12 +13,16 @@ import {
   secretText,
   sentryDsnSchema,
   shardsSchema,
+  wholeNumber,
 } from "../../ingest/contract/settings.ts";
 import type { IngestSettings } from "../../ingest/contract/settings.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
 import type { RedisAddress } from "../../runtime/redis.ts";
 import { duration, isLoopback, listenAddress } from "../../runtime/units.ts";
 import type { ListenAddress } from "../../runtime/units.ts";
+import { STRATA_MAX_DEFAULT } from "../health/counting-rules.ts";
+import { STRATUM_FIELDS } from "../health/stratum.ts";
+import type { StratumField } from "../health/stratum.ts";
 import { policiesSchema } from "../policy/policy.ts";
 import type { Policy } from "../policy/policy.ts";
 
@@ -34,6 +38,7 @@ export interface Settings {
   readonly sentryDsn: string | undefined;
   readonly ingest: IngestSettings;
   readonly agent: AgentSettings;
+  readonly retention: RetentionSettings;
   readonly apps: ReadonlyMap<AppId, AppSettings>;
   readonly policies: ReadonlyMap<string, Policy>;
 }
@@ -50,10 +55,23 @@ export interface Operator {
   readonly token: string;
 }
 
+export interface RetentionSettings {
+  /** A device that was not heard of for so long leaves the device table; what it did stays counted. */
+  readonly devicesMs: number;
+}
+
 export interface AppSettings {
   readonly ingestKeys: readonly string[];
   readonly otaServer: HttpOtaServerSettings;
   readonly channels: ReadonlyMap<Channel, ChannelSettings>;
+  readonly strata: StrataSettings;
+}
+
+export interface StrataSettings {
+  /** What splits the app's counts, in the order of STRATUM_FIELDS; empty = nothing does. */
+  readonly by: readonly StratumField[];
+  /** Strata of the app that each shard tells apart; the rest is counted as `other`. */
+  readonly max: number;
 }
 
 export interface ChannelSettings {
@@ -73,6 +91,13 @@ export interface HttpOtaServerSettings {
 
 export const OTA_TIMEOUT_MS_LEAST = 100;
 export const OTA_TIMEOUT_MS_MAX = 5 * 60_000;
+/** At least one, for `other` has to be other than something; each costs counters in every shard and time slot. */
+export const STRATA_MAX_LEAST = 1;
+export const STRATA_MAX_LIMIT = 1_000;
+const DAY_MS = 24 * 3_600_000;
+/** Well above the age that a report may have (7 days): a device that left and reports again is counted again. */
+export const DEVICE_RETENTION_MS_LEAST = 30 * DAY_MS;
+export const DEVICE_RETENTION_MS_MAX = 3_650 * DAY_MS;
 
 const operatorSchema = z.strictObject({
   name: z.string().min(1),
@@ -138,6 +163,43 @@ const channelSettingsSchema = z
     minimumVersion: channel.minimum_version,
   }));
 
+const strataSchema = z
+  .strictObject({
+    by: z
+      .array(z.enum(STRATUM_FIELDS))
+      .superRefine(refuseRepeatedFields)
+      .prefault([...STRATUM_FIELDS]),
+    max: wholeNumber({ least: STRATA_MAX_LEAST, most: STRATA_MAX_LIMIT }).prefault(STRATA_MAX_DEFAULT),
+  })
+  .prefault({})
+  .transform(({ by, max }): StrataSettings => ({
+    // In the file the order says nothing, so rearranging it must change nothing.
+    by: STRATUM_FIELDS.filter((field) => by.includes(field)),
+    max,
+  }));
+
+function refuseRepeatedFields(fields: readonly StratumField[], context: z.RefinementCtx): void {
+  fields.forEach((field, index) => {
+    if (fields.indexOf(field) < index)
+      context.addIssue({
+        code: "custom",
+        path: [index],
+        message: "stands in this list already: name each field once",
+      });
+  });
+}
+
+const retentionSectionSchema = z
+  .strictObject({
+    devices: duration
+      .refine((ms) => ms >= DEVICE_RETENTION_MS_LEAST && ms <= DEVICE_RETENTION_MS_MAX, {
+        error: "must be from 30d to 3650d",
+      })
+      .prefault("90d"),
+  })
+  .prefault({})
+  .transform(({ devices }): RetentionSettings => ({ devicesMs: devices }));
+
 const appSchema = z
   .strictObject({
     ingest_keys: ingestKeysSchema,
@@ -145,11 +207,13 @@ const appSchema = z
     channels: z
       .record(channelSchema, channelSettingsSchema)
       .refine((channels) => Object.keys(channels).length > 0, { error: "name at least one channel" }),
+    strata: strataSchema,
   })
   .transform((app): AppSettings => ({
     ingestKeys: app.ingest_keys,
     otaServer: app.ota_server,
     channels: new Map(Object.entries(app.channels) as [Channel, ChannelSettings][]),
+    strata: app.strata,
   }));
 
 const appsSchema = z
@@ -169,6 +233,7 @@ export const settingsSchema = z
     sentry_dsn: sentryDsnSchema,
     ingest: ingestSectionSchema,
     agent: agentSectionSchema,
+    retention: retentionSectionSchema,
     apps: appsSchema,
     policies: policiesSchema,
   })
@@ -193,6 +258,7 @@ export const settingsSchema = z
     sentryDsn: file.sentry_dsn,
     ingest: file.ingest,
     agent: file.agent,
+    retention: file.retention,
     apps: file.apps,
     policies: file.policies,
   }));

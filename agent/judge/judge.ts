@@ -46,7 +46,7 @@ export function judge(input: JudgeInput): Verdict {
       sentence: "The policy names no rule to judge by.",
     };
   }
-  if (signals.every((signal) => signal.trials === 0)) {
+  if (devices.attempted === 0) {
     const sentence = `No device has tried to take ${release.version} yet.`;
     return { ...base, kind: "unmeasurable", reason: "no_attempts", sentence };
   }

@@ -4,7 +4,7 @@
 import type { OutcomeCounts } from "../health/outcomes.ts";
 import type { UnsettledFailures } from "../health/settled-counts.ts";
 
-export const JUDGED_SIGNALS = ["update_failure", "download_failure"] as const;
+export const JUDGED_SIGNALS = ["update_failure", "download_failure", "silence"] as const;
 export type JudgedSignal = (typeof JUDGED_SIGNALS)[number];
 
 export interface SignalCounts {
@@ -39,6 +39,16 @@ export function countsOf(
           devices.attempted - cleanlyConfirmed + devices.download_failed,
         ),
       };
+    case "silence":
+      // Valid at every look: a device is a trial from when it announces the update, and silent at the earliest a
+      // deadline later, so trials run ahead of failures; one that comes back is taken off again, which only lowers
+      // the rate. Devices that did not announce owe no word: they can't fall silent, and would only dilute the rate.
+      // Whoever is not proven good may still fall silent.
+      return {
+        trials: devices.announced,
+        failures: devices.silent,
+        notProvenGood: Math.min(devices.announced, devices.attempted - cleanlyConfirmed),
+      };
   }
 }
 
@@ -49,5 +59,7 @@ export function describeFailure(signal: JudgedSignal): string {
       return "failed to install or boot";
     case "download_failure":
       return "failed to download";
+    case "silence":
+      return "fell silent while updating to";
   }
 }

@@ -2,15 +2,27 @@
 // `policies` of the configuration file. Leaves: a Policy with ratios in 0..1 and milliseconds. Pure.
 import { z } from "zod";
 import { duration, ratio } from "../../runtime/units.ts";
+import { SILENCE_DEADLINE_MS_DEFAULT } from "../health/counting-rules.ts";
 import { JUDGED_SIGNALS } from "../judge/signals.ts";
 import type { JudgedSignal } from "../judge/signals.ts";
 
 /** "The true rate of this signal is above the limit." */
 export interface LimitRule {
-  readonly signal: JudgedSignal;
+  readonly signal: Exclude<JudgedSignal, "silence">;
   /** Ratio, from LIMIT_LEAST to LIMIT_MAX. */
   readonly limit: number;
 }
+
+/** The same for devices that announce the update and then say nothing until the deadline. */
+export interface SilenceRule {
+  readonly signal: "silence";
+  /** Ratio, from LIMIT_LEAST to LIMIT_MAX. */
+  readonly limit: number;
+  /** From SILENCE_DEADLINE_MS_LEAST to SILENCE_DEADLINE_MS_MAX. */
+  readonly deadlineMs: number;
+}
+
+export type Rule = LimitRule | SilenceRule;
 
 export interface Guards {
   /** Devices that must have attempted the release before anything is done; at least 1. */
@@ -27,13 +39,16 @@ export interface Policy {
   /** Chance that a release no worse than its limits is ever rolled back; ratio, above 0 and at most 0.5. */
   readonly falseRollbackBudget: number;
   /** At least one, no two with the same signal. */
-  readonly rules: readonly LimitRule[];
+  readonly rules: readonly Rule[];
   readonly guards: Guards;
 }
 
 /** Bounds of a rule's limit, ratios. */
 export const LIMIT_LEAST = 0.0001;
 export const LIMIT_MAX = 0.99;
+/** Below it, devices that are only installing would count as silent; above it, nobody would still act on it. */
+export const SILENCE_DEADLINE_MS_LEAST = 5 * 60_000;
+export const SILENCE_DEADLINE_MS_MAX = 7 * 24 * 3_600_000;
 export const FALSE_ROLLBACK_BUDGET_MAX = 0.5;
 export const MIN_DEVICES_LIMIT = 1_000_000_000;
 export const COOLDOWN_MS_MAX = 30 * 24 * 3_600_000;
@@ -48,15 +63,28 @@ export const policyNameSchema = z
     error: "use letters, digits, dot, dash and underscore, and start with a letter or a digit",
   });
 
-const limitRuleSchema = z.strictObject({
-  signal: z.enum(JUDGED_SIGNALS),
-  limit: ratio.refine((limit) => limit >= LIMIT_LEAST && limit <= LIMIT_MAX, {
-    error: "must be from 0.01% to 99%: further out the rule would always or never speak",
-  }),
-});
+const ruleSchema = z
+  .strictObject({
+    signal: z.enum(JUDGED_SIGNALS),
+    limit: ratio.refine((limit) => limit >= LIMIT_LEAST && limit <= LIMIT_MAX, {
+      error: "must be from 0.01% to 99%: further out the rule would always or never speak",
+    }),
+    deadline: duration.optional(),
+  })
+  .superRefine(({ signal, deadline }, context) => {
+    const refuse = (message: string): void =>
+      context.addIssue({ code: "custom", path: ["deadline"], message });
+    if (deadline === undefined) return;
+    if (signal !== "silence") refuse("only a rule for silence has a deadline: take it out here");
+    else if (deadline < SILENCE_DEADLINE_MS_LEAST || deadline > SILENCE_DEADLINE_MS_MAX)
+      refuse("must be from 5m to 7d");
+  })
+  .transform(({ signal, limit, deadline = SILENCE_DEADLINE_MS_DEFAULT }): Rule =>
+    signal === "silence" ? { signal, limit, deadlineMs: deadline } : { signal, limit },
+  );
 
 const rulesSchema = z
-  .array(limitRuleSchema)
+  .array(ruleSchema)
   .min(1, { error: "name at least one rule, such as { signal: update_failure, limit: 5% }" })
   .superRefine((rules, context) => {
     rules.forEach(({ signal }, index) => {

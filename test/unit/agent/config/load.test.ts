@@ -9,6 +9,8 @@ import type { Settings } from "../../../../agent/config/schema.ts";
 import type { Environment } from "../../../../runtime/config-file.ts";
 
 const FIXTURES = path.join(import.meta.dirname, "fixtures");
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Fixture -> `line:column path: message`, in the order of the file. */
 const MISTAKES: Readonly<Record<string, readonly string[]>> = {
@@ -22,6 +24,14 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "budget-zero": ["10:28 policies.standard.false_rollback_budget: must be above 0% and at most 50%"],
   "cooldown-without-unit": [
     "10:25 policies.standard.guards.cooldown: not a duration: write a number and ms, s, m, h or d, such as 90s or 6h",
+  ],
+  "deadline-of-another-signal": [
+    "11:56 policies.standard.rules[0].deadline: only a rule for silence has a deadline: take it out here",
+  ],
+  "deadline-too-long": ["11:49 policies.standard.rules[0].deadline: must be from 5m to 7d"],
+  "deadline-too-short": ["11:49 policies.standard.rules[0].deadline: must be from 5m to 7d"],
+  "deadline-without-unit": [
+    "11:49 policies.standard.rules[0].deadline: not a duration: write a number and ms, s, m, h or d, such as 90s or 6h",
   ],
   "empty-value": ['4:5 apps["com.acme.till"].ota_server: must be a mapping (key: value lines), not empty'],
   empty: ["1:1 the file is empty: copy lastgood.example.yaml and change it"],
@@ -112,6 +122,8 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "replica-acks-without-redis": [
     "1:24 redis.replica_acks: the private Redis has no replicas: name your own Redis as url or cluster",
   ],
+  "retention-too-long": ["1:23 retention.devices: must be from 30d to 3650d"],
+  "retention-too-short": ["1:23 retention.devices: must be from 30d to 3650d"],
   "several-mistakes": [
     '4:69 apps["com.acme.till"].ota_server.secret: the environment variable NOT_SET_ANYWHERE is not set: set it, or write ${NOT_SET_ANYWHERE:-default}',
     '6:19 apps["com.acme.till"].channels.production.policy: this setting is missing',
@@ -123,9 +135,21 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
     "13:19 policies.standard.rules[2].signal: a rule above has this signal already: keep one of the two",
   ],
   "signal-unknown": [
-    "11:19 policies.standard.rules[0].signal: not known here: write update_failure or download_failure",
+    "11:19 policies.standard.rules[0].signal: not known here: write update_failure, download_failure or silence",
   ],
   "stream-entries-zero": ["1:37 ingest.limits.stream_entries: must be a whole number from 1 to 100000000"],
+  "strata-by-is-text": ['5:19 apps["com.acme.till"].strata.by: must be a list, not text'],
+  "strata-field-twice": [
+    '5:37 apps["com.acme.till"].strata.by[2]: stands in this list already: name each field once',
+  ],
+  "strata-field-unknown": [
+    '5:30 apps["com.acme.till"].strata.by[1]: not known here: write platform, model, os_version or native_version',
+  ],
+  "strata-misspelt": [
+    '5:15 apps["com.acme.till"].strata.fields: there is no setting of this name; known here: by, max',
+  ],
+  "strata-too-many": ['5:20 apps["com.acme.till"].strata.max: must be a whole number from 1 to 1000'],
+  "strata-zero": ['5:28 apps["com.acme.till"].strata.max: must be a whole number from 1 to 1000'],
   "tab-as-indent": ["9:1 a tab can't indent YAML: use spaces"],
   "two-documents": ["12:1 a second document starts here: keep one document in the file"],
   "unknown-key-nested": [
@@ -190,6 +214,7 @@ describe("a right file", () => {
         streamEntriesMax: 250_000,
       },
       agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [] },
+      retention: { devicesMs: 90 * DAY_MS },
       apps: new Map([
         [
           "com.acme.till",
@@ -202,6 +227,7 @@ describe("a right file", () => {
               timeoutMs: 10_000,
             },
             channels: new Map([["production", { policyName: "standard", minimumVersion: undefined }]]),
+            strata: { by: ["platform", "model", "os_version", "native_version"], max: 200 },
           },
         ],
       ]),
@@ -247,24 +273,32 @@ describe("numbers at their edges", () => {
     minDevices: 1,
     bytes: "1KiB",
     cooldown: "0s",
+    retention: "{}",
+    strata: "{}",
+    deadline: "6h",
   };
   const write = (values: Partial<Record<keyof typeof right, string | number>>): string => {
-    const { redis, shards, limit, budget, minDevices, bytes, cooldown } = { ...right, ...values };
+    const { redis, shards, limit, budget, minDevices, bytes, cooldown, retention, strata, deadline } = {
+      ...right,
+      ...values,
+    };
     const file = path.join(mkdtempSync(path.join(tmpdir(), "lg-config-")), "lastgood.yaml");
     const text = `
 redis: ${redis}
 shards: ${shards}
+retention: ${retention}
 ingest: { limits: { body_bytes: ${bytes} } }
 apps:
   a:
     ingest_keys: [12345678a]
     ota_server: { type: http, url: "https://ota.example/api/", secret: 12345678b }
     channels: { "2024.10": { policy: p, minimum_version: "1.10" } }
+    strata: ${strata}
 policies:
   p:
     action: rollback
     false_rollback_budget: ${budget}
-    rules: [{ signal: update_failure, limit: ${limit} }]
+    rules: [{ signal: update_failure, limit: ${limit} }, { signal: silence, limit: 2%, deadline: ${deadline} }]
     guards: { min_devices: ${minDevices}, cooldown: ${cooldown} }
 `;
     writeFileSync(file, text);
@@ -282,6 +316,7 @@ policies:
     { cooldown: "30d" },
     { shards: '"${SHARDS}"' },
     { minDevices: '"${SHARDS}"' },
+    { strata: '{ max: "${SHARDS}" }' },
   ])("%o is taken", (values) => {
     expect(loadSettings({ file: write(values), env: { SHARDS: "7" } }).kind).toBe("loaded");
   });
@@ -298,8 +333,49 @@ policies:
     { cooldown: "31d" },
     { minDevices: 0.5 },
     { minDevices: '"${SHARDS}x"' },
+    { retention: "{ devices: 2591999999ms }" },
+    { retention: "{ devices: 315360000001ms }" },
+    { strata: "{ max: 0 }" },
+    { strata: "{ max: 1.5 }" },
+    { strata: "{ max: 1001 }" },
+    { strata: "{ by: [model, model] }" },
+    { strata: "{ by: [platform, model, os_version, native_version, platform] }" },
+    { deadline: "299999ms" },
+    { deadline: "604800001ms" },
   ])("%o is refused", (values) => {
     expect(loadSettings({ file: write(values), env: { SHARDS: "7" } }).kind).toBe("invalid");
+  });
+
+  test.each([
+    ["{}", 90 * DAY_MS],
+    ["{ devices: 30d }", 30 * DAY_MS],
+    ["{ devices: 3650d }", 3_650 * DAY_MS],
+  ])("retention: %s", (retention, devicesMs) => {
+    expect(load(write({ retention })).retention).toEqual({ devicesMs });
+  });
+
+  test.each([
+    ["{}", ["platform", "model", "os_version", "native_version"], 200],
+    ["{ by: [] }", [], 200],
+    ["{ by: [model], max: 1 }", ["model"], 1],
+    ["{ max: 1000 }", ["platform", "model", "os_version", "native_version"], 1_000],
+    // However they are arranged: moving a name must not give every device a new stratum.
+    ["{ by: [native_version, platform] }", ["platform", "native_version"], 200],
+  ])("strata: %s", (strata, by, max) => {
+    const app = [...load(write({ strata })).apps.values()][0]!;
+    expect(app.strata).toEqual({ by, max });
+  });
+
+  test.each([
+    ["5m", 5 * MINUTE_MS],
+    ["6h", 360 * MINUTE_MS],
+    ["7d", 7 * DAY_MS],
+  ])("deadline: %s", (deadline, deadlineMs) => {
+    const { rules } = load(write({ deadline })).policies.get("p")!;
+    expect(rules).toEqual([
+      { signal: "update_failure", limit: 0.001 },
+      { signal: "silence", limit: 0.02, deadlineMs },
+    ]);
   });
 
   const ONE = "url: unix:///run/redis.sock";

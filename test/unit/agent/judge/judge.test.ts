@@ -14,6 +14,7 @@ import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
 
 const UPDATE: RuleToJudge = { signal: "update_failure", limit: 0.05 };
 const DOWNLOAD: RuleToJudge = { signal: "download_failure", limit: 0.1 };
+const SILENCE: RuleToJudge = { signal: "silence", limit: 0.02 };
 
 function judged(
   counts: Partial<OutcomeCounts>,
@@ -84,6 +85,12 @@ describe("the sentence", () => {
     expect(verdict.sentence).toContain("90 of 100 devices failed to download 1.4.3 (90%); limit 10%;");
   });
 
+  it("says of silence what fell silent, and while doing what", () => {
+    expect(judged({ attempted: 5_310, announced: 5_310, silent: 12 }, [SILENCE]).sentence).toMatch(
+      /^12 of 5,310 devices fell silent while updating to 1\.4\.3 \(0\.23%\); limit 2%; evidence 10\^-\d+\.\d against 10\^2\.3 needed\.$/,
+    );
+  });
+
   it("says that nobody tried, and that nothing is asked", () => {
     expect(CASES.no_attempts().sentence).toBe("No device has tried to take 1.4.3 yet.");
     expect(CASES.no_rules().sentence).toBe("The policy names no rule to judge by.");
@@ -125,6 +132,38 @@ describe("where attempts are not announced", () => {
     expect(judged({ attempted: 20, failed: 20 }, [UPDATE], 0.01, unsettled(20, 3)).sentence).toMatch(
       /^0 of 20 devices .* 20 failures of the last 10 minutes do not count yet: these devices did not say when they began \(update_started\), and good answers take longer\.$/,
     );
+  });
+});
+
+describe("silence", () => {
+  it("alone is enough to condemn, beside update failures that nobody reported", () => {
+    const dead = judged({ attempted: 100, announced: 100, confirmed: 80, silent: 20 }, [UPDATE, SILENCE]);
+    expect(dead).toMatchObject({ kind: "failing", reason: "limit_exceeded" });
+    expect(dead.sentence).toContain("20 of 100 devices fell silent while updating to 1.4.3 (20%); limit 2%;");
+  });
+
+  it("accuses of who is silent, not of who has not answered yet", () => {
+    const counts = { attempted: 100, announced: 100, confirmed: 80 };
+    expect(judged(counts, [SILENCE]).kind).toBe("inconclusive");
+    expect(judged({ ...counts, silent: 1 }, [SILENCE]).kind).toBe("inconclusive");
+    // Those who came back in the end accuse no longer, however late they were.
+    expect(
+      judged({ attempted: 300, announced: 300, confirmed: 300, returned_late: 20 }, [SILENCE]).kind,
+    ).toBe("healthy");
+  });
+
+  it("is not healthy while devices that may still fall silent are too many", () => {
+    expect(judged({ attempted: 1_000, announced: 1_000, confirmed: 980 }, [SILENCE]).kind).toBe(
+      "inconclusive",
+    );
+    expect(judged({ attempted: 1_000, announced: 1_000, confirmed: 1_000 }, [SILENCE]).kind).toBe("healthy");
+  });
+
+  it("says nothing of devices that never announce, and does not call that no attempts", () => {
+    expect(judged({ attempted: 1_000, confirmed: 1_000 }, [SILENCE])).toMatchObject({
+      kind: "inconclusive",
+      reason: "not_enough_evidence",
+    });
   });
 });
 
@@ -200,26 +239,32 @@ const fleet = fc
     recovered: fc.nat(50),
     lost: fc.nat(50),
     unresolved: fc.nat(500),
+    silent: fc.nat(100),
     download: fc.nat(50),
   })
-  .map(({ clean, recovered, lost, unresolved, download }) => ({
+  .map(({ clean, recovered, lost, unresolved, silent, download }) => ({
     attempted: clean + recovered + lost + unresolved,
     confirmed: clean + recovered,
     failed: recovered + lost,
     recovered,
     download_failed: Math.min(download, clean + unresolved),
+    silent: Math.min(silent, unresolved),
   }));
 
 test("failing is exactly: some rule's evidence reaches its threshold; and no verdict is both failing and healthy by its numbers", () => {
   fc.assert(
-    fc.property(fleet, fc.constantFrom([UPDATE], [UPDATE, DOWNLOAD]), (counts, rules) => {
-      const verdict = judged(counts, rules);
-      const isOver = verdict.signals.some((signal) => signal.evidenceLog10 >= signal.thresholdLog10);
-      expect(verdict.kind === "failing").toBe(isOver);
-      for (const { safetyLog10, evidenceLog10 } of verdict.signals)
-        expect(safetyLog10 >= Math.log10(HEALTHY_EVIDENCE) && evidenceLog10 >= 2).toBe(false);
-      expect(judged(counts, rules)).toEqual(verdict);
-    }),
+    fc.property(
+      fleet,
+      fc.constantFrom([UPDATE], [UPDATE, DOWNLOAD], [UPDATE, DOWNLOAD, SILENCE]),
+      (counts, rules) => {
+        const verdict = judged(counts, rules);
+        const isOver = verdict.signals.some((signal) => signal.evidenceLog10 >= signal.thresholdLog10);
+        expect(verdict.kind === "failing").toBe(isOver);
+        for (const { safetyLog10, evidenceLog10 } of verdict.signals)
+          expect(safetyLog10 >= Math.log10(HEALTHY_EVIDENCE) && evidenceLog10 >= 2).toBe(false);
+        expect(judged(counts, rules)).toEqual(verdict);
+      },
+    ),
     { numRuns: 500 },
   );
 });

@@ -6,13 +6,16 @@ import { JUDGED_SIGNALS, countsOf, describeFailure } from "../../../../agent/jud
 import { policySchema } from "../../../../agent/policy/policy.ts";
 import { outcomeCounts } from "../../../support/verdicts.ts";
 
-// 100 tried: 70 confirmed cleanly, 4 failed and then confirmed (recovered), 6 failed, 20 unresolved.
+// 100 tried, 90 of them said so first: 70 confirmed cleanly, 4 failed and then confirmed (recovered), 6 failed,
+// 20 unresolved.
 const devices = outcomeCounts({
   attempted: 100,
   confirmed: 74,
   failed: 10,
   recovered: 4,
   download_failed: 3,
+  announced: 90,
+  silent: 2,
 });
 
 describe("countsOf", () => {
@@ -39,6 +42,28 @@ describe("countsOf", () => {
       failures: 10,
       notProvenGood: 10,
     });
+  });
+
+  it("silence: who is silent accuses, who is not proven good may still become so", () => {
+    expect(countsOf("silence", devices, ALL_SETTLED)).toEqual({
+      trials: 90,
+      failures: 2,
+      notProvenGood: 30,
+    });
+  });
+
+  it("silence: devices that did not announce owe no word, and dilute nothing", () => {
+    const mostlyQuiet = outcomeCounts({ attempted: 100, announced: 10, confirmed: 50, silent: 3 });
+    expect(countsOf("silence", mostlyQuiet, ALL_SETTLED)).toEqual({
+      trials: 10,
+      failures: 3,
+      notProvenGood: 10,
+    });
+  });
+
+  it("silence never waits for what is not settled: who falls silent had announced the update", () => {
+    const unsettled = { failed: 10, download_failed: 3 };
+    expect(countsOf("silence", devices, unsettled)).toEqual(countsOf("silence", devices, ALL_SETTLED));
   });
 
   it("what is not settled yet does not accuse, each signal its own, and clears nobody either", () => {
