@@ -1,0 +1,49 @@
+// The benches as a developer runs them, with a fleet so small that only whether they work can be seen: that
+// every report was folded, and that what memory is used for adds up. No time and no size is asserted.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import { distPath } from "../support/run-demo.ts";
+
+async function run(bench: string, ...flags: readonly string[]): Promise<string> {
+  const main = distPath(`test/bench/${bench}.js`);
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...flags]);
+  return stdout;
+}
+
+interface MemoryResult {
+  readonly profile: string;
+  readonly devices: number;
+  readonly reports: number;
+  readonly before: { readonly usedBytes: number };
+  readonly after: { readonly usedBytes: number };
+  readonly bytesPerDevice: number;
+  readonly use: {
+    readonly kinds: Readonly<Record<string, { readonly keys: number; readonly bytes: number }>>;
+    readonly restBytes: number;
+  };
+}
+
+it("bench:memory prints bytes per device, and what they are used for", async () => {
+  const text = await run("memory", "--devices", "100", "--profile", "first-contact", "--json");
+  const [result, ...others] = JSON.parse(text) as MemoryResult[];
+  expect(others).toEqual([]);
+  const { before, after, bytesPerDevice, use } = result!;
+  expect(result).toMatchObject({ profile: "first-contact", devices: 100, reports: 300 });
+  expect(bytesPerDevice).toBeGreaterThan(0);
+  expect(bytesPerDevice * 100).toBeCloseTo(after.usedBytes - before.usedBytes, 3);
+  const kinds = Object.values(use.kinds).reduce((sum, { bytes }) => sum + bytes, 0);
+  // What Redis does by itself between two looks is not of any kind.
+  expect(Math.abs(kinds + use.restBytes - (after.usedBytes - before.usedBytes))).toBeLessThan(4_096);
+  expect(use.kinds["devices"]?.keys).toBeGreaterThan(10);
+  expect(use.kinds["windows"]?.keys).toBe(16);
+  // Every deadline is over, and has left the index.
+  expect(use.kinds["deadlines"]?.keys).toBe(0);
+});
+
+it("bench:fold prints times, beside those of reading alone", async () => {
+  const table = await run("fold", "--reports", "2000", "--devices", "50,100");
+  const rows = table.split("\n").slice(2, 4);
+  expect(rows.map((row) => row.split("|")[1])).toEqual([" 50 ", " 100 "]);
+  expect(table).not.toContain("NaN");
+});
