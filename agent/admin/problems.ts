@@ -11,6 +11,8 @@ export const ADMIN_PROBLEMS = {
   },
   foreign_host: { code: "foreign_host", status: 403, title: "Without operators, only this machine may act" },
   unknown_decision: { code: "unknown_decision", status: 404, title: "There is no decision with this id" },
+  unknown_release: { code: "unknown_release", status: 404, title: "There are no counts of this release" },
+  unknown_device: { code: "unknown_device", status: 404, title: "Nothing is known of this device" },
   redis_unavailable: { code: "redis_unavailable", status: 503, title: "The store does not answer" },
   unknown_dead_letter: {
     code: "unknown_dead_letter",

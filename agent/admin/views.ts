@@ -18,7 +18,7 @@ export function viewRelease(
     hold,
   }: { readonly decisionIds: ReadonlyMap<string, string>; readonly hold: Hold | undefined },
 ): Record<string, unknown> {
-  const { verdict, firstReportAtMs, lastReportAtMs, evaluatedAtMs } = summary;
+  const { verdict, hours, firstReportAtMs, lastReportAtMs, evaluatedAtMs } = summary;
   const decisionId = decisionIds.get(formatReleaseKey(verdict.release));
   return {
     version: verdict.release.version,
@@ -26,6 +26,7 @@ export function viewRelease(
     last_report: timeOrNull(lastReportAtMs),
     evaluated_at: timeOrNull(evaluatedAtMs),
     devices: verdict.devices,
+    hours,
     verdict: viewVerdict(verdict),
     condemned: decisionId !== undefined,
     decision_id: decisionId ?? null,
@@ -37,6 +38,7 @@ export function viewDecision(decision: DecisionRecord): Record<string, unknown> 
   return { ...decision, guard: null };
 }
 
-function timeOrNull(ms: number): string | null {
+/** 0 stands for "never". */
+export function timeOrNull(ms: number): string | null {
   return ms === 0 ? null : new Date(ms).toISOString();
 }

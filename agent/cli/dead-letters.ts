@@ -6,6 +6,7 @@ import type { AgentOptions } from "./agent-client.ts";
 import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
 import { alignColumns } from "./columns.ts";
+import { plain } from "./plain-text.ts";
 
 export interface DeadLettersAnswer {
   readonly kept: number;
@@ -171,9 +172,4 @@ function renderMoved({ redriven, discarded, missing, unreadable = [] }: MovedAns
 
 function counted(letters: number): string {
   return `${letters.toLocaleString("en-US")} dead ${letters === 1 ? "letter" : "letters"}`;
-}
-
-/** A reason may quote what somebody wrote into the stream; none of that may reach the terminal as a command. */
-function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
 }

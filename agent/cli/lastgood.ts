@@ -5,7 +5,9 @@ import { lastgoodVersion } from "../../runtime/version.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
+import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
+import { registerHealth } from "./health.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
 
@@ -23,6 +25,8 @@ const program = new Command("lastgood")
       "  $ lastgood start --config lastgood.yaml  the same with your configuration",
       "  $ lastgood check-config lastgood.yaml    is the file right?",
       "  $ lastgood status                        what runs where, and how sure we are",
+      "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
+      "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
       "  $ lastgood explain                       what was rolled back, and why",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
     ].join("\n"),
@@ -31,6 +35,8 @@ const program = new Command("lastgood")
 registerStart(program, context);
 registerCheckConfig(program, context);
 registerStatus(program, context);
+registerHealth(program, context);
+registerDevice(program, context);
 registerExplain(program, context);
 registerDeadLetters(program, context);
 

@@ -4,10 +4,12 @@ import { addAgentOptions, askAgent, printAnswer } from "./agent-client.ts";
 import type { AgentOptions } from "./agent-client.ts";
 import type { CliContext } from "./cli-context.ts";
 import { alignColumns } from "./columns.ts";
+import { LINE_CHARS_MAX, formatCount, formatShare, wrapWords } from "./plain-text.ts";
 
 interface ReleaseStatus {
   readonly version: string;
   readonly devices: Readonly<Record<string, number>>;
+  readonly hours: { readonly active: number; readonly crashed: number };
   readonly verdict: {
     readonly kind: string;
     readonly signals: readonly {
@@ -70,7 +72,23 @@ function renderChannel({
   const rows = releases.map((release) => renderRelease(release, release.version === current_version));
   const table = alignColumns([["  version", "tried", "failed", "confirmed", "evidence", "verdict"], ...rows]);
   const holds = releases.flatMap(({ hold }) => (hold === null ? [] : [`  held back: ${hold.sentence}`]));
-  return [head, ...table, ...holds].join("\n");
+  return [head, ...table, ...releases.flatMap(renderQuiet), ...holds].join("\n");
+}
+
+/** What is no failure that was reported, and stands below the table: it would make it too wide. */
+function renderQuiet({ version, devices, hours: { active, crashed } }: ReleaseStatus): string[] {
+  const silent = devices["silent"] ?? 0;
+  const returned = devices["returned_late"] ?? 0;
+  const parts = [
+    ...(silent > 0 ? [`${formatCount(silent)} silent`] : []),
+    ...(returned > 0 ? [`${formatCount(returned)} returned late`] : []),
+    ...(active > 0 ? [`${formatCount(active)} device-${active === 1 ? "hour" : "hours"}`] : []),
+    ...(crashed > 0 ? [`${formatCount(crashed)} crashed (${formatShare(crashed, active)})`] : []),
+  ];
+  if (parts.length === 0) return [];
+  const line = `  ${version}: ${parts.join(", ")}`;
+  if (line.length <= LINE_CHARS_MAX) return [line];
+  return [`  ${version}:`, ...wrapWords(parts, 4).map((part) => `    ${part}`)];
 }
 
 function renderRelease(

@@ -3,11 +3,14 @@
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
+import type { DeviceHours } from "../health/health-window.ts";
+import { toOutcomeCounts } from "../health/outcomes.ts";
 import { CHANNELS, SUMMARIES } from "./control-keys.ts";
 import type { Verdict } from "../judge/verdict.ts";
 
 export interface ReleaseSummary {
   readonly verdict: Verdict;
+  readonly hours: DeviceHours;
   readonly evaluatedAtMs: number;
   readonly firstReportAtMs: number;
   readonly lastReportAtMs: number;
@@ -37,10 +40,23 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     write: async (summary) =>
       void (await redis.hset(SUMMARIES, formatReleaseKey(summary.verdict.release), JSON.stringify(summary))),
     remove: async (release) => void (await redis.hdel(SUMMARIES, formatReleaseKey(release))),
-    read: (release) => readJson<ReleaseSummary>(SUMMARIES, formatReleaseKey(release)),
-    list: async () => (await redis.hvals(SUMMARIES)).map((row) => JSON.parse(row) as ReleaseSummary),
+    async read(release) {
+      const stored = await readJson<StoredSummary>(SUMMARIES, formatReleaseKey(release));
+      return stored === undefined ? undefined : toSummary(stored);
+    },
+    list: async () =>
+      (await redis.hvals(SUMMARIES)).map((row) => toSummary(JSON.parse(row) as StoredSummary)),
     writeChannel: async (key, summary) =>
       void (await redis.hset(CHANNELS, formatChannelKey(key), JSON.stringify(summary))),
     readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),
   };
+}
+
+/** An older Lastgood counted less: what it did not write is 0 until the release is evaluated anew. */
+type StoredSummary = Omit<ReleaseSummary, "hours"> & { readonly hours?: DeviceHours };
+
+function toSummary(stored: StoredSummary): ReleaseSummary {
+  const { verdict, hours = { active: 0, crashed: 0 } } = stored;
+  const devices = { ...toOutcomeCounts([]), ...verdict.devices };
+  return { ...stored, verdict: { ...verdict, devices }, hours };
 }

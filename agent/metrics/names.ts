@@ -13,6 +13,26 @@ export const AGENT_METRICS = {
     help: "Devices that reported an outcome of a version, each device once; from the counts in Redis.",
     labels: ["app", "channel", "version", "outcome"],
   },
+  ota_silent_devices: {
+    type: "gauge",
+    help: "Devices that began to take the version up, and said nothing more until the deadline.",
+    labels: ["app", "channel", "version"],
+  },
+  ota_running_devices: {
+    type: "gauge",
+    help: "Devices whose newest word about what they run names the version.",
+    labels: ["app", "channel", "version"],
+  },
+  ota_active_device_hours_total: {
+    type: "counter",
+    help: "Hours in which devices used the version, each device once an hour; from the counts in Redis.",
+    labels: ["app", "channel", "version"],
+  },
+  ota_crashed_device_hours_total: {
+    type: "counter",
+    help: "Hours in which devices crashed on the version, each device once an hour; from the counts in Redis.",
+    labels: ["app", "channel", "version"],
+  },
   ota_release_devices: {
     type: "gauge",
     help: "Devices that tried to take the version up.",
@@ -78,6 +98,11 @@ export const AGENT_METRICS = {
   ota_redis_up: {
     type: "gauge",
     help: "1 when Redis answered this scrape; 0 means that every metric read from it is missing.",
+    labels: [],
+  },
+  ota_listening_since_timestamp_seconds: {
+    type: "gauge",
+    help: "Since when ingest has listened without a gap; no sample while it does not, when nobody is counted silent.",
     labels: [],
   },
   ota_fold_lag_seconds: {

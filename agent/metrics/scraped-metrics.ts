@@ -1,10 +1,13 @@
 // The metrics that are read from Redis when somebody scrapes: they survive restarts, agree between
 // agents, and cost nothing in between. Enters: the stores. Leaves: gauges and counters set anew.
+import { heardFromMs, readListening } from "../../ingest/contract/listening.ts";
+import type { HashReader } from "../../ingest/contract/listening.ts";
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import { Counter, Gauge, Histogram } from "../../runtime/metrics.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import { OUTCOMES } from "../health/outcomes.ts";
+import type { Outcome } from "../health/outcomes.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { ReleaseSummary, SummaryStore } from "../journal/summary-store.ts";
@@ -17,13 +20,22 @@ import type { AgentMetricName } from "./names.ts";
 
 /** Versions of a channel with series of their own; older ones stand together in version="other". */
 export const VERSIONS_PER_CHANNEL_SHOWN = 8;
+/** Outcomes that devices leave again: no counter may hold them, it must never go down. */
+const PASSING_OUTCOMES: readonly Outcome[] = [
+  "failed_unannounced",
+  "download_failed_unannounced",
+  "silent",
+  "running",
+];
+const LASTING_OUTCOMES = OUTCOMES.filter((outcome) => !PASSING_OUTCOMES.includes(outcome));
 const VERDICT_KINDS = ["failing", "healthy", "inconclusive", "unmeasurable"] as const;
 const JOB_STATES = ["waiting", "active", "delayed", "failed"] as const;
 export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800];
 
 export interface ScrapedMetricsDeps {
   readonly registry: Registry;
-  /** Stores over a connection that fails fast: a scrape must answer while Redis is away. */
+  /** A connection that fails fast, and stores over it: a scrape must answer while Redis is away. */
+  readonly redis: HashReader;
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
@@ -40,7 +52,7 @@ export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
     const reading = await read(deps).catch(() => undefined);
     instruments.resetAll();
     instruments.redisUp.set(reading === undefined ? 0 : 1);
-    if (reading === undefined) return;
+    if (reading === undefined) return instruments.hideAll();
     setReleases(instruments, reading.summaries, reading.decisions);
     setDecisions(instruments, reading);
     setFolding(instruments, reading);
@@ -51,17 +63,19 @@ export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
 type Reading = Awaited<ReturnType<typeof read>>;
 
 async function read(deps: ScrapedMetricsDeps) {
-  const { summaries, holds, decisions, deadLetters, health, queues, clock } = deps;
-  const [summaryList, held, holdCounts, decisionList, pending, lag, foldTotals, letters] = await Promise.all([
-    summaries.list(),
-    holds.list(),
-    holds.counts(),
-    decisions.list(),
-    decisions.listPending(),
-    health.readLag(clock()),
-    health.readFoldTotals(),
-    deadLetters.count(),
-  ]);
+  const { redis, summaries, holds, decisions, deadLetters, health, queues, clock } = deps;
+  const [summaryList, held, holdCounts, decisionList, pending, lag, foldTotals, letters, listening] =
+    await Promise.all([
+      summaries.list(),
+      holds.list(),
+      holds.counts(),
+      decisions.list(),
+      decisions.listPending(),
+      health.readLag(clock()),
+      health.readFoldTotals(),
+      deadLetters.count(),
+      readListening(redis),
+    ]);
   return {
     summaries: summaryList,
     held: [...held.values()],
@@ -71,6 +85,7 @@ async function read(deps: ScrapedMetricsDeps) {
     lag,
     foldTotals,
     letters,
+    listeningSinceMs: heardFromMs(listening, clock()),
     // After the others: the queues' own connections wait for a Redis that is away.
     jobs: await countJobs(queues),
   };
@@ -107,6 +122,10 @@ function createInstruments(registry: Registry) {
   const gauge = (name: AgentMetricName): Gauge => new Gauge({ ...describe(name), collect });
   const instruments = {
     devices: counter("ota_devices_total"),
+    silentDevices: gauge("ota_silent_devices"),
+    runningDevices: gauge("ota_running_devices"),
+    activeHours: counter("ota_active_device_hours_total"),
+    crashedHours: counter("ota_crashed_device_hours_total"),
     releaseDevices: gauge("ota_release_devices"),
     failureRatio: gauge("ota_release_failure_ratio"),
     evidence: gauge("ota_release_evidence"),
@@ -126,6 +145,7 @@ function createInstruments(registry: Registry) {
     }),
     lastRollback: gauge("ota_last_rollback_timestamp_seconds"),
     redisUp: gauge("ota_redis_up"),
+    listeningSince: gauge("ota_listening_since_timestamp_seconds"),
     foldLag: gauge("ota_fold_lag_seconds"),
     streamEntries: gauge("ota_stream_entries"),
     foldedReports: counter("ota_folded_reports_total"),
@@ -138,6 +158,11 @@ function createInstruments(registry: Registry) {
     ...instruments,
     refreshWith: (next: () => Promise<void>): void => void (refresh = next),
     resetAll: (): void => Object.values(instruments).forEach((instrument) => instrument.reset()),
+    /** After a reset what has no labels stands at 0, which would be a lie about what nobody could read. */
+    hideAll(): void {
+      for (const instrument of Object.values(instruments))
+        if (instrument !== instruments.redisUp) instrument.remove({});
+    },
   };
 }
 
@@ -153,8 +178,7 @@ function setReleases(
       setRelease(instruments, summary, condemned);
     const folded = newestFirst.slice(VERSIONS_PER_CHANNEL_SHOWN);
     const { app, channel: name } = newestFirst[0]!.verdict.release;
-    for (const { verdict } of folded)
-      incDevices(instruments, verdict.devices, { app, channel: name, version: "other" });
+    for (const summary of folded) addCounts(instruments, summary, { app, channel: name, version: "other" });
     instruments.versionsFolded.set({ app, channel: name }, folded.length);
   }
 }
@@ -168,14 +192,11 @@ function groupByChannel(summaries: readonly ReleaseSummary[]): ReleaseSummary[][
   return [...channels.values()];
 }
 
-function setRelease(
-  instruments: Instruments,
-  { verdict, lastReportAtMs }: ReleaseSummary,
-  condemned: ReadonlySet<string>,
-): void {
+function setRelease(instruments: Instruments, summary: ReleaseSummary, condemned: ReadonlySet<string>): void {
+  const { verdict, lastReportAtMs } = summary;
   const { app, channel, version } = verdict.release;
   const labels = { app, channel, version };
-  incDevices(instruments, verdict.devices, labels);
+  addCounts(instruments, summary, labels);
   instruments.releaseDevices.set(labels, verdict.devices.attempted);
   instruments.lastReport.set(labels, lastReportAtMs / 1_000);
   instruments.condemned.set(labels, condemned.has(formatReleaseKey(verdict.release)) ? 1 : 0);
@@ -188,12 +209,17 @@ function setRelease(
   }
 }
 
-function incDevices(
+/** Adds, because several releases stand in version="other". */
+function addCounts(
   instruments: Instruments,
-  devices: ReleaseSummary["verdict"]["devices"],
+  { verdict: { devices }, hours }: ReleaseSummary,
   labels: Record<string, string>,
 ): void {
-  for (const outcome of OUTCOMES) instruments.devices.inc({ ...labels, outcome }, devices[outcome]);
+  for (const outcome of LASTING_OUTCOMES) instruments.devices.inc({ ...labels, outcome }, devices[outcome]);
+  instruments.silentDevices.inc(labels, devices.silent);
+  instruments.runningDevices.inc(labels, devices.running);
+  instruments.activeHours.inc(labels, hours.active);
+  instruments.crashedHours.inc(labels, hours.crashed);
 }
 
 function setDecisions(instruments: Instruments, { decisions, held, holdCounts, pending }: Reading): void {
@@ -222,7 +248,9 @@ function setDecisions(instruments: Instruments, { decisions, held, holdCounts, p
   }
 }
 
-function setFolding(instruments: Instruments, { lag, foldTotals, letters }: Reading): void {
+function setFolding(instruments: Instruments, { lag, foldTotals, letters, listeningSinceMs }: Reading): void {
+  if (listeningSinceMs === undefined) instruments.listeningSince.remove({});
+  else instruments.listeningSince.set(listeningSinceMs / 1_000);
   for (const { shard, waitingEntries, lagSeconds } of lag) {
     instruments.foldLag.set({ shard: String(shard) }, lagSeconds);
     instruments.streamEntries.set({ shard: String(shard) }, waitingEntries);

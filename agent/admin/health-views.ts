@@ -1,0 +1,140 @@
+// What the operator API shows of counts: one release with everything that is kept of it, and one device.
+// Names are snake_case and a promise to users. Enters: what the health store holds. Leaves: JSON. Pure.
+import { compareVersions, parseReleaseKey } from "../../ingest/contract/release-key.ts";
+import { ANSWER_BIN_MINUTES } from "../health/answer-bins.ts";
+import type {
+  DeviceHours,
+  DeviceView,
+  HealthWindow,
+  ReleaseDetail,
+  ReleaseHealth,
+} from "../health/health-window.ts";
+import { OUTCOMES } from "../health/outcomes.ts";
+import type { OutcomeCounts } from "../health/outcomes.ts";
+import { STRATUM_FIELDS, parseStratum } from "../health/stratum.ts";
+import { timeOrNull } from "./views.ts";
+
+export interface ReleaseReading {
+  readonly health: ReleaseHealth;
+  readonly detail: ReleaseDetail;
+  /** Undefined when nobody asked for them. */
+  readonly windows: readonly HealthWindow[] | undefined;
+  readonly areStrataSummed: boolean;
+}
+
+export function viewReleaseDetail(reading: ReleaseReading): Record<string, unknown> {
+  const { health, detail, windows, areStrataSummed } = reading;
+  return {
+    ...health.release,
+    first_seen: timeOrNull(health.firstReportAtMs),
+    last_report: timeOrNull(health.lastReportAtMs),
+    last_failure: timeOrNull(health.lastFailureAtMs),
+    devices: health.devices,
+    hours: health.hours,
+    strata: viewStrata(detail),
+    reasons: viewReasons(detail),
+    ...(windows === undefined
+      ? {}
+      : { windows: areStrataSummed ? sumStrata(windows).map(viewSum) : windows.map(viewWindow) }),
+  };
+}
+
+/** Most attempts first; what only ran the release, by how many run it. */
+function viewStrata({ strata }: ReleaseDetail): Record<string, unknown>[] {
+  return [...strata]
+    .toSorted(
+      ([leftText, { devices: left }], [rightText, { devices: right }]) =>
+        right.attempted - left.attempted || right.running - left.running || byText(leftText, rightText),
+    )
+    .map(([text, { devices, hours }]) => ({ stratum: viewStratum(text), devices, hours }));
+}
+
+function viewReasons({ reasons }: ReleaseDetail): Record<string, unknown>[] {
+  return [...reasons]
+    .toSorted(([left, fewer], [right, more]) => more - fewer || byText(left, right))
+    .map(([reason, devices]) => ({ reason, devices }));
+}
+
+function byText(left: string, right: string): number {
+  return left < right ? -1 : 1;
+}
+
+/** What was told of the fields, by name; `unknown` and `other` as they are. */
+function viewStratum(text: string): Record<string, string> | string {
+  if (!text.startsWith("[")) return text;
+  const told = parseStratum(text).flatMap((value, index): [string, string][] =>
+    value === "" ? [] : [[STRATUM_FIELDS[index] ?? String(index), value]],
+  );
+  return Object.fromEntries(told);
+}
+
+type SummedWindow = Omit<HealthWindow, "stratum">;
+
+function viewWindow(window: HealthWindow): Record<string, unknown> {
+  const { start, minutes, ...counts } = viewSum(window);
+  return { start, minutes, stratum: viewStratum(window.stratum), ...counts };
+}
+
+function viewSum({ slotMinute, slotMinutes, devices, hours, answered }: SummedWindow): {
+  readonly start: string;
+  readonly minutes: number;
+  readonly devices: Record<string, number>;
+  readonly hours: DeviceHours;
+  readonly answered: Record<string, number>;
+} {
+  return {
+    start: new Date(slotMinute * 60_000).toISOString(),
+    minutes: slotMinutes,
+    devices: Object.fromEntries(Object.entries(devices).filter(([, count]) => count !== 0)),
+    hours,
+    answered: Object.fromEntries(
+      answered.flatMap((count, bin) => (count === 0 ? [] : [[String(ANSWER_BIN_MINUTES[bin]), count]])),
+    ),
+  };
+}
+
+/** One window per slot, in the order in which they come. */
+function sumStrata(windows: readonly HealthWindow[]): SummedWindow[] {
+  const sums = new Map<string, SummedWindow>();
+  for (const window of windows) {
+    const slot = `${window.slotMinute}:${window.slotMinutes}`;
+    const sum = sums.get(slot);
+    sums.set(slot, sum === undefined ? window : addWindows(sum, window));
+  }
+  return [...sums.values()];
+}
+
+function addWindows(left: SummedWindow, right: SummedWindow): SummedWindow {
+  const devices = Object.fromEntries(
+    OUTCOMES.map((outcome) => [outcome, left.devices[outcome] + right.devices[outcome]]),
+  ) as OutcomeCounts;
+  return {
+    ...left,
+    devices,
+    hours: {
+      active: left.hours.active + right.hours.active,
+      crashed: left.hours.crashed + right.hours.crashed,
+    },
+    answered: left.answered.map((count, bin) => count + (right.answered[bin] ?? 0)),
+  };
+}
+
+/** Newest version of each channel first. */
+export function viewDevice({ lastSeenAtMs, running, releases }: DeviceView): Record<string, unknown> {
+  const told = [...releases]
+    .map(([text, counts]) => ({ release: parseReleaseKey(text), counts }))
+    .toSorted(
+      ({ release: left }, { release: right }) =>
+        (left.channel === right.channel ? 0 : byText(left.channel, right.channel)) ||
+        compareVersions(right.version, left.version),
+    );
+  return {
+    last_seen: timeOrNull(lastSeenAtMs),
+    running: running === undefined ? null : { channel: running.channel, version: running.version },
+    releases: told.map(({ release: { channel, version }, counts }) => ({
+      channel,
+      version,
+      outcomes: OUTCOMES.filter((outcome) => counts[outcome] !== 0),
+    })),
+  };
+}

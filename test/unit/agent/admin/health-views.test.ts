@@ -1,0 +1,176 @@
+// What the API makes of counts: the order of lists, names of fields and bins, and sums over strata.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { viewDevice, viewReleaseDetail } from "../../../../agent/admin/health-views.ts";
+import { ANSWER_BINS, ANSWER_BIN_MINUTES } from "../../../../agent/health/answer-bins.ts";
+import type { HealthWindow, StratumHealth } from "../../../../agent/health/health-window.ts";
+import { formatStratum } from "../../../../agent/health/stratum.ts";
+import { OUTCOMES } from "../../../../agent/health/outcomes.ts";
+import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { formatReleaseKey } from "../../../../ingest/contract/release-key.ts";
+import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
+
+const RELEASE = releaseOf("1.4.0");
+const NO_HOURS = { active: 0, crashed: 0 };
+
+function stratum(devices: Partial<OutcomeCounts>): StratumHealth {
+  return { devices: outcomeCounts(devices), hours: NO_HOURS };
+}
+
+function window(slotMinute: number, text: string, devices: Partial<OutcomeCounts>): HealthWindow {
+  const answered = Array.from({ length: ANSWER_BINS }, (_, bin) =>
+    bin === 6 ? (devices.confirmed ?? 0) : 0,
+  );
+  return {
+    slotMinute,
+    slotMinutes: 5,
+    stratum: text,
+    devices: outcomeCounts(devices),
+    hours: { active: 2, crashed: 1 },
+    answered,
+  };
+}
+
+function view({
+  strata = new Map(),
+  reasons = new Map(),
+  windows,
+  areStrataSummed = false,
+}: {
+  strata?: ReadonlyMap<string, StratumHealth>;
+  reasons?: ReadonlyMap<string, number>;
+  windows?: readonly HealthWindow[];
+  areStrataSummed?: boolean;
+}): Record<string, unknown> {
+  const health = {
+    release: RELEASE,
+    ...stratum({}),
+    firstReportAtMs: 1,
+    lastReportAtMs: 86_400_000,
+    lastFailureAtMs: 0,
+  };
+  return viewReleaseDetail({ health, detail: { strata, reasons }, windows, areStrataSummed });
+}
+
+test("a time that never was is null, and windows that nobody asked for are left out", () => {
+  expect(view({})).toEqual({
+    ...RELEASE,
+    first_seen: "1970-01-01T00:00:00.001Z",
+    last_report: "1970-01-02T00:00:00.000Z",
+    last_failure: null,
+    devices: outcomeCounts({}),
+    hours: NO_HOURS,
+    strata: [],
+    reasons: [],
+  });
+});
+
+test("strata come by attempts, then by who runs the release, then by text, with what was told by name", () => {
+  const strata = new Map([
+    ["unknown", stratum({ attempted: 5 })],
+    [formatStratum(["linux", "", "", ""]), stratum({ running: 2 })],
+    [formatStratum(["", "T2", "", "__proto__"]), stratum({ attempted: 9 })],
+    ["other", stratum({ attempted: 5 })],
+    [formatStratum(["linux", "", "9", ""]), stratum({ running: 3 })],
+  ]);
+  const shown = view({ strata })["strata"] as { stratum: unknown }[];
+  expect(shown.map((each) => each.stratum)).toEqual([
+    { model: "T2", native_version: "__proto__" },
+    "other",
+    "unknown",
+    { platform: "linux", os_version: "9" },
+    { platform: "linux" },
+  ]);
+  expect(shown[0]).toMatchObject({ devices: outcomeCounts({ attempted: 9 }), hours: NO_HOURS });
+});
+
+test("reasons come by devices, then by text", () => {
+  const reasons = new Map([
+    ["b", 2],
+    ["__proto__", 1],
+    ["a", 2],
+    ["c", 7],
+  ]);
+  expect(view({ reasons })["reasons"]).toEqual([
+    { reason: "c", devices: 7 },
+    { reason: "a", devices: 2 },
+    { reason: "b", devices: 2 },
+    { reason: "__proto__", devices: 1 },
+  ]);
+});
+
+describe("windows", () => {
+  const linux = formatStratum(["linux", "", "", ""]);
+  const windows = [
+    window(5, linux, { attempted: 3, confirmed: 1 }),
+    window(5, "other", { attempted: 2, confirmed: 4 }),
+    window(10, linux, { attempted: 1 }),
+  ];
+
+  test("name the first minute, the length, the stratum, and what is not 0", () => {
+    expect((view({ windows })["windows"] as unknown[])[0]).toEqual({
+      start: "1970-01-01T00:05:00.000Z",
+      minutes: 5,
+      stratum: { platform: "linux" },
+      devices: { attempted: 3, confirmed: 1 },
+      hours: { active: 2, crashed: 1 },
+      answered: { [String(ANSWER_BIN_MINUTES[6])]: 1 },
+    });
+  });
+
+  test("can be added up over strata", () => {
+    expect(view({ windows, areStrataSummed: true })["windows"]).toEqual([
+      {
+        start: "1970-01-01T00:05:00.000Z",
+        minutes: 5,
+        devices: { attempted: 5, confirmed: 5 },
+        hours: { active: 4, crashed: 2 },
+        answered: { "7": 5 },
+      },
+      {
+        start: "1970-01-01T00:10:00.000Z",
+        minutes: 5,
+        devices: { attempted: 1 },
+        hours: { active: 2, crashed: 1 },
+        answered: {},
+      },
+    ]);
+  });
+
+  test("of one time but different lengths (one shard rolled up, another not yet) are not added up", () => {
+    const lengths = [window(60, linux, {}), { ...window(60, linux, {}), slotMinutes: 60 }];
+    expect(view({ windows: lengths, areStrataSummed: true })["windows"]).toMatchObject([
+      { minutes: 5 },
+      { minutes: 60 },
+    ]);
+  });
+});
+
+test("a device's releases come by channel, newest version first, with the outcomes it stands in", () => {
+  const beta = { ...releaseOf("2.0.0"), channel: "beta" as typeof RELEASE.channel };
+  const releases = new Map([
+    [formatReleaseKey(releaseOf("1.9.0")), outcomeCounts({ active: 1, running: 1 })],
+    [formatReleaseKey(releaseOf("1.10.0")), outcomeCounts({ reverted: 1, attempted: 1, failed: 1 })],
+    [formatReleaseKey(beta), outcomeCounts({})],
+  ]);
+  expect(viewDevice({ lastSeenAtMs: 1_000, running: releaseOf("1.9.0"), releases })).toEqual({
+    last_seen: "1970-01-01T00:00:01.000Z",
+    running: { channel: "production", version: "1.9.0" },
+    releases: [
+      { channel: "beta", version: "2.0.0", outcomes: [] },
+      { channel: "production", version: "1.10.0", outcomes: ["reverted", "attempted", "failed"] },
+      { channel: "production", version: "1.9.0", outcomes: ["active", "running"] },
+    ],
+  });
+  expect(viewDevice({ lastSeenAtMs: 1_000, running: undefined, releases: new Map() })["running"]).toBeNull();
+});
+
+test("docs/api.md names the bins of answers, and shows every outcome wherever it shows devices", () => {
+  const page = readFileSync(new URL("../../../../docs/api.md", import.meta.url), "utf8");
+  expect(page).toContain(`(${ANSWER_BIN_MINUTES.join(", ")})`);
+  const shown = Array.from(page.matchAll(/"devices": (\{\n\s+"update_started"[^}]*\})/g), ([, text]) =>
+    Object.keys(JSON.parse(text!) as object),
+  );
+  expect(shown.length).toBeGreaterThanOrEqual(3);
+  for (const outcomes of shown) expect(outcomes).toEqual([...OUTCOMES]);
+});
