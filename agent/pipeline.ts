@@ -24,6 +24,7 @@ import { createChannelRefresh, evaluateChannel } from "./jobs/evaluate-channel.t
 import type { WatchedChannel } from "./jobs/evaluate-channel.ts";
 import { executeDecision } from "./jobs/execute-rollback.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
+import { createOtherWarning } from "./jobs/other-warning.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { dropUnseenDevices } from "./jobs/retention.ts";
 import { rollUpShard } from "./jobs/roll-up.ts";
@@ -87,6 +88,7 @@ export interface PipelineDeps {
 export function createPipeline(deps: PipelineDeps): Handlers {
   const { stores, queues, channels, timers, wakeUps, rules, replicaAcks, isStopping, clock, logger } = deps;
   const { redis, health, summaries, holds, decisions, journal } = stores;
+  const warnOfOther = createOtherWarning(logger);
   const refreshChannel = createChannelRefresh({ summaries, clock });
   return {
     /** ReportEntries -> HealthWindows; and silence, which is no report at all. */
@@ -95,7 +97,10 @@ export function createPipeline(deps: PipelineDeps): Handlers {
       const result = await foldShard({
         store,
         rules,
-        onChange: (changed) => wakeUps.gatherer.add(changed),
+        onChange(changed, plan) {
+          wakeUps.gatherer.add(changed);
+          warnOfOther(plan);
+        },
         isStopping,
         nowMs: clock,
         heardFromMs: async () => heardFromMs(await readListening(redis), clock()),

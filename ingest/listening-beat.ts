@@ -1,6 +1,6 @@
 // Writes down that ingest is listening, so that the agent can tell a silent device from a deaf Lastgood.
 // Enters: the clock, and word of reports that were turned away. Leaves: a beat in Redis, now and then; one
-// that fails is just missing.
+// that fails is just missing, but what it had to say of reports turned away is said by the next.
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { loadLuaScript } from "../runtime/lua.ts";
@@ -15,8 +15,9 @@ export interface ListeningBeat {
   /** One beat. Never rejects. */
   beat(): Promise<void>;
   /**
-   * Reports were answered with "send again later": the next beat is left out. Whoever can't keep what devices
-   * say does not listen, even if Redis takes the beat (another of its servers is away, or one stream is full).
+   * Reports were answered with "send again later": the next beat that Redis takes begins a new spell, for all
+   * ingests. To leave it out would not do: another ingest's beats would hide that, and each of these reports may
+   * have been the word that a device owed.
    */
   noteTurnedAway(): void;
   /** Nothing is written any more once it has resolved. */
@@ -33,19 +34,24 @@ export interface ListeningBeatOptions {
 export function createListeningBeat({ redis, clock, logger }: ListeningBeatOptions): ListeningBeat {
   let timer: NodeJS.Timeout | undefined;
   let inFlight: Promise<void> = Promise.resolve();
-  let hasTurnedAway = false;
+  let timesTurnedAway = 0;
+  /** How many of those Redis has surely been told of. */
+  let timesTold = 0;
   let isMissing = false;
 
   const beat = async (): Promise<void> => {
-    const isDeaf = hasTurnedAway;
-    hasTurnedAway = false;
-    if (isDeaf) return;
+    const times = timesTurnedAway;
+    const breaksSpell = times > timesTold ? 1 : 0;
     try {
-      await LISTENING_BEAT.run(redis, [LISTENING_KEY], [clock(), LISTENING_GAP_MS_MAX]);
+      await LISTENING_BEAT.run(redis, [LISTENING_KEY], [clock(), LISTENING_GAP_MS_MAX, breaksSpell]);
+      timesTold = times;
       isMissing = false;
     } catch (error) {
       if (!isMissing)
-        logger.warn({ err: error }, "can't note that ingest listens; no device counts as silent");
+        logger.warn(
+          { err: error },
+          "can't note that ingest listens; unless another does, no device counts as silent",
+        );
       isMissing = true;
     }
   };
@@ -57,7 +63,7 @@ export function createListeningBeat({ redis, clock, logger }: ListeningBeatOptio
       tick();
       timer = setInterval(tick, LISTENING_BEAT_MS);
     },
-    noteTurnedAway: () => void (hasTurnedAway = true),
+    noteTurnedAway: () => void (timesTurnedAway += 1),
     async stop() {
       clearInterval(timer);
       await inFlight;

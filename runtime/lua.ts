@@ -13,11 +13,13 @@ export function loadLuaScript(url: URL): LuaScript {
   const sha = createHash("sha1").update(source).digest("hex");
   return {
     async run(redis, keys, args) {
+      // As one list: a function can't be called with hundreds of thousands of arguments, a script can.
+      const rest = [keys.length, ...keys, ...args];
       try {
-        return await redis.evalsha(sha, keys.length, ...keys, ...args);
+        return await redis.call("evalsha", [sha, ...rest]);
       } catch (error) {
         if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-        return redis.eval(source, keys.length, ...keys, ...args);
+        return redis.call("eval", [source, ...rest]);
       }
     },
   };

@@ -2,28 +2,13 @@
 // Names are snake_case and a promise to users. Enters: what the health store holds. Leaves: JSON. Pure.
 import { compareVersions, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import { ANSWER_BIN_MINUTES } from "../health/answer-bins.ts";
-import type {
-  DeviceHours,
-  DeviceView,
-  HealthWindow,
-  ReleaseDetail,
-  ReleaseHealth,
-} from "../health/health-window.ts";
+import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "../health/health-window.ts";
 import { OUTCOMES } from "../health/outcomes.ts";
-import type { OutcomeCounts } from "../health/outcomes.ts";
-import { STRATUM_FIELDS, parseStratum } from "../health/stratum.ts";
+import { STRATUM_ALL, STRATUM_FIELDS, parseStratum } from "../health/stratum.ts";
 import { timeOrNull } from "./views.ts";
 
-export interface ReleaseReading {
-  readonly health: ReleaseHealth;
-  readonly detail: ReleaseDetail;
-  /** Undefined when nobody asked for them. */
-  readonly windows: readonly HealthWindow[] | undefined;
-  readonly areStrataSummed: boolean;
-}
-
-export function viewReleaseDetail(reading: ReleaseReading): Record<string, unknown> {
-  const { health, detail, windows, areStrataSummed } = reading;
+/** Without its windows, which may be too many for one object. */
+export function viewReleaseDetail(health: ReleaseHealth, detail: ReleaseDetail): Record<string, unknown> {
   return {
     ...health.release,
     first_seen: timeOrNull(health.firstReportAtMs),
@@ -33,9 +18,6 @@ export function viewReleaseDetail(reading: ReleaseReading): Record<string, unkno
     hours: health.hours,
     strata: viewStrata(detail),
     reasons: viewReasons(detail),
-    ...(windows === undefined
-      ? {}
-      : { windows: areStrataSummed ? sumStrata(windows).map(viewSum) : windows.map(viewWindow) }),
   };
 }
 
@@ -68,54 +50,18 @@ function viewStratum(text: string): Record<string, string> | string {
   return Object.fromEntries(told);
 }
 
-type SummedWindow = Omit<HealthWindow, "stratum">;
-
-function viewWindow(window: HealthWindow): Record<string, unknown> {
-  const { start, minutes, ...counts } = viewSum(window);
-  return { start, minutes, stratum: viewStratum(window.stratum), ...counts };
-}
-
-function viewSum({ slotMinute, slotMinutes, devices, hours, answered }: SummedWindow): {
-  readonly start: string;
-  readonly minutes: number;
-  readonly devices: Record<string, number>;
-  readonly hours: DeviceHours;
-  readonly answered: Record<string, number>;
-} {
+/** Devices and times to answer that are not 0. The sum of all strata names none. */
+export function viewWindow(window: HealthWindow): Record<string, unknown> {
+  const { slotMinute, slotMinutes, stratum, devices, hours, answered } = window;
   return {
     start: new Date(slotMinute * 60_000).toISOString(),
     minutes: slotMinutes,
+    ...(stratum === STRATUM_ALL ? {} : { stratum: viewStratum(stratum) }),
     devices: Object.fromEntries(Object.entries(devices).filter(([, count]) => count !== 0)),
     hours,
     answered: Object.fromEntries(
       answered.flatMap((count, bin) => (count === 0 ? [] : [[String(ANSWER_BIN_MINUTES[bin]), count]])),
     ),
-  };
-}
-
-/** One window per slot, in the order in which they come. */
-function sumStrata(windows: readonly HealthWindow[]): SummedWindow[] {
-  const sums = new Map<string, SummedWindow>();
-  for (const window of windows) {
-    const slot = `${window.slotMinute}:${window.slotMinutes}`;
-    const sum = sums.get(slot);
-    sums.set(slot, sum === undefined ? window : addWindows(sum, window));
-  }
-  return [...sums.values()];
-}
-
-function addWindows(left: SummedWindow, right: SummedWindow): SummedWindow {
-  const devices = Object.fromEntries(
-    OUTCOMES.map((outcome) => [outcome, left.devices[outcome] + right.devices[outcome]]),
-  ) as OutcomeCounts;
-  return {
-    ...left,
-    devices,
-    hours: {
-      active: left.hours.active + right.hours.active,
-      crashed: left.hours.crashed + right.hours.crashed,
-    },
-    answered: left.answered.map((count, bin) => count + (right.answered[bin] ?? 0)),
   };
 }
 

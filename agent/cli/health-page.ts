@@ -179,7 +179,7 @@ function renderLastHours(windows: readonly Window[]): string[] {
     byHour.set(hour, [...(byHour.get(hour) ?? []), window]);
   }
   const hours = [...byHour].toSorted(([left], [right]) => left - right).slice(-HOURS_SHOWN);
-  if (hours.length === 0) return [];
+  if (hours.length === 0) return ["No attempt and no use in the hours looked at: --hours looks further back"];
   const rows = hours.map(([hour, ofHour]) => {
     const sum = (outcome: string): string =>
       formatCount(ofHour.reduce((total, { devices }) => total + of(devices, outcome), 0));
@@ -193,6 +193,7 @@ function renderLastHours(windows: readonly Window[]): string[] {
   return [
     "By the hour of the attempt (UTC); active and crashed are device-hours",
     ...alignColumns([head, ...rows]),
+    ...andMore(byHour.size - HOURS_SHOWN, "hours"),
   ];
 }
 

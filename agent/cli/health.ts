@@ -6,12 +6,17 @@ import type { CliContext } from "./cli-context.ts";
 import { renderHealth } from "./health-page.ts";
 import type { HealthAnswer } from "./health-page.ts";
 
+interface HealthOptions extends AgentOptions {
+  readonly hours: string;
+}
+
 export function registerHealth(program: Command, context: CliContext): void {
   addAgentOptions(program.command("health"))
     .description("show the counts of one release: failures by reason, kinds of device, silence, crashes")
     .argument("<app>", "the app, as configured")
     .argument("<channel>", "the channel")
     .argument("<version>", "the version, as devices report it")
+    .option("--hours <number>", "how far back the windows go, at most 2160", "24")
     .addHelpText(
       "after",
       [
@@ -20,13 +25,14 @@ export function registerHealth(program: Command, context: CliContext): void {
         "",
         "Examples:",
         "  $ lastgood health com.acme.till production 1.4.3",
+        "  $ lastgood health com.acme.till production 1.4.3 --hours 168",
         "  $ lastgood health com.acme.till production 1.4.3 --json | jq '.reasons'",
       ].join("\n"),
     )
-    .action(async (app: string, channel: string, version: string, options: AgentOptions) => {
+    .action(async (app: string, channel: string, version: string, options: HealthOptions) => {
       const name = [app, channel, version].map(encodeURIComponent).join("/");
-      // Windows of each kind of device would be megabytes of a large fleet, and the page adds them up anyway.
-      printAnswer(await askAgent(`/v1/releases/${name}?windows=summed`, options, context), {
+      const query = `windows=summed&hours=${encodeURIComponent(options.hours)}`;
+      printAnswer(await askAgent(`/v1/releases/${name}?${query}`, options, context), {
         options,
         context,
         render: (body) => renderHealth(body as HealthAnswer),

@@ -93,7 +93,7 @@ export const OTA_TIMEOUT_MS_LEAST = 100;
 export const OTA_TIMEOUT_MS_MAX = 5 * 60_000;
 /** At least one, for `other` has to be other than something; each costs counters in every shard and time slot. */
 export const STRATA_MAX_LEAST = 1;
-export const STRATA_MAX_LIMIT = 1_000;
+export const STRATA_MAX_LIMIT = 10_000;
 const DAY_MS = 24 * 3_600_000;
 /** Well above the age that a report may have (7 days): a device that left and reports again is counted again. */
 export const DEVICE_RETENTION_MS_LEAST = 30 * DAY_MS;

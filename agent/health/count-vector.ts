@@ -48,14 +48,21 @@ export function encodeCounts(counts: readonly number[]): Buffer {
 /** All zero for bytes that are not there. Indexes of a newer version are kept. */
 export function decodeCounts(bytes: Buffer | null | undefined): CountVector {
   const counts = zeroCounts();
-  if (bytes === null || bytes === undefined) return counts;
-  const reader = new ByteReader(bytes);
+  if (bytes !== null && bytes !== undefined)
+    addPackedCounts(counts, { reader: new ByteReader(bytes), end: bytes.length });
+  return counts;
+}
+
+/** Adds what encodeCounts wrote, from where the reader stands to `end`. Makes no vector of it. */
+export function addPackedCounts(
+  counts: CountVector,
+  { reader, end }: { readonly reader: ByteReader; readonly end: number },
+): void {
   let index = 0;
-  while (!reader.isAtEnd()) {
+  while (reader.position < end) {
     index += reader.varint();
     while (counts.length <= index) counts.push(0);
-    counts[index] = reader.zigzag();
+    counts[index]! += reader.zigzag();
     index += 1;
   }
-  return counts;
 }

@@ -7,7 +7,7 @@ import type { StratumField } from "./stratum.ts";
 /** How long a device may say nothing after it started or installed an update, when no rule names a deadline. */
 export const SILENCE_DEADLINE_MS_DEFAULT = 6 * 3_600_000;
 /** Strata of an app that are told apart, where the configuration says nothing; the rest is counted as `other`. */
-export const STRATA_MAX_DEFAULT = 200;
+export const STRATA_MAX_DEFAULT = 1_000;
 /** Reasons of failure of an app that are told apart; the rest is counted as `other`. */
 export const REASONS_PER_APP_MAX = 100;
 /** Reasons kept of one device and release: the first ones by their texts. */

@@ -6,6 +6,8 @@ import type { Redis } from "../../runtime/redis.ts";
 import { FIELD_BYTES, nameOf } from "./device-table.ts";
 import type { DeviceName } from "./device-table.ts";
 import type { Due } from "./fold-plan.ts";
+import { readAt } from "./revision.ts";
+import type { ShardAt } from "./revision.ts";
 import type { ShardCommit } from "./shard-commit.ts";
 import { dueDevicesKey, dueMinutesKey, metaKey } from "./shard-keys.ts";
 
@@ -21,26 +23,23 @@ export interface DueDevices {
   readonly isLast: boolean;
 }
 
-/** Undefined when no deadline ends by the minute. */
-export async function readDue({
-  redis,
-  shard,
-  nowMinute,
-}: {
-  redis: Redis;
-  shard: number;
-  nowMinute: number;
-}): Promise<DueDevices | undefined> {
-  const [[first], [minuteBegun, devicesSeen]] = await Promise.all([
-    redis.zrangebyscore(dueMinutesKey(shard), "-inf", nowMinute, "LIMIT", 0, 1),
-    redis.hmget(metaKey(shard), "due_minute", "due_seen"),
-  ]);
+/** Undefined when no deadline ends by the minute. Throws when the revision has moved. */
+export async function readDue(at: ShardAt, nowMinute: number): Promise<DueDevices | undefined> {
+  const { shard } = at;
+  const [minutes, begun] = (await readAt(at, (transaction) =>
+    transaction
+      .zrangebyscore(dueMinutesKey(shard), "-inf", nowMinute, "LIMIT", 0, 1)
+      .hmget(metaKey(shard), "due_minute", "due_seen"),
+  )) as [string[], [minute: string | null, seen: string | null]];
+  const [first] = minutes;
   if (first === undefined) return undefined;
   const minute = Number(first);
-  const start = minuteBegun === first ? Number(devicesSeen) : 0;
+  const start = begun[0] === first ? Number(begun[1]) : 0;
   const startByte = start * FIELD_BYTES;
   const endByte = startByte + DUE_DEVICES_MAX * FIELD_BYTES - 1;
-  const bytes = await redis.getrangeBuffer(dueDevicesKey(shard, minute), startByte, endByte);
+  const [bytes] = (await readAt(at, (transaction) =>
+    transaction.getrangeBuffer(dueDevicesKey(shard, minute), startByte, endByte),
+  )) as [Buffer];
   const devices: DeviceName[] = [];
   for (let offset = 0; offset + FIELD_BYTES <= bytes.length; offset += FIELD_BYTES)
     devices.push(nameOf(bytes.toString("latin1", offset, offset + FIELD_BYTES)));

@@ -32,7 +32,7 @@ export function applyReport(
   const { report, receivedAtMs, stratum, reason } = numbered;
   const flag = flagOf(report.event);
   const flags = record.flags | flag;
-  const minute = minuteOf(report.atMs);
+  const minute = minuteOf(timeOf(report, receivedAtMs));
   const failureMinute = isFailure(flag)
     ? earliest(record.failureMinute, minuteOf(receivedAtMs))
     : record.failureMinute;
@@ -64,7 +64,20 @@ export function minuteOf(ms: number): number {
 function withUse(hours: HourSet, { report, receivedAtMs }: NumberedReport): HourSet {
   if (!isRunning(flagOf(report.event)) || isClamped(report, receivedAtMs)) return hours;
   const use = report.event === "crashed" ? "crashed" : "active";
-  return withHour(hours, Math.floor(minuteOf(report.atMs) / 60), use);
+  return withHour(hours, hourOf(report.atMs), use);
+}
+
+/** From 1 on: 0 stands for "no hours". */
+function hourOf(ms: number): number {
+  return Math.max(1, Math.floor(minuteOf(ms) / 60));
+}
+
+/**
+ * When it happened. A clamped time does not say so: then it is when the report came in, or devices with bad
+ * clocks would stand in windows of a week ago.
+ */
+function timeOf(report: AcceptedReport, receivedAtMs: number): number {
+  return isClamped(report, receivedAtMs) ? receivedAtMs : report.atMs;
 }
 
 function isClamped({ atMs }: AcceptedReport, receivedAtMs: number): boolean {
@@ -95,9 +108,9 @@ function isSameList(left: readonly number[], right: readonly number[]): boolean 
   );
 }
 
-/** What a report says of when the device was heard. A clamped time is none: then it is when the report came in. */
+/** What a report says of when the device was heard. */
 export function heardIn({ report, receivedAtMs, release }: NumberedReport): Heard {
-  const atMs = isClamped(report, receivedAtMs) ? receivedAtMs : report.atMs;
+  const atMs = timeOf(report, receivedAtMs);
   const atSecond = Math.min(SECOND_MAX, Math.max(1, Math.floor(atMs / 1_000)));
   const isPending = isAnnounced(flagOf(report.event));
   return { atSecond, release, isPending, receivedMinute: isPending ? minuteOf(receivedAtMs) : 0 };

@@ -13,7 +13,7 @@ import { readHours, writeHours } from "./packed-hours.ts";
 
 export interface ReleaseRecord {
   readonly flags: OutcomeFlags;
-  /** Minute (since the epoch, by the device's clock) of the earliest attempt; 0 = no attempt was reported. */
+  /** Minute (since the epoch, by the device's clock or, where that was clamped, ours) of the earliest attempt; 0 = none was reported. */
   readonly attemptMinute: number;
   /** Minute of the earliest report that says more than "started" or "installed"; 0 = none yet. */
   readonly answerMinute: number;
@@ -175,7 +175,7 @@ export function decodeDeviceState(bytes: Buffer): DeviceState {
   const packed = reader.varint();
   const release = Math.floor(packed / 4);
   const isPending = packed % 2 === 1;
-  const receivedMinute = isPending ? heardMinute + reader.zigzag() : 0;
+  const receivedMinute = isPending ? within(MINUTE_MAX, heardMinute + reader.zigzag()) : 0;
   const runsWhatWasHeard = packed % 4 >= 2;
   const running = runsWhatWasHeard ? { atSecond, release } : readRunning(reader, atSecond);
   const records = new Map<number, ReleaseRecord>();
@@ -189,14 +189,29 @@ export function decodeDeviceState(bytes: Buffer): DeviceState {
   return { heard: { atSecond, release, isPending, receivedMinute }, running, records };
 }
 
-function readRunning(reader: ByteReader, heardSecond: number): Running | undefined {
-  const release = reader.varint();
-  return release === 0 ? undefined : { atSecond: heardSecond - reader.zigzag(), release };
+/** A damaged state may decode, but its times would be counted in windows that there cannot be. */
+function within(max: number, value: number): number {
+  if (value < 1 || value > max) throw new RangeError("a time that no state holds");
+  return value;
 }
 
-/** When the device was last heard of, without reading the rest. */
+/** Undefined for bytes that are no state: memory fails, and people write to Redis by hand. */
+export function tryDecodeDeviceState(bytes: Buffer): DeviceState | undefined {
+  try {
+    return decodeDeviceState(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function readRunning(reader: ByteReader, heardSecond: number): Running | undefined {
+  const release = reader.varint();
+  return release === 0 ? undefined : { atSecond: within(SECOND_MAX, heardSecond - reader.zigzag()), release };
+}
+
+/** When the device was last heard of, without reading the rest. Bytes that are too few to say so never get old. */
 export function heardSecondOf(bytes: Buffer): number {
-  return bytes.readUInt32LE(0);
+  return bytes.length < 4 ? SECOND_MAX : bytes.readUInt32LE(0);
 }
 
 function readRecord(reader: ByteReader, { heardMinute, stratumBefore }: Around): ReleaseRecord {
@@ -205,10 +220,11 @@ function readRecord(reader: ByteReader, { heardMinute, stratumBefore }: Around):
   let flags: OutcomeFlags = 0;
   for (const [flag, bit] of FLAG_WORDS) if (has(bit)) flags |= flag;
   const stratum = has(HAS_STRATUM) ? reader.varint() : stratumBefore;
-  const attemptMinute = has(HAS_ATTEMPT) ? heardMinute - reader.zigzag() : 0;
-  const answerMinute = has(HAS_ANSWER) ? attemptMinute + reader.zigzag() : 0;
-  const failureMinute = has(HAS_FAILURE) ? heardMinute - reader.zigzag() : 0;
+  const attemptMinute = has(HAS_ATTEMPT) ? within(MINUTE_MAX, heardMinute - reader.zigzag()) : 0;
+  const answerMinute = has(HAS_ANSWER) ? within(MINUTE_MAX, attemptMinute + reader.zigzag()) : 0;
+  const failureMinute = has(HAS_FAILURE) ? within(MINUTE_MAX, heardMinute - reader.zigzag()) : 0;
   const hours = has(HAS_HOURS) ? readHours(reader, Math.floor(heardMinute / 60)) : NO_HOURS;
+  if (has(HAS_HOURS)) within(Math.ceil(MINUTE_MAX / 60), hours.newest);
   const reasons: number[] = [];
   for (let left = has(HAS_REASONS) ? reader.varint() : 0; left > 0; left -= 1) reasons.push(reader.varint());
   return { flags, attemptMinute, answerMinute, failureMinute, stratum, hours, reasons };

@@ -1,7 +1,7 @@
 // What is known of one device: when it was last heard of, what it runs, and how it stands with each release.
 import { parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { decodeDeviceState } from "./device-state.ts";
+import { tryDecodeDeviceState } from "./device-state.ts";
 import { nameDevice, shardOf } from "./device-table.ts";
 import type { DeviceView } from "./health-window.ts";
 import { outcomesOf, toOutcomeCounts } from "./outcomes.ts";
@@ -22,7 +22,9 @@ export async function readDevice({
   const { bucket, field } = nameDevice(app, device);
   const bytes = await redis.hgetBuffer(deviceBucketKey(shard, bucket), Buffer.from(field, "latin1"));
   if (bytes === null) return undefined;
-  const { heard, running, records } = decodeDeviceState(bytes);
+  const state = tryDecodeDeviceState(bytes);
+  if (state === undefined) return undefined;
+  const { heard, running, records } = state;
   const rows = await redis.hgetall(tableKey(shard, "releases"));
   const texts = new Map(Object.entries(rows).map(([text, number]) => [Number(number), text]));
   const runningText = running === undefined ? undefined : texts.get(running.release);

@@ -14,7 +14,7 @@ import type { GrowingTable, GrowingTables, ShardTable, TableName } from "./shard
 export interface RefusedReport {
   readonly report: AcceptedReport;
   readonly receivedAtMs: number;
-  readonly reason: "too_many_releases_on_channel" | "too_many_releases_on_device";
+  readonly reason: "too_many_releases_on_channel" | "too_many_releases_on_device" | "unreadable_device_state";
 }
 
 /** A device that owes a word, and the minute (since the epoch) in which its silence is looked at. */
@@ -134,11 +134,19 @@ export function moveRunning(
   if (text !== undefined) addRunning(draft.deltaOf(text), stratum, sign);
 }
 
-/** Undefined when the device owes nothing that is not in the index already. */
+/**
+ * Undefined when the device owes nothing that is not in the index already. Who owed a word before, and was
+ * not silent, is in it: at its minute, or at a later one at which a look that came too early put it again. So
+ * a device that begins a thousand times in a minute stands there once.
+ */
 function dueMinuteOf(device: OpenDevice, releases: GrowingTable, rules: CountingRules): number | undefined {
   if (device.heard === device.before.heard) return undefined;
-  const dueMs = silentAtMs(device, { releases, rules, heardFromMs: 0 });
-  return dueMs === undefined ? undefined : Math.ceil(dueMs / 60_000);
+  const minuteIn = (state: Pick<DeviceState, "heard" | "records">): number | undefined => {
+    const dueMs = silentAtMs(state, { releases, rules, heardFromMs: 0 });
+    return dueMs === undefined ? undefined : Math.ceil(dueMs / 60_000);
+  };
+  const minute = minuteIn(device);
+  return minute === undefined || minute === minuteIn(device.before) ? undefined : minute;
 }
 
 export interface SilenceInput {

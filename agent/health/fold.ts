@@ -35,15 +35,18 @@ export function fold({ reports, tables, stateOf, rules }: FoldInput): FoldPlan {
   const growing = growTables(tables);
   const orders = ordersOf(growing);
   const strata = createStrata(growing, rules);
-  const devices = new Map<string, OpenDevice>();
+  const devices = new Map<string, OpenDevice | undefined>();
   const plan = emptyPlan();
   const refused: RefusedReport[] = [];
   for (const foldable of reports) {
     const { report, receivedAtMs, bucket, field } = foldable;
     // The field starts with the four bytes that the bucket follows from, so it names the device alone.
-    let device = devices.get(field);
-    if (device === undefined)
-      devices.set(field, (device = openDevice(bucket, field, stateOf(bucket, field))));
+    if (!devices.has(field)) devices.set(field, openDevice(bucket, field, stateOf(bucket, field)));
+    const device = devices.get(field);
+    if (device === undefined) {
+      refused.push({ report, receivedAtMs, reason: "unreadable_device_state" });
+      continue;
+    }
     const releaseText = formatReleaseKey(report);
     const place = findPlace(device, { foldable, releaseText, growing });
     if (place.kind === "refused") {
@@ -61,7 +64,8 @@ export function fold({ reports, tables, stateOf, rules }: FoldInput): FoldPlan {
     const { before, after } = tellDevice(device, numbered, orders);
     noteTimes(plan.deltaOf(releaseText), { before, after, receivedAtMs });
   }
-  return countDevices(plan, { devices: [...devices.values()], refused, growing, rules });
+  const opened = [...devices.values()].filter((device) => device !== undefined);
+  return countDevices(plan, { devices: opened, refused, growing, rules });
 }
 
 type Place =

@@ -8,8 +8,10 @@ import type { Redis } from "../../runtime/redis.ts";
 import { firstDueMinute } from "./deadline-index.ts";
 import { readDevice } from "./device-view.ts";
 import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
-import { readDetail, readTotals, readWindows } from "./release-counts.ts";
+import { readDetail, readTotals } from "./release-counts.ts";
 import type { ReleasePlace } from "./release-counts.ts";
+import { ALL_WINDOWS, collectWindows, streamWindows } from "./release-windows.ts";
+import type { WindowChoice } from "./release-windows.ts";
 import { dirtyKey, metaKey, tableKey } from "./shard-keys.ts";
 
 const CLEAR_DIRTY = loadLuaScript(new URL("./lua/clear-dirty.lua", import.meta.url));
@@ -30,8 +32,10 @@ export interface ShardLag {
 export interface HealthStore {
   readRelease(release: ReleaseKey): Promise<ReleaseHealth>;
   readDetail(release: ReleaseKey): Promise<ReleaseDetail>;
-  /** By time, then by stratum; those that end after the minute, or all. */
-  readWindows(release: ReleaseKey, sinceMinute?: number): Promise<HealthWindow[]>;
+  /** By time, then by stratum. Without a choice all there are, which may be hundreds of thousands: then stream them. */
+  readWindows(release: ReleaseKey, choice?: Partial<WindowChoice>): Promise<HealthWindow[]>;
+  /** The same, slot by slot, in the memory of a few slots. */
+  streamWindows(release: ReleaseKey, choice: WindowChoice): AsyncIterable<readonly HealthWindow[]>;
   /** Undefined for a device that never reported, or has left. */
   readDevice(app: string, device: string): Promise<DeviceView | undefined>;
   listReleases(): Promise<ReleaseKey[]>;
@@ -63,7 +67,11 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
   return {
     readRelease: async (release) => readTotals(redis, release, await locate(release)),
     readDetail: async (release) => readDetail(redis, await locate(release)),
-    readWindows: async (release, sinceMinute) => readWindows(redis, await locate(release), sinceMinute),
+    readWindows: async (release, choice) =>
+      collectWindows(streamWindows(redis, await locate(release), { ...ALL_WINDOWS, ...choice })),
+    async *streamWindows(release, choice) {
+      yield* streamWindows(redis, await locate(release), choice);
+    },
     readDevice: (app, device) => readDevice({ redis, shards, app, device }),
     async listReleases() {
       const names = await onEachShard((shard) => redis.hkeys(tableKey(shard, "releases")));

@@ -79,6 +79,11 @@ export interface ReleaseHealth {
   readonly lastReportAtMs: number;
   /** When ingest took in the newest failing report, or the newest deadline of a silent device ended; 0 = never. */
   readonly lastFailureAtMs: number;
+  /**
+   * The shortest deadline that any device was counted silent with, in milliseconds; 0 = none ever was. The rule
+   * may ask for a longer one by now: of nobody who was counted with this one is it known that they kept silent so long.
+   */
+  readonly silenceDeadlineMs: number;
 }
 
 export interface StratumHealth {

@@ -4,7 +4,7 @@ import { REPORT_AGE_MS_MAX } from "../../ingest/contract/device-report.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { applyReport, heardIn, isSameRecord, minuteOf, newerHeard, newerRunning } from "./device-record.ts";
 import type { IsBefore, NumberedReport } from "./device-record.ts";
-import { NO_STATE, RELEASES_PER_DEVICE_MAX, decodeDeviceState } from "./device-state.ts";
+import { NO_STATE, RELEASES_PER_DEVICE_MAX, tryDecodeDeviceState } from "./device-state.ts";
 import type { DeviceState, Heard, ReleaseRecord, Running } from "./device-state.ts";
 import { hasForgotten } from "./hour-set.ts";
 import type { HourSet } from "./hour-set.ts";
@@ -26,8 +26,10 @@ export interface OpenDevice {
   readonly dropped: { readonly release: number; readonly change: RecordChange }[];
 }
 
-export function openDevice(bucket: number, field: string, bytes: Buffer | undefined): OpenDevice {
-  const before = bytes === undefined ? NO_STATE : decodeDeviceState(bytes);
+/** Undefined when its state can't be read: nothing can be told of this device, and nothing is known of it. */
+export function openDevice(bucket: number, field: string, bytes: Buffer | undefined): OpenDevice | undefined {
+  const before = bytes === undefined ? NO_STATE : tryDecodeDeviceState(bytes);
+  if (before === undefined) return undefined;
   const { heard, running } = before;
   return {
     bucket,

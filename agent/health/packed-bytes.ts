@@ -60,6 +60,11 @@ export class ByteReader {
     this.#bytes = bytes;
   }
 
+  /** How many bytes have been read. */
+  get position(): number {
+    return this.#offset;
+  }
+
   isAtEnd(): boolean {
     return this.#offset >= this.#bytes.length;
   }
@@ -82,6 +87,7 @@ export class ByteReader {
     for (;;) {
       const byte = this.byte();
       value += (byte & 0x7f) * scale;
+      if (value > Number.MAX_SAFE_INTEGER) throw new RangeError("a number that nobody wrote");
       if (byte < 0x80) return value;
       scale *= 0x80;
     }

@@ -1,6 +1,7 @@
 // A device's hours of use in few bytes. A device that is never switched off has one run of hours, a till seven in
 // a week: their lengths take less than a bit per hour. For hours here and there bits are shorter: whichever
 // is, is stored. Enters: hour sets. Leaves: bytes, and hour sets again. Pure.
+import { HOURS_RETAINED } from "./hour-set.ts";
 import type { HourSet } from "./hour-set.ts";
 import type { ByteReader, ByteWriter } from "./packed-bytes.ts";
 
@@ -109,6 +110,8 @@ function trailingZeros(word: number): number {
 function wordsOfRuns(runs: readonly number[]): number[] {
   const words: number[] = [];
   let position = 0;
+  // A damaged state must not keep the agent busy with millions of hours.
+  if (runs.some((run) => run < 0 || run > HOURS_RETAINED)) throw new RangeError("more hours than are kept");
   for (let index = 0; index < runs.length; index += 1)
     for (const end = position + runs[index]!; position < end; position += 1) {
       if ((position & 31) === 0) words.push(0);

@@ -27,6 +27,8 @@ export interface ReleaseDelta {
   lastReportAtMs: number;
   /** Or the end of a deadline that passed in silence. */
   lastFailureAtMs: number;
+  /** The deadline that devices were counted silent with, in milliseconds; 0 = none was. */
+  silenceDeadlineMs: number;
 }
 
 export function emptyDelta(): ReleaseDelta {
@@ -38,6 +40,7 @@ export function emptyDelta(): ReleaseDelta {
     firstReportAtMs: 0,
     lastReportAtMs: 0,
     lastFailureAtMs: 0,
+    silenceDeadlineMs: 0,
   };
 }
 

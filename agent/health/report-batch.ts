@@ -3,10 +3,11 @@
 import { decodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import type { AcceptedReport, ReportEntry } from "../../ingest/contract/report-entry.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
-import type { Redis } from "../../runtime/redis.ts";
 import { payloadOfEntry } from "../intake/dead-letter.ts";
 import { nameDevice } from "./device-table.ts";
 import type { FoldableReport } from "./fold.ts";
+import { readAt } from "./revision.ts";
+import type { ShardAt } from "./revision.ts";
 
 /** Reports folded in one commit at most, beyond the last entry's own (an entry is never split). */
 export const BATCH_REPORTS_MAX = 5_000;
@@ -26,29 +27,41 @@ export interface ReportBatch {
   readonly hasMore: boolean;
 }
 
-export interface BatchReader {
-  /** Undefined when nothing waits. */
-  read(cursor: string): Promise<ReportBatch | undefined>;
+/** Entries read at once: of the largest (1,000 reports each) some 40 MB. */
+export const ENTRIES_PER_READ = 250;
+
+/** The next entries behind the cursor; undefined when nothing waits. Throws when the revision has moved. */
+export async function readReportBatch(at: ShardAt, cursor: string): Promise<ReportBatch | undefined> {
+  const reports: FoldableReport[] = [];
+  const undecodable: UndecodableEntry[] = [];
+  let nextCursor = cursor;
+  let hasMore = true;
+  while (hasMore && reports.length < BATCH_REPORTS_MAX) {
+    const rows = await readEntries(at, nextCursor);
+    hasMore = rows.length === ENTRIES_PER_READ;
+    for (const [id, fields] of rows) {
+      if (reports.length >= BATCH_REPORTS_MAX) {
+        hasMore = true;
+        break;
+      }
+      nextCursor = id;
+      const decoded = decodeReportEntry(fields);
+      if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
+      else undecodable.push({ id, fields, reason: decoded.reason });
+    }
+  }
+  if (nextCursor === cursor) return undefined;
+  const deadLetters = await Promise.all(undecodable.map((entry) => letterOf(at, entry)));
+  return { nextCursor, reports, deadLetters, hasMore };
 }
 
-export function createBatchReader({ redis, shard }: { redis: Redis; shard: number }): BatchReader {
-  let entriesPerRead = 64;
-  return {
-    async read(cursor) {
-      const rows = await redis.xrange(reportStream(shard), `(${cursor}`, "+", "COUNT", entriesPerRead);
-      if (rows.length === 0) return undefined;
-      const { batch, entries, undecodable } = decodeRows(cursor, rows, entriesPerRead);
-      entriesPerRead = nextReadSize(entries, batch.reports.length);
-      const letters = undecodable.map((entry) => letterOf(redis, shard, entry));
-      return { ...batch, deadLetters: await Promise.all(letters) };
-    },
-  };
-}
+type Row = [id: string, fields: string[]];
 
-/** Aims at BATCH_REPORTS_MAX reports a read, from what the last batch held; entries carry 1 to 1,000 reports. */
-function nextReadSize(entries: number, reports: number): number {
-  const reportsPerEntry = Math.max(1, reports / entries);
-  return Math.max(8, Math.min(2_000, Math.ceil(BATCH_REPORTS_MAX / reportsPerEntry)));
+async function readEntries(at: ShardAt, cursor: string): Promise<readonly Row[]> {
+  const [rows] = await readAt(at, (transaction) =>
+    transaction.xrange(reportStream(at.shard), `(${cursor}`, "+", "COUNT", ENTRIES_PER_READ),
+  );
+  return rows as Row[];
 }
 
 interface UndecodableEntry {
@@ -58,42 +71,12 @@ interface UndecodableEntry {
 }
 
 /** What is no text was mangled as it was read: it is read once more, as bytes, so that it can go back as it was. */
-async function letterOf(
-  redis: Redis,
-  shard: number,
-  { id, fields, reason }: UndecodableEntry,
-): Promise<DeadLetter> {
+async function letterOf(at: ShardAt, { id, fields, reason }: UndecodableEntry): Promise<DeadLetter> {
   if (!fields.some((field) => field.includes("\uFFFD")))
     return { reason, payload: JSON.stringify({ id, fields }) };
-  const [row] = await redis.xrangeBuffer(reportStream(shard), id, id);
-  // Gone already: another agent has folded it, and this batch will not be committed.
-  return { reason, payload: row === undefined ? "" : payloadOfEntry(id, row[1]) };
-}
-
-/** `entries`: how many of the rows are in the batch; the others were read for nothing. */
-function decodeRows(
-  cursor: string,
-  rows: readonly [id: string, fields: string[]][],
-  asked: number,
-): {
-  readonly batch: Omit<ReportBatch, "deadLetters">;
-  readonly entries: number;
-  readonly undecodable: readonly UndecodableEntry[];
-} {
-  const reports: FoldableReport[] = [];
-  const undecodable: UndecodableEntry[] = [];
-  let nextCursor = cursor;
-  let taken = 0;
-  for (const [id, fields] of rows) {
-    if (reports.length >= BATCH_REPORTS_MAX) break;
-    taken += 1;
-    nextCursor = id;
-    const decoded = decodeReportEntry(fields);
-    if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
-    else undecodable.push({ id, fields, reason: decoded.reason });
-  }
-  const hasMore = taken < rows.length || rows.length === asked;
-  return { batch: { nextCursor, reports, hasMore }, entries: taken, undecodable };
+  const [rows] = await readAt(at, (transaction) => transaction.xrangeBuffer(reportStream(at.shard), id, id));
+  const [row] = rows as [id: Buffer, fields: Buffer[]][];
+  return { reason, payload: payloadOfEntry(id, row![1]) };
 }
 
 function appendReports(reports: FoldableReport[], entry: ReportEntry): void {

@@ -6,16 +6,13 @@ import { randomBytes } from "node:crypto";
 import { deadLetterStream } from "../../ingest/contract/stream-names.ts";
 import { loadLuaScript } from "../../runtime/lua.ts";
 import type { Redis } from "../../runtime/redis.ts";
+import type { Revision } from "./revision.ts";
 import { metaKey } from "./shard-keys.ts";
 
 const COMMIT = loadLuaScript(new URL("./lua/commit.lua", import.meta.url));
 
 /** Dead letters kept per shard; older ones give way. */
 export const DEAD_LETTERS_MAX = 10_000;
-
-/** What was read holds for this revision; a token, so that no two commits ever share one. */
-export type Revision = string;
-export const NO_REVISION: Revision = "";
 
 /** `conflict`: somebody else has changed the shard, read again. */
 export type CommitResult = "committed" | "conflict";

@@ -7,10 +7,12 @@ import { reportStream, deadLetterStream } from "../../ingest/contract/stream-nam
 import type { Redis } from "../../runtime/redis.ts";
 import type { DeviceName, StateOf } from "./device-table.ts";
 import type { FoldPlan, RefusedReport } from "./fold-plan.ts";
-import { createBatchReader } from "./report-batch.ts";
+import { readReportBatch } from "./report-batch.ts";
 import type { DeadLetter, ReportBatch } from "./report-batch.ts";
-import { NO_REVISION, createShardCommit } from "./shard-commit.ts";
-import type { CommitResult, Revision, ShardCommit } from "./shard-commit.ts";
+import { NO_REVISION, orConflict, readAt } from "./revision.ts";
+import type { Revision, ShardAt } from "./revision.ts";
+import { createShardCommit } from "./shard-commit.ts";
+import type { CommitResult, ShardCommit } from "./shard-commit.ts";
 import { readDue, writeDue, writeSeen } from "./deadline-index.ts";
 import type { DueDevices } from "./deadline-index.ts";
 import { countsKey, deviceBucketKey, dirtyKey, metaKey, tableKey, windowsKey } from "./shard-keys.ts";
@@ -31,15 +33,16 @@ export interface Batch extends ReportBatch {
   readonly position: ShardPosition;
 }
 
+/** What is read at a revision throws RevisionMoved (revision.ts) when the shard has another one by then. */
 export interface ShardStore {
   readonly shard: number;
   readPosition(): Promise<ShardPosition>;
   /** The next entries, or undefined when nothing waits. */
   readBatch(): Promise<Batch | undefined>;
   readTables(revision: Revision): Promise<ShardTables>;
-  readStates(devices: readonly DeviceName[]): Promise<StateOf>;
+  readStates(revision: Revision, devices: readonly DeviceName[]): Promise<StateOf>;
   /** Up to a few thousand devices whose deadline ends by the minute; undefined when there are none. */
-  readDue(nowMinute: number): Promise<DueDevices | undefined>;
+  readDue(revision: Revision, nowMinute: number): Promise<DueDevices | undefined>;
   /** What a fold changes: the batch is done with. */
   commitBatch(batch: Batch, plan: FoldPlan): Promise<CommitResult>;
   /** What time changes; `seen` devices leave the index of deadlines. */
@@ -49,34 +52,32 @@ export interface ShardStore {
 }
 
 export function createShardStore({ redis, shard }: { redis: Redis; shard: number }): ShardStore {
-  const batches = createBatchReader({ redis, shard });
   const tables = createTableCache(redis, shard);
+  const at = (revision: Revision): ShardAt => ({ redis, shard, revision });
   const readPosition = (): Promise<ShardPosition> => positionOf(redis, shard);
 
-  const commitPlan = async (
-    commit: ShardCommit,
-    revision: Revision,
-    plan: FoldPlan,
-  ): Promise<CommitResult> => {
-    const before = await tables.at(revision);
-    const now = grown(before, plan.newRows);
-    await writePlan(commit, { redis, shard, plan, releases: now.releases });
-    const result = await runCommit(redis, { shard, commit, revision });
-    if (result === "committed") tables.keep(commit.revision, now);
-    return result;
-  };
+  const commitPlan = (commit: ShardCommit, revision: Revision, plan: FoldPlan): Promise<CommitResult> =>
+    orConflict(async () => {
+      const now = grown(await tables.at(revision), plan.newRows);
+      await writePlan(commit, { at: at(revision), plan, releases: now.releases });
+      const result = await commit.run(revision);
+      if (result === "committed") tables.keep(commit.revision, now);
+      return result;
+    });
 
   return {
     shard,
     readPosition,
     async readBatch() {
-      const position = await readPosition();
-      const batch = await batches.read(position.cursor);
-      return batch === undefined ? undefined : { ...batch, position };
+      for (;;) {
+        const position = await readPosition();
+        const batch = await orConflict(() => readReportBatch(at(position.revision), position.cursor));
+        if (batch !== "conflict") return batch === undefined ? undefined : { ...batch, position };
+      }
     },
     readTables: (revision) => tables.at(revision),
-    readStates: (devices) => readStates(redis, shard, devices),
-    readDue: (nowMinute) => readDue({ redis, shard, nowMinute }),
+    readStates: (revision, devices) => readStates(at(revision), devices),
+    readDue: (revision, nowMinute) => readDue(at(revision), nowMinute),
     async commitBatch(batch, plan) {
       const commit = createShardCommit(redis, shard);
       writeCursor(commit, shard, batch);
@@ -88,28 +89,14 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
       if (seen !== undefined) writeSeen(commit, shard, seen);
       return commitPlan(commit, revision, plan);
     },
-    async retireReleases(revision, key) {
-      const { releases } = await tables.at(revision);
-      return retireReleases(redis, { shard, revision, releases, key });
-    },
+    retireReleases: (revision, key) =>
+      orConflict(async () => retireReleases(at(revision), (await tables.at(revision)).releases, key)),
   };
 }
 
 async function positionOf(redis: Redis, shard: number): Promise<ShardPosition> {
   const [revision, cursor] = await redis.hmget(metaKey(shard), "revision", "cursor");
   return { revision: revision ?? NO_REVISION, cursor: cursor ?? START };
-}
-
-/**
- * Everything was read at the revision if it still holds after the last read: on a cluster that has replaced
- * a primary an older one can come back, and must not meet what was read in between.
- */
-export async function runCommit(
-  redis: Redis,
-  { shard, commit, revision }: { shard: number; commit: ShardCommit; revision: Revision },
-): Promise<CommitResult> {
-  if ((await positionOf(redis, shard)).revision !== revision) return "conflict";
-  return commit.run(revision);
 }
 
 interface TableCache {
@@ -123,32 +110,26 @@ function createTableCache(redis: Redis, shard: number): TableCache {
   return {
     async at(revision) {
       if (cached?.revision === revision) return cached.tables;
-      cached = await readTables(redis, shard);
-      // Tables of another revision will not be committed with: the caller's revision is over.
-      return cached.tables;
+      const tables = await readTables({ redis, shard, revision });
+      cached = { revision, tables };
+      return tables;
     },
     keep: (revision, tables) => void (cached = { revision, tables }),
   };
 }
 
-/** Read with the revision in one step, so that they are never taken for those of another. */
-async function readTables(redis: Redis, shard: number): Promise<{ revision: Revision; tables: ShardTables }> {
-  const transaction = redis.multi().hget(metaKey(shard), "revision");
-  for (const name of TABLE_NAMES) transaction.hgetall(tableKey(shard, name));
-  const answers = (await transaction.exec()) ?? [];
-  const [revision, releases, strata, reasons] = answers.map(([error, value]) => {
-    if (error !== null) throw error;
-    return value;
+async function readTables(at: ShardAt): Promise<ShardTables> {
+  const answers = await readAt(at, (transaction) => {
+    for (const name of TABLE_NAMES) transaction.hgetall(tableKey(at.shard, name));
   });
-  const table = (rows: unknown): ShardTable =>
-    new Map(Object.entries(rows as Record<string, string>).map(([text, number]) => [text, Number(number)]));
-  return {
-    revision: (revision as string | null) ?? NO_REVISION,
-    tables: { releases: table(releases), strata: table(strata), reasons: table(reasons) },
-  };
+  const [releases, strata, reasons] = answers.map(
+    (rows): ShardTable =>
+      new Map(Object.entries(rows as Record<string, string>).map(([text, number]) => [text, Number(number)])),
+  );
+  return { releases: releases!, strata: strata!, reasons: reasons! };
 }
 
-async function readStates(redis: Redis, shard: number, devices: readonly DeviceName[]): Promise<StateOf> {
+async function readStates(at: ShardAt, devices: readonly DeviceName[]): Promise<StateOf> {
   const fieldsByBucket = new Map<number, Set<string>>();
   for (const { bucket, field } of devices) {
     const fields = fieldsByBucket.get(bucket);
@@ -156,18 +137,15 @@ async function readStates(redis: Redis, shard: number, devices: readonly DeviceN
     else fields.add(field);
   }
   const states = new Map<string, Buffer>();
-  const pipeline = redis.pipeline();
-  const asked: string[][] = [];
-  for (const [bucket, fields] of fieldsByBucket) {
-    const names = [...fields];
-    asked.push(names);
-    pipeline.hmgetBuffer(deviceBucketKey(shard, bucket), ...names.map((name) => Buffer.from(name, "latin1")));
-  }
-  const answers = asked.length === 0 ? [] : ((await pipeline.exec()) ?? []);
-  for (const [index, [error, values]] of answers.entries()) {
-    if (error !== null) throw error;
-    const names = asked[index]!;
-    for (const [position, value] of (values as (Buffer | null)[]).entries()) {
+  const asked = [...fieldsByBucket].map(([bucket, fields]) => ({ bucket, names: [...fields] }));
+  const answers = await readAt(at, (transaction) => {
+    for (const { bucket, names } of asked) {
+      const fields = names.map((name) => Buffer.from(name, "latin1"));
+      transaction.hmgetBuffer(deviceBucketKey(at.shard, bucket), ...fields);
+    }
+  });
+  for (const [index, { names }] of asked.entries()) {
+    for (const [position, value] of (answers[index] as (Buffer | null)[]).entries()) {
       if (value !== null) states.set(names[position]!, value);
     }
   }
@@ -199,8 +177,9 @@ function writeDeadLetters(commit: ShardCommit, shard: number, letters: readonly 
 
 async function writePlan(
   commit: ShardCommit,
-  { redis, shard, plan, releases }: { redis: Redis; shard: number; plan: FoldPlan; releases: ShardTable },
+  { at, plan, releases }: { at: ShardAt; plan: FoldPlan; releases: ShardTable },
 ): Promise<void> {
+  const { shard } = at;
   for (const name of TABLE_NAMES) commit.many("HSET", tableKey(shard, name), [...plan.newRows[name]]);
   for (const [bucket, states] of plan.states) writeStates(commit, deviceBucketKey(shard, bucket), states);
   writeDue(commit, shard, plan.due);
@@ -214,7 +193,7 @@ async function writePlan(
     dirtyKey(shard),
     changed.map(({ text }) => [text, commit.revision]),
   );
-  await writeCounts({ redis, shard, commit }, changed);
+  await writeCounts(at, commit, changed);
 }
 
 function writeStates(commit: ShardCommit, key: string, states: ReadonlyMap<string, Buffer>): void {
@@ -234,26 +213,17 @@ function writeStates(commit: ShardCommit, key: string, states: ReadonlyMap<strin
 /** Share of a full channel's releases that retire at once. */
 const RETIRED_SHARE = 0.1;
 
-async function retireReleases(
-  redis: Redis,
-  {
-    shard,
-    revision,
-    releases,
-    key,
-  }: { shard: number; revision: Revision; releases: ShardTable; key: ChannelKey },
-): Promise<CommitResult> {
+async function retireReleases(at: ShardAt, releases: ShardTable, key: ChannelKey): Promise<CommitResult> {
+  const { redis, shard, revision } = at;
   const highest = highestNumber(releases);
   const rows = [...releases].filter(
     ([text, releaseNumber]) => text.startsWith(`${formatChannelKey(key)}|`) && releaseNumber !== highest,
   );
-  const lastReports = await Promise.all(
-    rows.map(async ([text, releaseNumber]) => {
-      const last = Number((await redis.hget(countsKey(shard, releaseNumber), "last")) ?? 0);
-      return { text, releaseNumber, last };
-    }),
-  );
-  const oldest = lastReports
+  const lasts = await readAt(at, (transaction) => {
+    for (const [, releaseNumber] of rows) transaction.hget(countsKey(shard, releaseNumber), "last");
+  });
+  const oldest = rows
+    .map(([text, releaseNumber], index) => ({ text, releaseNumber, last: Number(lasts[index] ?? 0) }))
     .toSorted((left, right) => left.last - right.last)
     .slice(0, Math.ceil(rows.length * RETIRED_SHARE));
   const commit = createShardCommit(redis, shard);
@@ -264,5 +234,5 @@ async function retireReleases(
     commit.command("DEL", countsKey(shard, releaseNumber));
     commit.command("DEL", windowsKey(shard, releaseNumber));
   }
-  return runCommit(redis, { shard, commit, revision });
+  return commit.run(revision);
 }

@@ -1,10 +1,11 @@
 // The counts of releases in one shard's Redis: reads those that a plan changes, and writes what they become.
 // Enters: differences. Leaves: commands for the commit that the differences belong to.
-import type { Redis } from "../../runtime/redis.ts";
 import { addCounts, decodeCounts, encodeCounts, isZero } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
 import { horizonsAt, slotOf } from "./health-window.ts";
 import type { ReleaseDelta } from "./release-delta.ts";
+import { readAt } from "./revision.ts";
+import type { ShardAt } from "./revision.ts";
 import type { ShardCommit } from "./shard-commit.ts";
 import { countsKey, fineKey, windowsKey } from "./shard-keys.ts";
 import { addToSlot, formatSlot } from "./windows.ts";
@@ -16,17 +17,18 @@ export interface ChangedRelease {
   readonly delta: ReleaseDelta;
 }
 
-const TIMES = ["first", "last", "failure", "rolled", "total"] as const;
+const TIMES = ["first", "last", "failure", "deadline", "rolled", "total"] as const;
 
-/** Adds to the commit what the counts of the releases become. What it reads must hold at the commit's revision. */
+/** Adds to the commit what the counts of the releases become. Throws when the revision has moved. */
 export async function writeCounts(
-  { redis, shard, commit }: { redis: Redis; shard: number; commit: ShardCommit },
+  at: ShardAt,
+  commit: ShardCommit,
   changed: readonly ChangedRelease[],
 ): Promise<void> {
   if (changed.length === 0) return;
-  const places = { redis, shard };
+  const { shard } = at;
   const stored = await readFields(
-    places,
+    at,
     changed.map(({ releaseNumber, delta }) => ({
       key: countsKey(shard, releaseNumber),
       fields: [...TIMES, ...strataFields(delta), ...reasonFields(delta)],
@@ -38,7 +40,7 @@ export async function writeCounts(
     windows: windowDeltas(each.delta, Number(stored[index]!.get("rolled") ?? 0)),
   }));
   const storedWindows = await readFields(
-    places,
+    at,
     withWindows.map(({ releaseNumber, windows }) => ({
       key: windowsKey(shard, releaseNumber),
       fields: [...windows.keys()],
@@ -54,20 +56,20 @@ export async function writeCounts(
 type Fields = ReadonlyMap<string, Buffer>;
 
 async function readFields(
-  { redis }: { redis: Redis },
+  at: ShardAt,
   asked: readonly { readonly key: string; readonly fields: readonly string[] }[],
 ): Promise<Fields[]> {
-  const pipeline = redis.pipeline();
   const nonEmpty = asked.filter(({ fields }) => fields.length > 0);
-  for (const { key, fields } of nonEmpty) pipeline.hmgetBuffer(key, ...fields);
-  const answers = nonEmpty.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+  if (nonEmpty.length === 0) return asked.map(() => new Map());
+  const answers = await readAt(at, (transaction) => {
+    for (const { key, fields } of nonEmpty) transaction.hmgetBuffer(key, ...fields);
+  });
   const found = new Map(
     nonEmpty.map((ask, index) => {
-      const [error, values] = answers[index]!;
-      if (error !== null) throw error;
+      const values = answers[index] as (Buffer | null)[];
       const held = ask.fields.flatMap((field, position): [string, Buffer][] => {
-        const value = (values as (Buffer | null)[])[position];
-        return value === null || value === undefined ? [] : [[field, value]];
+        const value = values[position] ?? null;
+        return value === null ? [] : [[field, value]];
       });
       return [ask, new Map(held)] as const;
     }),
@@ -109,12 +111,15 @@ function writeTotals(
 ): void {
   const numberIn = (field: string): number => Number(stored.get(field) ?? 0);
   const times: [string, number][] = [];
-  const { firstReportAtMs, lastReportAtMs, lastFailureAtMs } = delta;
+  const { firstReportAtMs, lastReportAtMs, lastFailureAtMs, silenceDeadlineMs } = delta;
   const first = numberIn("first");
   if (firstReportAtMs !== 0 && (first === 0 || firstReportAtMs < first))
     times.push(["first", firstReportAtMs]);
   if (lastReportAtMs > numberIn("last")) times.push(["last", lastReportAtMs]);
   if (lastFailureAtMs > numberIn("failure")) times.push(["failure", lastFailureAtMs]);
+  const deadline = numberIn("deadline");
+  if (silenceDeadlineMs !== 0 && (deadline === 0 || silenceDeadlineMs < deadline))
+    times.push(["deadline", silenceDeadlineMs]);
   commit.many("HSET", key, times);
   const strata = [...delta.strata].map(([stratum, counts]) => [`s${stratum}`, counts] as const);
   writeVectors(commit, key, { added: new Map([["total", delta.totals], ...strata]), stored });

@@ -9,6 +9,8 @@ export type StratumField = (typeof STRATUM_FIELDS)[number];
 
 /** Text of the stratum of devices that told nothing of themselves. */
 export const STRATUM_UNKNOWN = "unknown";
+/** Text of all strata together, where somebody asked for their sum; never stored. */
+export const STRATUM_ALL = "all";
 /** Text of what is beyond the cap: of strata, and of reasons of failure. */
 export const STRATUM_OTHER = "other";
 

@@ -1,7 +1,8 @@
 // What time alone changes: devices whose deadline has passed without a word count as silent, and devices
 // that nobody has heard of for the retention leave. Pure; commits like a fold.
+import { parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { CountingRules } from "./counting-rules.ts";
-import { heardSecondOf, decodeDeviceState } from "./device-state.ts";
+import { heardSecondOf, tryDecodeDeviceState } from "./device-state.ts";
 import type { DeviceName, StateOf } from "./device-table.ts";
 import { countDevices, emptyPlan, moveRunning, runningIn, silentAtMs } from "./fold-plan.ts";
 import type { FoldPlan } from "./fold-plan.ts";
@@ -32,6 +33,7 @@ export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromM
     const bytes = stateOf(bucket, field);
     if (bytes === undefined || silent.has(field)) continue;
     const device = openDevice(bucket, field, bytes);
+    if (device === undefined) continue;
     const dueMs = silentAtMs(device, { releases: growing.releases, rules, heardFromMs });
     if (dueMs === undefined) continue;
     if (dueMs > nowMs) {
@@ -40,7 +42,9 @@ export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromM
     }
     silence(device);
     silent.set(field, device);
-    const delta = plan.deltaOf(growing.releases.textOf(device.heard!.release)!);
+    const release = growing.releases.textOf(device.heard!.release)!;
+    const delta = plan.deltaOf(release);
+    delta.silenceDeadlineMs = rules.silenceDeadlineMsOf(parseReleaseKey(release));
     delta.lastFailureAtMs = Math.max(delta.lastFailureAtMs, dueMs);
   }
   return countDevices(plan, { devices: [...silent.values()], refused: [], growing, rules });
@@ -60,7 +64,10 @@ export function foldLeaving({ devices, tables, stateOf, nowMs, retentionMs }: Le
   for (const device of devices) {
     const bytes = stateOf(device.bucket, device.field);
     if (bytes === undefined || heardSecondOf(bytes) * 1_000 > nowMs - retentionMs) continue;
-    const running = runningIn(decodeDeviceState(bytes));
+    const state = tryDecodeDeviceState(bytes);
+    // Who can't be read stays, with what it says of when it was heard.
+    if (state === undefined) continue;
+    const running = runningIn(state);
     if (running !== undefined) moveRunning(plan, growing.releases, running, -1);
     plan.putState(device, GONE);
   }

@@ -1,7 +1,7 @@
 // Windows as they are stored, and how they are rolled up as they age. Pure. One field per slot holds the counts
 // of all its strata, because a field costs Redis more than the counts of a stratum.
 // Enters: stored slots. Leaves: which ones go, and which take their counts up; every sum is what it was.
-import { addCounts, decodeCounts, encodeCounts, isZero } from "./count-vector.ts";
+import { addCounts, addPackedCounts, decodeCounts, encodeCounts, isZero } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
 import { COARSE_SLOT_MINUTES, horizonsAt, slotOf } from "./health-window.ts";
 import type { Slot } from "./health-window.ts";
@@ -48,6 +48,19 @@ export function decodeStrata(bytes: Buffer): StrataCounts {
   return new Map([...decodePacked(bytes)].map(([stratum, counts]) => [stratum, decodeCounts(counts)]));
 }
 
+/** Adds a stored slot to the sums, without a vector per stratum. Leaves: how many strata it had. */
+export function addStoredStrata(bytes: Buffer, sumOf: (stratum: number) => CountVector): number {
+  const reader = new ByteReader(bytes);
+  let strata = 0;
+  while (!reader.isAtEnd()) {
+    const sum = sumOf(reader.varint());
+    const length = reader.varint();
+    addPackedCounts(sum, { reader, end: reader.position + length });
+    strata += 1;
+  }
+  return strata;
+}
+
 /** A stored slot with counts added; empty when all of them are zero by now. Strata that nothing is added to are not read. */
 export function addToSlot(stored: Buffer | undefined, added: StrataCounts): Buffer {
   const strata = decodePacked(stored);
@@ -62,29 +75,38 @@ export function addToSlot(stored: Buffer | undefined, added: StrataCounts): Buff
   return encodePacked(strata);
 }
 
-export interface RollUp {
-  readonly removed: readonly string[];
-  /** What fields become; empty = nothing is left. */
-  readonly written: ReadonlyMap<string, Buffer>;
+export interface RollUpPlan {
+  /** Slots that go, with the one that takes their counts up; undefined = they are dropped. */
+  readonly moving: readonly { readonly field: string; readonly into: string | undefined }[];
   /** Whether slots finer than an hour are left, which will have to be rolled up later. */
   readonly isFine: boolean;
 }
 
 /** `nowMinute` = minutes since the epoch. */
-export function rollUp(slots: ReadonlyMap<string, Buffer>, nowMinute: number): RollUp {
+export function planRollUp(fields: readonly string[], nowMinute: number): RollUpPlan {
   const horizons = horizonsAt(nowMinute);
-  const removed: string[] = [];
-  const written = new Map<string, Buffer>();
+  const moving: { field: string; into: string | undefined }[] = [];
   let isFine = false;
-  for (const [field, bytes] of slots) {
+  for (const field of fields) {
     const { slotMinute, slotMinutes } = parseSlot(field);
     const slot = slotOf(slotMinute, horizons);
     if (slot !== undefined && slot.slotMinutes < COARSE_SLOT_MINUTES) isFine = true;
     if (slot !== undefined && slot.slotMinutes <= slotMinutes) continue;
-    removed.push(field);
-    if (slot === undefined) continue;
-    const into = formatSlot(slot);
-    written.set(into, addToSlot(written.get(into) ?? slots.get(into), decodeStrata(bytes)));
+    moving.push({ field, into: slot === undefined ? undefined : formatSlot(slot) });
   }
-  return { removed, written, isFine };
+  return { moving, isFine };
+}
+
+/** What the slots that take counts up become; empty = nothing is left. `slots` = all that `moving` names. */
+export function rollUp(
+  slots: ReadonlyMap<string, Buffer>,
+  moving: RollUpPlan["moving"],
+): ReadonlyMap<string, Buffer> {
+  const written = new Map<string, Buffer>();
+  for (const { field, into } of moving) {
+    const counts = slots.get(field);
+    if (into === undefined || counts === undefined) continue;
+    written.set(into, addToSlot(written.get(into) ?? slots.get(into), decodeStrata(counts)));
+  }
+  return written;
 }

@@ -91,14 +91,14 @@ interface Judged {
 
 async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateDeps): Promise<Judged> {
   const health = await deps.health.readRelease(release);
-  const { devices } = health;
+  const { devices, silenceDeadlineMs } = health;
   const nowMs = deps.clock();
   const windows = hasUnannouncedFailures(devices)
-    ? await deps.health.readWindows(release, settledMinute(nowMs))
+    ? await deps.health.readWindows(release, { sinceMinute: settledMinute(nowMs), strata: "summed" })
     : [];
   const unsettled = unsettledOf({ devices, windows, nowMs });
   const { rules, falseRollbackBudget } = policy;
-  const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled });
+  const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled, silenceDeadlineMs });
   await keepSummary(health, verdict, deps);
   const isSettled = unsettled === undefined || unsettled.failed + unsettled.download_failed === 0;
   return { health, verdict, isSettled };

@@ -5,7 +5,9 @@ import type { ChannelKey } from "../../ingest/contract/release-key.ts";
 import type { CountingRules } from "../health/counting-rules.ts";
 import { fold } from "../health/fold.ts";
 import type { FoldPlan } from "../health/fold-plan.ts";
-import type { CommitResult, Revision } from "../health/shard-commit.ts";
+import { orConflict } from "../health/revision.ts";
+import type { Revision } from "../health/revision.ts";
+import type { CommitResult } from "../health/shard-commit.ts";
 import type { Batch, ShardStore } from "../health/shard-store.ts";
 import { foldSilence } from "../health/visit.ts";
 
@@ -13,7 +15,7 @@ export interface FoldShardOptions {
   readonly store: ShardStore;
   readonly rules: CountingRules;
   /** Told after each commit which channels' counts changed. */
-  readonly onChange: (channels: readonly ChannelKey[]) => void;
+  readonly onChange: (channels: readonly ChannelKey[], plan: FoldPlan) => void;
   readonly isStopping: () => boolean;
   readonly nowMs: () => number;
   /** Since when reports could come in without a gap, epoch milliseconds; undefined while none can: then nobody is silent. */
@@ -38,20 +40,20 @@ export async function foldShard(options: FoldShardOptions): Promise<FoldResult> 
     const { revision } = await store.readPosition();
     const batch = await store.readBatch();
     if (batch === undefined) {
-      const look = await lookForSilence(options, revision, drainedAtMs);
+      const look = await orConflict(() => lookForSilence(options, revision, drainedAtMs));
       if (look === "nothing_due") break;
       if (look === "conflict") result.lost += 1;
       continue;
     }
-    const plan = await planOf(batch, options);
-    if (await madeRoom(batch, plan)) continue;
-    if ((await store.commitBatch(batch, plan)) === "conflict") {
+    const plan = await orConflict(() => planOf(batch, options));
+    if (plan !== "conflict" && (await madeRoom(batch, plan))) continue;
+    if (plan === "conflict" || (await store.commitBatch(batch, plan)) === "conflict") {
       result.lost += 1;
       continue;
     }
     result.batches += 1;
     result.reports += batch.reports.length;
-    options.onChange(channelsOf(plan));
+    options.onChange(channelsOf(plan), plan);
   }
   return result;
 }
@@ -62,7 +64,7 @@ export async function planOf(
 ): Promise<FoldPlan> {
   const [tables, stateOf] = await Promise.all([
     store.readTables(batch.position.revision),
-    store.readStates(batch.reports),
+    store.readStates(batch.position.revision, batch.reports),
   ]);
   return fold({ reports: batch.reports, tables, stateOf, rules });
 }
@@ -93,14 +95,17 @@ async function lookForSilence(
   revision: Revision,
   nowMs: number,
 ): Promise<CommitResult | "nothing_due"> {
-  const due = await store.readDue(Math.floor(nowMs / 60_000));
+  const due = await store.readDue(revision, Math.floor(nowMs / 60_000));
   const fromMs = due === undefined ? undefined : await heardFromMs();
   if (due === undefined || fromMs === undefined) return "nothing_due";
   const { devices } = due;
-  const [tables, stateOf] = await Promise.all([store.readTables(revision), store.readStates(devices)]);
+  const [tables, stateOf] = await Promise.all([
+    store.readTables(revision),
+    store.readStates(revision, devices),
+  ]);
   const plan = foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromMs: fromMs });
   const result = await store.commitVisit(revision, plan, due);
-  if (result === "committed") onChange(channelsOf(plan));
+  if (result === "committed") onChange(channelsOf(plan), plan);
   return result;
 }
 

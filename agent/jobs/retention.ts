@@ -4,6 +4,7 @@ import { heardSecondOf } from "../health/device-state.ts";
 import { DEVICE_BUCKETS } from "../health/device-table.ts";
 import type { DeviceName } from "../health/device-table.ts";
 import { deviceBucketKey } from "../health/shard-keys.ts";
+import { orConflict } from "../health/revision.ts";
 import type { ShardStore } from "../health/shard-store.ts";
 import { foldLeaving } from "../health/visit.ts";
 import type { Redis } from "../../runtime/redis.ts";
@@ -16,34 +17,53 @@ export interface RetentionOptions {
   readonly isStopping: () => boolean;
 }
 
-/** Buckets read at once, and devices that leave in one commit at most: bounds how long Redis is busy. */
+/** Buckets read at once. */
 const BUCKETS_AT_ONCE = 16;
+/** Devices that leave in one commit at most: bounds how long Redis is busy. */
 const LEAVING_MAX = 1_000;
-/** A shard that loses this often against folding goes on tomorrow. */
-const CONFLICTS_MAX = 100;
+/** A shard that loses this often in a row against folding goes on tomorrow. */
+const CONFLICTS_MAX = 20;
 
 /** Leaves: how many devices have left. */
 export async function dropUnseenDevices(options: RetentionOptions): Promise<number> {
-  const { store, nowMs, retentionMs, isStopping } = options;
+  const { isStopping } = options;
   let left = 0;
-  let conflicts = 0;
-  for (let bucket = 0; bucket < DEVICE_BUCKETS && !isStopping();) {
-    const { revision } = await store.readPosition();
-    const unseen = await unseenDevices(options, bucket);
-    const devices = unseen.slice(0, LEAVING_MAX);
-    if (devices.length > 0) {
-      const [tables, stateOf] = await Promise.all([store.readTables(revision), store.readStates(devices)]);
-      const plan = foldLeaving({ devices, tables, stateOf, nowMs, retentionMs });
-      if ((await store.commitVisit(revision, plan)) === "conflict") {
+  for (let bucket = 0; bucket < DEVICE_BUCKETS; bucket += BUCKETS_AT_ONCE) {
+    let waiting = await unseenDevices(options, bucket);
+    let atOnce = LEAVING_MAX;
+    let conflicts = 0;
+    while (waiting.length > 0) {
+      if (isStopping() || conflicts > CONFLICTS_MAX) return left;
+      const some = waiting.slice(0, atOnce);
+      const gone = await orConflict(() => dropDevices(options, some));
+      if (gone === "conflict") {
+        // Fewer at once are read and written before the next batch is folded.
+        atOnce = Math.max(1, Math.ceil(atOnce / 2));
         conflicts += 1;
-        if (conflicts > CONFLICTS_MAX) break;
         continue;
       }
-      left += devices.length;
+      conflicts = 0;
+      left += gone;
+      waiting = waiting.slice(some.length);
     }
-    if (unseen.length <= LEAVING_MAX) bucket += BUCKETS_AT_ONCE;
   }
   return left;
+}
+
+/** Leaves: how many have left; who was heard of since stays. */
+async function dropDevices(
+  { store, nowMs, retentionMs }: RetentionOptions,
+  devices: readonly DeviceName[],
+): Promise<number | "conflict"> {
+  const { revision } = await store.readPosition();
+  const [tables, stateOf] = await Promise.all([
+    store.readTables(revision),
+    store.readStates(revision, devices),
+  ]);
+  const plan = foldLeaving({ devices, tables, stateOf, nowMs, retentionMs });
+  if (plan.states.size === 0) return 0;
+  if ((await store.commitVisit(revision, plan)) === "conflict") return "conflict";
+  return [...plan.states.values()].reduce((sum, states) => sum + states.size, 0);
 }
 
 async function unseenDevices(

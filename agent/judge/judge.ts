@@ -14,6 +14,8 @@ export interface RuleToJudge {
   readonly signal: JudgedSignal;
   /** A ratio in (0, 1). */
   readonly limit: number;
+  /** Of a rule for silence: how long a device must have said nothing to accuse, in milliseconds. */
+  readonly deadlineMs?: number | undefined;
 }
 
 export interface JudgeInput {
@@ -24,6 +26,11 @@ export interface JudgeInput {
    * While it is given the release is not called healthy either: who never answered is not known.
    */
   readonly unsettled?: UnsettledFailures | undefined;
+  /**
+   * The shortest deadline that any silent device was counted with, in milliseconds. No silent device accuses by
+   * a rule with a longer one: it is not known whether it kept silent for so long. Undefined where all did.
+   */
+  readonly silenceDeadlineMs?: number | undefined;
   readonly rules: readonly RuleToJudge[];
   /** Chance that a release within its limits is ever called failing; a ratio in (0, 1). */
   readonly falseRollbackBudget: number;
@@ -51,8 +58,10 @@ export function judge(input: JudgeInput): Verdict {
     return { ...base, kind: "unmeasurable", reason: "no_attempts", sentence };
   }
   const strongest = signals.reduce((left, right) => (excess(right) > excess(left) ? right : left));
-  const sentence = describe(strongest, release);
-  if (excess(strongest) >= 0) return { ...base, kind: "failing", reason: "limit_exceeded", sentence };
+  const compared = describe(strongest, release);
+  if (excess(strongest) >= 0)
+    return { ...base, kind: "failing", reason: "limit_exceeded", sentence: compared };
+  const sentence = [compared, ...rules.flatMap((rule) => describeEarlySilence(rule, input))].join(" ");
   if (unsettled !== undefined) {
     const waiting = `${sentence} ${describeUnsettled(unsettled)}`;
     return { ...base, kind: "inconclusive", reason: "attempts_not_announced", sentence: waiting };
@@ -67,8 +76,10 @@ function excess(signal: SignalEvidence): number {
   return signal.evidenceLog10 - signal.thresholdLog10;
 }
 
-function weigh({ signal, limit }: RuleToJudge, input: JudgeInput): SignalEvidence {
-  const { devices, rules, falseRollbackBudget, unsettled = ALL_SETTLED } = input;
+function weigh(rule: RuleToJudge, input: JudgeInput): SignalEvidence {
+  const { signal, limit } = rule;
+  const { rules, falseRollbackBudget, unsettled = ALL_SETTLED } = input;
+  const devices = isCountedEarlier(rule, input) ? { ...input.devices, silent: 0 } : input.devices;
   const { trials, failures, notProvenGood } = countsOf(signal, devices, unsettled);
   return {
     signal,
@@ -80,6 +91,20 @@ function weigh({ signal, limit }: RuleToJudge, input: JudgeInput): SignalEvidenc
     thresholdLog10: -Math.log10((falseRollbackBudget * FLEET_BUDGET_SHARE) / rules.length),
     safetyLog10: safetyEvidenceLog10({ trials, failures: notProvenGood, limit }),
   };
+}
+
+/** Whether devices may be counted silent that were not silent for as long as the rule asks. */
+function isCountedEarlier({ deadlineMs = 0 }: RuleToJudge, { silenceDeadlineMs }: JudgeInput): boolean {
+  return silenceDeadlineMs !== undefined && deadlineMs > silenceDeadlineMs;
+}
+
+function describeEarlySilence(rule: RuleToJudge, input: JudgeInput): string[] {
+  const { silent } = input.devices;
+  if (silent === 0 || !isCountedEarlier(rule, input)) return [];
+  return [
+    `${count(silent)} silent ${silent === 1 ? "device does" : "devices do"} not count: devices of this release ` +
+      "were counted by a shorter deadline than the rule has now.",
+  ];
 }
 
 function describeUnsettled({ failed, download_failed }: UnsettledFailures): string {
@@ -94,12 +119,15 @@ function describeUnsettled({ failed, download_failed }: UnsettledFailures): stri
 
 /** "212 of 5,310 devices failed to install or boot 1.4.3 (4.0%); limit 2%; evidence 10^4.1 against 10^2.3 needed". */
 function describe(signal: SignalEvidence, release: ReleaseKey): string {
-  const count = (value: number): string => value.toLocaleString("en-US");
   const rate = signal.trials === 0 ? "no attempts" : percent(signal.failures / signal.trials);
   return (
     `${count(signal.failures)} of ${count(signal.trials)} ${signal.trials === 1 ? "device" : "devices"} ${describeFailure(signal.signal)} ${release.version} (${rate}); ` +
     `limit ${percent(signal.limit)}; evidence 10^${signal.evidenceLog10.toFixed(1)} against 10^${signal.thresholdLog10.toFixed(1)} needed.`
   );
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
 }
 
 function percent(ratio: number): string {

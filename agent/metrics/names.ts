@@ -102,7 +102,7 @@ export const AGENT_METRICS = {
   },
   ota_listening_since_timestamp_seconds: {
     type: "gauge",
-    help: "Since when ingest has listened without a gap; no sample while it does not, when nobody is counted silent.",
+    help: "Since when ingest has listened without a gap and without turning reports away; no sample while it does not, when nobody is counted silent.",
     labels: [],
   },
   ota_fold_lag_seconds: {

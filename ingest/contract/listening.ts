@@ -1,6 +1,6 @@
-// When Lastgood was listening. Ingest writes a beat while it takes reports; the agent reads the beats before
-// it says that a device kept silent: while nobody listened no word could come in. Enters: what Redis holds,
-// and a time. Leaves: since when there has been somebody to report to.
+// When Lastgood was listening. Ingest writes a beat while it runs, one that begins a new spell when it had to turn
+// reports away; the agent reads the beats before it says that a device kept silent: a word that nobody took is no
+// silence. Enters: what Redis holds, and a time. Leaves: since when every report that reached ingest was taken.
 
 /** Hash: `since` and `last`, epoch milliseconds by ingest's clock. One per installation, however many ingests. */
 export const LISTENING_KEY = "{lg:control}:listening";
@@ -14,7 +14,7 @@ export type Listening =
   | { readonly kind: "never" }
   | {
       readonly kind: "listening";
-      /** The first beat of the newest spell, epoch milliseconds. */
+      /** The first beat of the newest spell, or the first after reports were turned away, epoch milliseconds. */
       readonly sinceMs: number;
       /** The newest beat, epoch milliseconds. */
       readonly lastMs: number;
@@ -33,8 +33,9 @@ export async function readListening(redis: HashReader): Promise<Listening> {
 }
 
 /**
- * Since when ingest has been listening without a gap up to now, epoch milliseconds; undefined when nobody
- * listens now. A newest beat far in the future is no proof either: a clock was set back since, or is wrong.
+ * Since when ingest has been listening without a gap up to now, and turned nothing away, epoch milliseconds;
+ * undefined when nobody listens now. A newest beat far in the future is no proof either: a clock was set back
+ * since, or is wrong.
  */
 export function heardFromMs(listening: Listening, nowMs: number): number | undefined {
   if (listening.kind === "never") return undefined;

@@ -20,6 +20,7 @@ import { createDecisionStore } from "../../agent/rollback/decision-store.ts";
 import type { OtaServer } from "../../agent/rollback/ota-server.ts";
 import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
 import { encodeReportEntry } from "../../ingest/contract/report-entry.ts";
+import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import { startTestRedis } from "../support/redis.ts";
@@ -54,22 +55,30 @@ beforeEach(async () => {
 });
 
 async function report(devices: number, ...events: DeviceEvent[]): Promise<void> {
-  const reports = Array.from({ length: devices }, (_, device) =>
-    events.map((event) => ({ ...RELEASE, device: `till-${device}`, event, atMs: nowMs })),
-  ).flat();
-  await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports }));
+  await reportOf(RELEASE, devices, ...events);
   await fold();
 }
 
-async function fold(): Promise<void> {
+async function reportOf(release: ReleaseKey, devices: number, ...events: DeviceEvent[]): Promise<void> {
+  const reports = Array.from({ length: devices }, (_, device) =>
+    events.map((event) => ({ ...release, device: `${release.version}-${device}`, event, atMs: nowMs })),
+  ).flat();
+  await redis.xadd(reportStream(0), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports }));
+}
+
+async function fold(deadlineMs = SILENCE_DEADLINE_MS_DEFAULT, of: ShardStore = store): Promise<void> {
   await foldShard({
-    store,
-    rules: DEFAULT_COUNTING_RULES,
+    store: of,
+    rules: { ...DEFAULT_COUNTING_RULES, silenceDeadlineMsOf: () => deadlineMs },
     onChange: () => {},
     isStopping: () => false,
     nowMs: () => nowMs,
     heardFromMs: () => Promise.resolve(0),
   });
+}
+
+function offeredRelease(text: string) {
+  return { version: version(text), releasedAt: "2026-01-30T12:00:00.000Z" };
 }
 
 const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
@@ -78,10 +87,7 @@ const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
       kind: "channel",
       state: {
         version: version("1.4.0"),
-        releases: ["1.4.0", "1.3.0"].map((text) => ({
-          version: version(text),
-          releasedAt: "2026-01-30T12:00:00.000Z",
-        })),
+        releases: ["1.4.0", "1.3.0"].map(offeredRelease),
       },
     }),
   rollback: () => Promise.reject(new Error("evaluating must not act")),
@@ -206,6 +212,70 @@ describe("devices that fall silent", () => {
       signals: [{ signal: "silence", failures: 0, trials: 20 }],
     });
   });
+
+  it("by a shorter deadline than the rule has now accuse nobody; those of the next release do", async () => {
+    const [hourMs, weekMs] = [3_600_000, 7 * 24 * 3_600_000];
+    const patient = samplePolicy({ rules: [{ signal: "silence", limit: 0.02, deadlineMs: weekMs }] });
+    await reportOf(RELEASE, 20, "update_started");
+    await fold(hourMs);
+    nowMs = START_MS + 60_000 + hourMs;
+    await fold(hourMs);
+    expect(await health.readRelease(RELEASE)).toMatchObject({
+      devices: { silent: 20 },
+      silenceDeadlineMs: hourMs,
+    });
+    expect(await evaluate({ policy: patient })).toEqual([]);
+    expect((await summaries.read(RELEASE))!.verdict).toMatchObject({
+      kind: "inconclusive",
+      devices: { silent: 20 },
+      signals: [{ signal: "silence", failures: 0, trials: 20 }],
+    });
+
+    // The channel is counted by the longer deadline from now on; it does not hide the shorter one.
+    const next = releaseOf("1.4.1");
+    const begunMs = nowMs;
+    await reportOf(next, 20, "update_started");
+    await reportOf(RELEASE, 25, "installed");
+    await fold(weekMs);
+    nowMs = begunMs + 60_000 + weekMs - 1;
+    await fold(weekMs);
+    expect(await health.readRelease(next)).toMatchObject({ devices: { silent: 0 }, silenceDeadlineMs: 0 });
+    nowMs += 1;
+    await fold(weekMs);
+    expect(await health.readRelease(RELEASE)).toMatchObject({
+      devices: { silent: 25 },
+      silenceDeadlineMs: hourMs,
+    });
+    expect(await health.readRelease(next)).toMatchObject({ silenceDeadlineMs: weekMs });
+    const versionNow = { state: { version: next.version, releases: ["1.4.1", "1.3.0"].map(offeredRelease) } };
+    const server = { readChannel: () => Promise.resolve({ kind: "channel", ...versionNow }) };
+    expect((await evaluate({ policy: patient, server: server as unknown as OtaServer })).length).toBe(1);
+    expect((await summaries.read(RELEASE))!.verdict.kind).toBe("inconclusive");
+    expect((await summaries.read(next))!.verdict).toMatchObject({
+      kind: "failing",
+      signals: [{ signal: "silence", failures: 20, trials: 20 }],
+    });
+  });
+});
+
+it("the deadline of silence is the shortest that any device was counted with, over time and shards", async () => {
+  const hourMs = 3_600_000;
+  const shards = [0, 1].map((shard) => createShardStore({ redis, shard }));
+  const both = createHealthStore({ redis, shards: 2 });
+  const silentIn = async (shard: 0 | 1, device: string, deadlineMs: number): Promise<number> => {
+    const reports = [{ ...RELEASE, device, event: "update_started" as const, atMs: nowMs }];
+    await redis.xadd(reportStream(shard), "*", ...encodeReportEntry({ receivedAtMs: nowMs, reports }));
+    await fold(deadlineMs, shards[shard]);
+    nowMs += 60_000 + deadlineMs;
+    await fold(deadlineMs, shards[shard]);
+    return (await both.readRelease(RELEASE)).silenceDeadlineMs;
+  };
+  expect(await silentIn(1, "a", 4 * hourMs)).toBe(4 * hourMs);
+  expect(await silentIn(0, "b", 3 * hourMs)).toBe(3 * hourMs);
+  expect(await silentIn(0, "c", 2 * hourMs)).toBe(2 * hourMs);
+  expect(await silentIn(0, "d", 5 * hourMs)).toBe(2 * hourMs);
+  expect(await silentIn(1, "e", hourMs)).toBe(hourMs);
+  expect((await both.readRelease(RELEASE)).devices.silent).toBe(5);
 });
 
 it("a release that every shard has retired loses its summary, and only that one", async () => {

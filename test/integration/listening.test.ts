@@ -1,5 +1,5 @@
 // The record of when Lastgood was listening, on a real Redis: what beats write, which gaps end a spell, and
-// that an ingest beats exactly while it takes reports.
+// that an ingest which turned reports away ends the spell, whatever others write.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   LISTENING_BEAT_MS,
@@ -8,7 +8,6 @@ import {
   heardFromMs,
   readListening,
 } from "../../ingest/contract/listening.ts";
-import { reportStream } from "../../ingest/contract/stream-names.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
 import { startIngest } from "../../ingest/ingest.ts";
 import type { RunningIngest } from "../../ingest/ingest.ts";
@@ -139,6 +138,107 @@ describe("two ingests", () => {
   });
 });
 
+describe("reports turned away", () => {
+  const HOUR_MS = 3_600_000;
+
+  test("the next beat begins a new spell, and further ones lengthen it", async () => {
+    const ingest = ingestAt(START_MS);
+    await ingest.beat();
+    ingest.noteTurnedAway();
+    ingest.noteTurnedAway();
+    const brokenAtMs = START_MS + LISTENING_BEAT_MS;
+    await ingest.beatAt(brokenAtMs);
+    expect(await readListening(redis)).toEqual(spell(brokenAtMs, brokenAtMs));
+    await ingest.beatAt(brokenAtMs + LISTENING_BEAT_MS);
+    expect(await readListening(redis)).toEqual(spell(brokenAtMs, brokenAtMs + LISTENING_BEAT_MS));
+  });
+
+  test("by one of two ingests for hours: the other's beats don't hide it", async () => {
+    const [deaf, healthy] = [ingestAt(START_MS), ingestAt(START_MS)];
+    for (let atMs = START_MS; atMs <= START_MS + 7 * HOUR_MS; atMs += LISTENING_BEAT_MS) {
+      deaf.noteTurnedAway();
+      await deaf.beatAt(atMs);
+      await healthy.beatAt(atMs + 1);
+      expect(await readListening(redis)).toEqual(spell(atMs, atMs + 1));
+    }
+  });
+
+  test("in three of four beats: every time", async () => {
+    const ingest = ingestAt(START_MS);
+    for (let beat = 0; beat < 16; beat += 1) {
+      const atMs = START_MS + beat * LISTENING_BEAT_MS;
+      const isDeaf = beat % 4 !== 0;
+      if (isDeaf) ingest.noteTurnedAway();
+      await ingest.beatAt(atMs);
+      expect(heardFromMs(await readListening(redis), atMs)).toBe(
+        isDeaf || beat === 0 ? atMs : atMs - LISTENING_BEAT_MS,
+      );
+    }
+  });
+
+  test("before the first beat ever, or half a record: a spell begins as always", async () => {
+    const ingest = ingestAt(START_MS);
+    ingest.noteTurnedAway();
+    await ingest.beat();
+    expect(await readListening(redis)).toEqual(spell(START_MS, START_MS));
+    await redis.hdel(LISTENING_KEY, "since");
+    ingest.noteTurnedAway();
+    await ingest.beatAt(START_MS + 1);
+    expect(await readListening(redis)).toEqual(spell(START_MS + 1, START_MS + 1));
+  });
+
+  test.each([
+    ["the same moment", 0, 0],
+    ["1 ms behind", -1, 0],
+    ["the longest gap behind", -LISTENING_GAP_MS_MAX, 0],
+    ["the longest gap ahead", LISTENING_GAP_MS_MAX, LISTENING_GAP_MS_MAX],
+    ["further ahead: anew, as always", LISTENING_GAP_MS_MAX + 1, LISTENING_GAP_MS_MAX + 1],
+    ["further behind: anew, as always", -LISTENING_GAP_MS_MAX - 1, -LISTENING_GAP_MS_MAX - 1],
+  ])("by an ingest whose clock is %s: by the later clock", async (_, offMs, brokenAfterMs) => {
+    await ingestAt(START_MS - LISTENING_BEAT_MS).beat();
+    await ingestAt(START_MS).beat();
+    const deaf = ingestAt(START_MS + offMs);
+    deaf.noteTurnedAway();
+    await deaf.beat();
+    expect(await readListening(redis)).toEqual(spell(START_MS + brokenAfterMs, START_MS + brokenAfterMs));
+  });
+
+  test("is not forgotten when beats fail meanwhile", async () => {
+    const [deaf, healthy] = [ingestAt(START_MS), ingestAt(START_MS)];
+    await healthy.beat();
+    deaf.noteTurnedAway();
+    await redis.config("SET", "maxmemory", "1");
+    await deaf.beatAt(START_MS + LISTENING_BEAT_MS);
+    await deaf.beatAt(START_MS + 2 * LISTENING_BEAT_MS);
+    await redis.config("SET", "maxmemory", "0");
+    const brokenAtMs = START_MS + 3 * LISTENING_BEAT_MS;
+    await healthy.beatAt(brokenAtMs - 1);
+    expect(await readListening(redis)).toEqual(spell(START_MS, brokenAtMs - 1));
+    await deaf.beatAt(brokenAtMs);
+    expect(await readListening(redis)).toEqual(spell(brokenAtMs, brokenAtMs));
+    await deaf.beatAt(brokenAtMs + 1);
+    expect(await readListening(redis)).toEqual(spell(brokenAtMs, brokenAtMs + 1));
+  });
+
+  test("while a beat is on its way: the one after it tells", async () => {
+    const ingest = ingestAt(START_MS);
+    await ingest.beat();
+    ingest.noteTurnedAway();
+    const onItsWay = ingest.beatAt(START_MS + 1);
+    ingest.noteTurnedAway();
+    await onItsWay;
+    expect(await readListening(redis)).toEqual(spell(START_MS + 1, START_MS + 1));
+    await ingest.beatAt(START_MS + 2);
+    expect(await readListening(redis)).toEqual(spell(START_MS + 2, START_MS + 2));
+  });
+
+  test("an ingest that starts beside another ends no spell", async () => {
+    await ingestAt(START_MS).beat();
+    await ingestAt(START_MS + LISTENING_BEAT_MS).beat();
+    expect(await readListening(redis)).toEqual(spell(START_MS, START_MS + LISTENING_BEAT_MS));
+  });
+});
+
 describe("Redis away", () => {
   const afterOutage = async (outageMs: number) => {
     const ingest = ingestAt(START_MS);
@@ -153,7 +253,7 @@ describe("Redis away", () => {
     return await readListening(redis);
   };
 
-  test("for a moment: no beat throws, and the spell goes on", async () => {
+  test("for a moment in which nobody reported: no beat throws, and the spell goes on", async () => {
     expect(await afterOutage(45_000)).toEqual(spell(START_MS, START_MS + 45_000));
   });
 
@@ -169,16 +269,14 @@ describe("Redis away", () => {
 });
 
 describe("an ingest process", () => {
-  const STREAM_ENTRIES_MAX = 1;
-
-  function startOne(): Promise<RunningIngest> {
+  function startOne({ streamEntriesMax = 1 } = {}): Promise<RunningIngest> {
     const settings = agentSettings([]);
     const channels = new Set(["production" as Channel]);
     return startIngest({
       settings: {
         ...settings,
         shards: 1,
-        ingest: { ...settings.ingest, streamEntriesMax: STREAM_ENTRIES_MAX },
+        ingest: { ...settings.ingest, streamEntriesMax },
         apps: new Map([["com.acme.till" as AppId, { ingestKeys: [TILL_KEY], channels }]]),
       },
       redisUrl: server.url,
@@ -215,20 +313,43 @@ describe("an ingest process", () => {
     expect(await beatsWithin(4 * LISTENING_BEAT_MS)).toBe(false);
   });
 
-  test("does not beat while it turns reports away", async () => {
+  async function report(ingest: RunningIngest): Promise<number> {
+    const headers = { authorization: `Bearer ${TILL_KEY}`, "content-type": "application/json" };
+    const body = JSON.stringify(sampleReport());
+    return (await fetch(`${ingest.url}/v1/reports`, { method: "POST", headers, body })).status;
+  }
+
+  /** Whether the beats of the next `LISTENING_BEAT_MS` end a spell that others have kept up for an hour. */
+  async function endsSpell(): Promise<boolean> {
+    const nowMs = Date.now();
+    await redis.hset(LISTENING_KEY, { since: nowMs - 3_600_000, last: nowMs });
+    vi.advanceTimersByTime(LISTENING_BEAT_MS);
+    await sleep(BEAT_ARRIVES_MS);
+    const listening = await readListening(redis);
+    if (listening.kind === "never") throw new Error("the record of listening is gone");
+    return listening.sinceMs >= nowMs;
+  }
+
+  test("ends the spell after it turned reports away", async () => {
     const ingest = await startOne();
-    const report = async (): Promise<number> => {
-      const headers = { authorization: `Bearer ${TILL_KEY}`, "content-type": "application/json" };
-      const body = JSON.stringify(sampleReport());
-      return (await fetch(`${ingest.url}/v1/reports`, { method: "POST", headers, body })).status;
-    };
     await waitUntil(hasBeat, Boolean);
-    expect(await report()).toBe(202);
-    expect(await beatsWithin(LISTENING_BEAT_MS)).toBe(true);
-    expect(await report()).toBe(503);
-    expect(await beatsWithin(LISTENING_BEAT_MS)).toBe(false);
-    await redis.del(reportStream(0));
-    expect(await beatsWithin(LISTENING_BEAT_MS)).toBe(true);
+    expect(await report(ingest)).toBe(202);
+    expect(await endsSpell()).toBe(false);
+    expect(await report(ingest)).toBe(503);
+    expect(await endsSpell()).toBe(true);
+    expect(await endsSpell()).toBe(false);
     await ingest.stop(5_000);
+  });
+
+  test("ends it beside another that takes everything", async () => {
+    const [full, roomy] = await Promise.all([startOne(), startOne({ streamEntriesMax: 100 })]);
+    await waitUntil(hasBeat, Boolean);
+    expect(await report(full)).toBe(202);
+    expect(await report(full)).toBe(503);
+    expect(await report(roomy)).toBe(202);
+    expect(await endsSpell()).toBe(true);
+    expect(await report(roomy)).toBe(202);
+    expect(await endsSpell()).toBe(false);
+    await Promise.all([full.stop(5_000), roomy.stop(5_000)]);
   });
 });

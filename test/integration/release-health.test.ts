@@ -202,7 +202,7 @@ describe("GET /v1/releases", () => {
 
   it("shows windows by stratum, added up, or not at all", async () => {
     const start = new Date(TRIED_AT).toISOString();
-    const { windows } = await read<{ windows: unknown[] }>(RELEASE);
+    const { windows } = await read<{ windows: unknown[] }>(`${RELEASE}?windows=all`);
     expect(windows).toHaveLength(3);
     expect(windows).toContainEqual({
       start,
@@ -230,15 +230,23 @@ describe("GET /v1/releases", () => {
         answered: { "0": 1, "3": 12, "30": 3 },
       },
     ]);
-    expect(await read(`${RELEASE}?windows=false`)).not.toHaveProperty("windows");
-    expect(await read(`${RELEASE}?windows=true`)).toEqual(await read(RELEASE));
+    expect(await read(`${RELEASE}?windows=none`)).not.toHaveProperty("windows");
+    expect(await read(`${RELEASE}?windows=summed&hours=24`)).toEqual(await read(RELEASE));
   });
 
   it.each([
     ["1.9.9", 404, "unknown_release"],
     ["1.4.0%7C", 404, "unknown_release"],
-    ["1.4.0?windows=no", 400, "invalid_query"],
-    ["1.4.0?windows=true&windows=false", 400, "invalid_query"],
+    ["1.4.0?windows=true", 400, "invalid_query"],
+    ["1.4.0?windows=all&windows=none", 400, "invalid_query"],
+    ["1.4.0?hours=0", 400, "invalid_query"],
+    ["1.4.0?hours=2161", 400, "invalid_query"],
+    ["1.4.0?hours=1.5", 400, "invalid_query"],
+    ["1.4.0?hours=-1", 400, "invalid_query"],
+    ["1.4.0?hours=", 400, "invalid_query"],
+    ["1.4.0?hours=day", 400, "invalid_query"],
+    ["1.4.0?hours=1&hours=2", 400, "invalid_query"],
+    ["1.4.0?windows=none&hours=0", 400, "invalid_query"],
     ["1.4.0/more", 404, "not_found"],
   ])("%s: %i %s", async (rest, status, code) => {
     const response = await ask(`/v1/releases/${TILL.app}/${TILL.channel}/${rest}`);
@@ -362,6 +370,13 @@ describe("the command line", () => {
   it("health --json is the agent's answer", async () => {
     const { out } = await cli("health", TILL.app, TILL.channel, "1.4.0", "--json");
     expect(JSON.parse(out)).toEqual(await read(`${RELEASE}?windows=summed`));
+  });
+
+  it("health looks as far back as --hours says, and says what is wrong with it", async () => {
+    expect((await cli("health", TILL.app, TILL.channel, "1.4.0", "--hours", "2160")).code).toBe(0);
+    const wrong = await cli("health", TILL.app, TILL.channel, "1.4.0", "--hours", "a day");
+    expect(wrong).toMatchObject({ out: "", code: 1 });
+    expect(wrong.err).toContain("`hours` must be a whole number from 1 to 2160");
   });
 
   it("device shows a device, and says of one that is not known what to check", async () => {

@@ -230,17 +230,26 @@ describe("what is late", () => {
   });
 });
 
-/** The connection of a roll-up that is overtaken, each time that it has read the windows of release 1. */
+/** The connection of a roll-up that is overtaken, each time that it has read which windows release 1 has. */
 function overtakenBy(work: () => Promise<unknown>): Redis {
+  const beginReading = () => {
+    const transaction = redis.multi();
+    const [hkeys, exec] = [transaction.hkeys.bind(transaction), transaction.exec.bind(transaction)];
+    let isOfRelease = false;
+    return Object.assign(transaction, {
+      hkeys(key: string) {
+        isOfRelease = key === windowsKey(0, 1);
+        return hkeys(key);
+      },
+      async exec() {
+        const answers = await exec();
+        if (isOfRelease) await work();
+        return answers;
+      },
+    });
+  };
   return new Proxy(redis, {
-    get: (target, name) =>
-      name === "hgetallBuffer"
-        ? async (key: string) => {
-            const windows = await target.hgetallBuffer(key);
-            if (key === windowsKey(0, 1)) await work();
-            return windows;
-          }
-        : (Reflect.get(target, name) as unknown),
+    get: (target, name) => (name === "multi" ? beginReading : (Reflect.get(target, name) as unknown)),
   });
 }
 

@@ -5,15 +5,24 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { encodeCounts } from "../../agent/health/count-vector.ts";
 import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
 import { RELEASES_PER_DEVICE_MAX } from "../../agent/health/device-state.ts";
+import { nameDevice } from "../../agent/health/device-table.ts";
 import type { FoldPlan } from "../../agent/health/fold-plan.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
-import { BATCH_REPORTS_MAX } from "../../agent/health/report-batch.ts";
+import { BATCH_REPORTS_MAX, ENTRIES_PER_READ } from "../../agent/health/report-batch.ts";
 import { DEAD_LETTERS_MAX } from "../../agent/health/shard-commit.ts";
-import { countsKey, fineKey, metaKey, tableKey, windowsKey } from "../../agent/health/shard-keys.ts";
+import {
+  countsKey,
+  deviceBucketKey,
+  fineKey,
+  metaKey,
+  tableKey,
+  windowsKey,
+} from "../../agent/health/shard-keys.ts";
 import { createShardStore } from "../../agent/health/shard-store.ts";
 import type { Batch, ShardStore } from "../../agent/health/shard-store.ts";
 import { RELEASES_PER_CHANNEL_MAX } from "../../agent/health/shard-tables.ts";
 import { foldShard, planOf } from "../../agent/jobs/fold-shard.ts";
+import { dropUnseenDevices } from "../../agent/jobs/retention.ts";
 import { rollUpShard } from "../../agent/jobs/roll-up.ts";
 import { addToSlot } from "../../agent/health/windows.ts";
 import { fieldsOfPayload } from "../../agent/intake/dead-letter.ts";
@@ -25,7 +34,7 @@ import { deadLetterStream, reportStream } from "../../ingest/contract/stream-nam
 import type { Redis } from "../../runtime/redis.ts";
 import { emptyRedis, listKeys, startRedisOfEitherKind } from "../support/redis-kinds.ts";
 import type { RedisOfEitherKind } from "../support/redis-kinds.ts";
-import { TILL, releaseOf } from "../support/verdicts.ts";
+import { TILL, releaseOf, version } from "../support/verdicts.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
 const RULES = DEFAULT_COUNTING_RULES;
@@ -52,13 +61,13 @@ function openStore(): ShardStore {
   return createShardStore({ redis, shard: 0 });
 }
 
-async function foldAll(store: ShardStore = openStore()) {
+async function foldAll(store: ShardStore = openStore(), nowMs = NOW_MS) {
   return foldShard({
     store,
     rules: RULES,
     onChange: () => {},
     isStopping: () => false,
-    nowMs: () => NOW_MS,
+    nowMs: () => nowMs,
     heardFromMs: () => Promise.resolve(0),
   });
 }
@@ -117,6 +126,32 @@ describe("what can't be folded", () => {
     expect(await deadReasons()).toEqual(["too_many_releases_on_device", "too_many_releases_on_device"]);
     expect(await health().readFoldTotals()).toEqual({ folded: released, deadLetters: 2 });
     expect((await health().listReleases()).length).toBe(RELEASES_PER_DEVICE_MAX);
+  });
+
+  it("reports of a device whose state can't be read are put aside; the shard goes on with the other devices", async () => {
+    await put(told({ event: "installed" }), told({ event: "installed", device: "till-2" }));
+    await foldAll();
+    const { bucket, field } = nameDevice(TILL.app, "till-1");
+    const name = Buffer.from(field, "latin1");
+    await redis.hset(deviceBucketKey(0, bucket), name, Buffer.from([1, 2, 3]));
+    await put(told(), told({ device: "till-2" }), told({ event: "active" }));
+    expect(await foldAll()).toMatchObject({ batches: 1, reports: 3, lost: 0 });
+    expect(await deadReasons()).toEqual(["unreadable_device_state", "unreadable_device_state"]);
+    expect((await health().readRelease(releaseOf("1.4.0"))).devices).toMatchObject({ confirmed: 1 });
+    expect(await redis.xlen(reportStream(0))).toBe(0);
+    // Silence and retention pass it by as well.
+    const later = { redis, store: openStore(), isStopping: () => false };
+    const nowMs = NOW_MS + 100 * 24 * 3_600_000;
+    await foldAll(later.store, nowMs);
+    await dropUnseenDevices({ ...later, nowMs, retentionMs: 90 * 24 * 3_600_000 });
+    expect((await health().readRelease(releaseOf("1.4.0"))).devices).toMatchObject({ silent: 0, running: 0 });
+    expect(await redis.hlen(deviceBucketKey(0, bucket))).toBe(1);
+    // Without the state the device is a new one, and its letters can be counted.
+    await redis.hdel(deviceBucketKey(0, bucket), name);
+    const [[, letter]] = (await redis.xrange(deadLetterStream(0), "-", "+")) as [[string, string[]]];
+    await redis.xadd(reportStream(0), "*", ...fieldsOfPayload(letter[3]!)!);
+    await foldAll();
+    expect((await health().readRelease(releaseOf("1.4.0"))).devices).toMatchObject({ confirmed: 2 });
   });
 
   it("keeps about DEAD_LETTERS_MAX letters and goes on counting them", async () => {
@@ -328,27 +363,51 @@ describe("reading", () => {
     expect((await foldAll()).reports).toBe(9 * 999);
   });
 
-  it("asks for fewer entries as soon as entries grow: it must not fetch thousands to fold five", async () => {
-    const asked: number[] = [];
+  it("reads a page of entries at a time: large ones behind small ones don't fill the memory", async () => {
+    const asked: unknown[] = [];
     const watched = new Proxy(redis, {
       get(target, name) {
-        if (name !== "xrange") return Reflect.get(target, name) as unknown;
-        return (key: string, start: string, end: string, word: "COUNT", count: number) => {
-          asked.push(count);
-          return target.xrange(key, start, end, word, count);
+        if (name !== "multi") return Reflect.get(target, name) as unknown;
+        return () => {
+          const transaction = target.multi();
+          const xrange = transaction.xrange.bind(transaction);
+          return Object.assign(transaction, {
+            xrange(key: string, start: string, end: string, word: "COUNT", count: number) {
+              asked.push(count);
+              return xrange(key, start, end, word, count);
+            },
+          });
         };
       },
     });
-    for (let index = 0; index < 200; index += 1) await put(told({ device: `small-${index}` }));
-    for (let entry = 0; entry < 60; entry += 1)
+    for (let index = 0; index < 2 * ENTRIES_PER_READ; index += 1)
+      await put(told({ device: `small-${index}` }));
+    for (let entry = 0; entry < 20; entry += 1)
       await put(...Array.from({ length: 500 }, (_, index) => told({ device: `${entry}-${index}` })));
-    await foldAll(createShardStore({ redis: watched, shard: 0 }));
-    const mostAt = asked.indexOf(Math.max(...asked));
-    expect(asked[mostAt]).toBeGreaterThan(200);
-    // One read that still takes small entries, and then it knows.
-    expect(Math.max(...asked.slice(mostAt + 2))).toBeLessThanOrEqual(20);
+    const store = createShardStore({ redis: watched, shard: 0 });
+    const batch = (await store.readBatch())!;
+    // All small ones, and large ones up to the limit.
+    expect(batch.reports.length).toBe(2 * ENTRIES_PER_READ + 9 * 500);
+    expect(batch.reports.length).toBe(BATCH_REPORTS_MAX);
+    expect(asked).toEqual([ENTRIES_PER_READ, ENTRIES_PER_READ, ENTRIES_PER_READ]);
+    await foldAll(store);
     expect(await redis.xlen(reportStream(0))).toBe(0);
   });
+});
+
+it("thousands of new releases in one commit don't stop the shard: a script takes more arguments than a function", async () => {
+  const releases = 6_000;
+  const all = Array.from({ length: releases }, (_, index) =>
+    told({
+      device: `till-${index}`,
+      version: version(`1.${index}`),
+      platform: `p${index}`,
+      reason: `r${index}`,
+    }),
+  );
+  for (let start = 0; start < releases; start += 1_000) await put(...all.slice(start, start + 1_000));
+  expect(await foldAll()).toMatchObject({ reports: releases, lost: 0 });
+  expect((await health().listReleases()).length).toBe(releases);
 });
 
 describe("the list of changed releases", () => {

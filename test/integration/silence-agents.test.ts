@@ -118,11 +118,11 @@ function watchLooks(store: ShardStore): { store: ShardStore; seen: number[] } {
 /** One commit of a look, and no more. */
 async function lookOnce(store: ShardStore): Promise<void> {
   const { revision } = await store.readPosition();
-  const due = (await store.readDue(Math.floor(shard.nowMs / MINUTE_MS)))!;
+  const due = (await store.readDue(revision, Math.floor(shard.nowMs / MINUTE_MS)))!;
   const plan = foldSilence({
     devices: due.devices,
     tables: await store.readTables(revision),
-    stateOf: await store.readStates(due.devices),
+    stateOf: await store.readStates(revision, due.devices),
     rules: DEFAULT_COUNTING_RULES,
     nowMs: shard.nowMs,
     heardFromMs: 0,
@@ -137,8 +137,8 @@ describe("another agent", () => {
     shard.nowMs = DUE_MS;
     const store = shard.openStore();
     let others = 1;
-    const readStates: ShardStore["readStates"] = async (devices) => {
-      const states = await store.readStates(devices);
+    const readStates: ShardStore["readStates"] = async (revision, devices) => {
+      const states = await store.readStates(revision, devices);
       if (others-- > 0) await shard.fold();
       return states;
     };
@@ -157,8 +157,8 @@ describe("another agent", () => {
     let others = 1;
     const readBatch: ShardStore["readBatch"] = () =>
       others > 0 ? Promise.resolve(undefined) : store.readBatch();
-    const readStates: ShardStore["readStates"] = async (devices) => {
-      const states = await store.readStates(devices);
+    const readStates: ShardStore["readStates"] = async (revision, devices) => {
+      const states = await store.readStates(revision, devices);
       if (others-- > 0) await shard.foldWaiting();
       return states;
     };

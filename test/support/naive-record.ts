@@ -63,7 +63,12 @@ export function isClamped({ atMs, receivedAtMs }: Told): boolean {
 
 /** The second in which the device was heard. */
 export function secondOf(told: Told): number {
-  return Math.max(1, Math.floor((isClamped(told) ? told.receivedAtMs : told.atMs) / 1_000));
+  return Math.max(1, Math.floor(momentOf(told) / 1_000));
+}
+
+/** Of a device whose clock tells nothing the only moment known is that of receipt. */
+function momentOf(told: Told): number {
+  return isClamped(told) ? told.receivedAtMs : told.atMs;
 }
 
 export interface NaiveRecord {
@@ -160,12 +165,15 @@ function answerBinOf(told: readonly Told[]): number | undefined {
   return ANSWER_BINS.findLastIndex((bound) => minutes >= bound);
 }
 
-function minuteOf({ atMs }: Told): number {
-  return Math.max(1, Math.floor(atMs / 60_000));
+function minuteOf(told: Told): number {
+  return Math.max(1, Math.floor(momentOf(told) / 60_000));
 }
 
 function hoursOf(told: readonly Told[]): number[] {
-  const hours = told.filter((one) => !isClamped(one)).map((one) => Math.floor(minuteOf(one) / 60));
+  // Hour 0 is none: what was told of it stands in the next.
+  const hours = told
+    .filter((one) => !isClamped(one))
+    .map(({ atMs }) => Math.max(1, Math.floor(atMs / 3_600_000)));
   return [...new Set(hours)];
 }
 

@@ -1,5 +1,6 @@
 // What Redis holds, in the form of the naive model, so that the two can be compared. Enters: the store.
-// Leaves: counts by release; nothing is left out or tidied up on the way. And two ways to make counts coarser
+// Leaves: counts by release; nothing is left out (but the deadline that silence was counted with, which
+// depends on who looked when) or tidied up on the way. And two ways to make counts coarser
 // on both sides, for comparing what is exact only together.
 import type { HealthStore } from "../../agent/health/health-store.ts";
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
@@ -16,11 +17,8 @@ export async function readCounts(health: HealthStore): Promise<Record<string, Re
 }
 
 async function readOne(health: HealthStore, release: ReleaseKey): Promise<ReleaseCounts> {
-  const [{ release: _, ...totals }, { strata, reasons }, windows] = await Promise.all([
-    health.readRelease(release),
-    health.readDetail(release),
-    health.readWindows(release),
-  ]);
+  const [{ release: _release, silenceDeadlineMs: _deadline, ...totals }, { strata, reasons }, windows] =
+    await Promise.all([health.readRelease(release), health.readDetail(release), health.readWindows(release)]);
   return {
     ...totals,
     strata: Object.fromEntries(strata),

@@ -99,6 +99,28 @@ test("rule 2: a device stands in the minute of its earliest attempt, with the ti
   });
 });
 
+test("rule 2: a time that was clamped is that of receipt, for the attempt and for the answer", () => {
+  const receivedAtMs = NOON_MS + 30 * MINUTE_MS;
+  const windowAt = (...sayings: [DeviceEvent, number][]) => {
+    const model = createNaiveCounts();
+    for (const [event, at] of sayings) say(model, event, { at, receivedAtMs });
+    return Object.entries(windowsOf(model.counts()[RELEASE]!)).map(([name, { bin0, bin10 }]) => [
+      Number(name.split("/")[0]) - NOON_MINUTE,
+      bin0 ?? 0,
+      bin10 ?? 0,
+    ]);
+  };
+  expect(windowAt(["reverted", 0]).slice(0, 1)).toEqual([[30, 1, 0]]);
+  expect(windowAt(["installed", receivedAtMs - 7 * DAY_MS])).toEqual([[30, 0, 0]]);
+  expect(windowAt(["installed", receivedAtMs - 7 * DAY_MS + MINUTE_MS])).toEqual([
+    [30 + 1 - 7 * 1_440, 0, 0],
+  ]);
+  expect(windowAt(["installed", receivedAtMs + 5 * MINUTE_MS])).toEqual([[30, 0, 0]]);
+  expect(windowAt(["installed", receivedAtMs + 5 * MINUTE_MS - 1])).toEqual([[34, 0, 0]]);
+  // Begun at noon, answered by a clock that was reset.
+  expect(windowAt(["installed", NOON_MS], ["download_failed", 0]).slice(0, 1)).toEqual([[0, 0, 1]]);
+});
+
 test("rule 2: a device that only crashed stands in no window but that of its hour", () => {
   const model = createNaiveCounts();
   say(model, "crashed", { at: NOON_MS + 7 * MINUTE_MS });
@@ -170,6 +192,12 @@ test("rule 3: a device-hour is one device in one hour, however often; a time tha
     [`${NOON_MINUTE + 180}/1 unknown`]: { active: 0, crashed: 0 },
     [`${NOON_MINUTE + 240}/1 unknown`]: { active: 1, crashed: 0 },
   });
+});
+
+test("rule 3: what was told of the first hour of 1970 counts in the second", () => {
+  const model = createNaiveCounts();
+  for (const at of [1, 3_599_999, 3_600_000]) say(model, "active", { at });
+  expect(windowsOf(model.counts()[RELEASE]!)).toEqual({ "60/1 unknown": { activeHours: 1 } });
 });
 
 test("rule 4: of several values the smallest names the stratum, for everything that the device did", () => {

@@ -1,10 +1,10 @@
-// What the API makes of counts: the order of lists, names of fields and bins, and sums over strata.
+// What the API makes of counts: the order of lists, and names of fields and bins.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { viewDevice, viewReleaseDetail } from "../../../../agent/admin/health-views.ts";
+import { viewDevice, viewReleaseDetail, viewWindow } from "../../../../agent/admin/health-views.ts";
 import { ANSWER_BINS, ANSWER_BIN_MINUTES } from "../../../../agent/health/answer-bins.ts";
 import type { HealthWindow, StratumHealth } from "../../../../agent/health/health-window.ts";
-import { formatStratum } from "../../../../agent/health/stratum.ts";
+import { STRATUM_ALL, formatStratum } from "../../../../agent/health/stratum.ts";
 import { OUTCOMES } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import { formatReleaseKey } from "../../../../ingest/contract/release-key.ts";
@@ -34,13 +34,9 @@ function window(slotMinute: number, text: string, devices: Partial<OutcomeCounts
 function view({
   strata = new Map(),
   reasons = new Map(),
-  windows,
-  areStrataSummed = false,
 }: {
   strata?: ReadonlyMap<string, StratumHealth>;
   reasons?: ReadonlyMap<string, number>;
-  windows?: readonly HealthWindow[];
-  areStrataSummed?: boolean;
 }): Record<string, unknown> {
   const health = {
     release: RELEASE,
@@ -48,11 +44,12 @@ function view({
     firstReportAtMs: 1,
     lastReportAtMs: 86_400_000,
     lastFailureAtMs: 0,
+    silenceDeadlineMs: 0,
   };
-  return viewReleaseDetail({ health, detail: { strata, reasons }, windows, areStrataSummed });
+  return viewReleaseDetail(health, { strata, reasons });
 }
 
-test("a time that never was is null, and windows that nobody asked for are left out", () => {
+test("a time that never was is null", () => {
   expect(view({})).toEqual({
     ...RELEASE,
     first_seen: "1970-01-01T00:00:00.001Z",
@@ -99,16 +96,11 @@ test("reasons come by devices, then by text", () => {
   ]);
 });
 
-describe("windows", () => {
+describe("a window", () => {
   const linux = formatStratum(["linux", "", "", ""]);
-  const windows = [
-    window(5, linux, { attempted: 3, confirmed: 1 }),
-    window(5, "other", { attempted: 2, confirmed: 4 }),
-    window(10, linux, { attempted: 1 }),
-  ];
 
-  test("name the first minute, the length, the stratum, and what is not 0", () => {
-    expect((view({ windows })["windows"] as unknown[])[0]).toEqual({
+  test("names the first minute, the length, the stratum, and what is not 0", () => {
+    expect(viewWindow(window(5, linux, { attempted: 3, confirmed: 1 }))).toEqual({
       start: "1970-01-01T00:05:00.000Z",
       minutes: 5,
       stratum: { platform: "linux" },
@@ -118,31 +110,14 @@ describe("windows", () => {
     });
   });
 
-  test("can be added up over strata", () => {
-    expect(view({ windows, areStrataSummed: true })["windows"]).toEqual([
-      {
-        start: "1970-01-01T00:05:00.000Z",
-        minutes: 5,
-        devices: { attempted: 5, confirmed: 5 },
-        hours: { active: 4, crashed: 2 },
-        answered: { "7": 5 },
-      },
-      {
-        start: "1970-01-01T00:10:00.000Z",
-        minutes: 5,
-        devices: { attempted: 1 },
-        hours: { active: 2, crashed: 1 },
-        answered: {},
-      },
-    ]);
-  });
-
-  test("of one time but different lengths (one shard rolled up, another not yet) are not added up", () => {
-    const lengths = [window(60, linux, {}), { ...window(60, linux, {}), slotMinutes: 60 }];
-    expect(view({ windows: lengths, areStrataSummed: true })["windows"]).toMatchObject([
-      { minutes: 5 },
-      { minutes: 60 },
-    ]);
+  test("of all strata together names none", () => {
+    expect(viewWindow(window(10, STRATUM_ALL, { attempted: 1 }))).toEqual({
+      start: "1970-01-01T00:10:00.000Z",
+      minutes: 5,
+      devices: { attempted: 1 },
+      hours: { active: 2, crashed: 1 },
+      answered: {},
+    });
   });
 });
 

@@ -51,6 +51,8 @@ test("totals alone, where nothing else is known", () => {
     "  returned late    0",
     "  running now      4,790",
     "  crash rate       no device has said that it runs this version",
+    "",
+    "No attempt and no use in the hours looked at: --hours looks further back",
   ]);
 });
 
@@ -142,9 +144,11 @@ describe("the last hours and minutes", () => {
 
   test("only the newest dozen hours is shown", () => {
     const windows = Array.from({ length: 20 }, (_, hour) => window(NOON + hour * 60 * MINUTE_MS, {}, 60));
-    const hours = linesOf({ windows }).filter((line) => /^ {2}2026-/.test(line));
+    const lines = linesOf({ windows });
+    const hours = lines.filter((line) => /^ {2}2026-/.test(line));
     expect(hours).toHaveLength(12);
     expect(hours.at(-1)).toContain("2026-02-01 07:00");
+    expect(lines).toContain("  and 8 more hours: --json shows all");
   });
 
   test("the minutes up to the newest attempt are drawn, the hour before it and no more", () => {

@@ -148,8 +148,8 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "strata-misspelt": [
     '5:15 apps["com.acme.till"].strata.fields: there is no setting of this name; known here: by, max',
   ],
-  "strata-too-many": ['5:20 apps["com.acme.till"].strata.max: must be a whole number from 1 to 1000'],
-  "strata-zero": ['5:28 apps["com.acme.till"].strata.max: must be a whole number from 1 to 1000'],
+  "strata-too-many": ['5:20 apps["com.acme.till"].strata.max: must be a whole number from 1 to 10000'],
+  "strata-zero": ['5:28 apps["com.acme.till"].strata.max: must be a whole number from 1 to 10000'],
   "tab-as-indent": ["9:1 a tab can't indent YAML: use spaces"],
   "two-documents": ["12:1 a second document starts here: keep one document in the file"],
   "unknown-key-nested": [
@@ -227,7 +227,7 @@ describe("a right file", () => {
               timeoutMs: 10_000,
             },
             channels: new Map([["production", { policyName: "standard", minimumVersion: undefined }]]),
-            strata: { by: ["platform", "model", "os_version", "native_version"], max: 200 },
+            strata: { by: ["platform", "model", "os_version", "native_version"], max: 1_000 },
           },
         ],
       ]),
@@ -337,7 +337,7 @@ policies:
     { retention: "{ devices: 315360000001ms }" },
     { strata: "{ max: 0 }" },
     { strata: "{ max: 1.5 }" },
-    { strata: "{ max: 1001 }" },
+    { strata: "{ max: 10001 }" },
     { strata: "{ by: [model, model] }" },
     { strata: "{ by: [platform, model, os_version, native_version, platform] }" },
     { deadline: "299999ms" },
@@ -355,12 +355,12 @@ policies:
   });
 
   test.each([
-    ["{}", ["platform", "model", "os_version", "native_version"], 200],
-    ["{ by: [] }", [], 200],
+    ["{}", ["platform", "model", "os_version", "native_version"], 1_000],
+    ["{ by: [] }", [], 1_000],
     ["{ by: [model], max: 1 }", ["model"], 1],
-    ["{ max: 1000 }", ["platform", "model", "os_version", "native_version"], 1_000],
+    ["{ max: 10000 }", ["platform", "model", "os_version", "native_version"], 10_000],
     // However they are arranged: moving a name must not give every device a new stratum.
-    ["{ by: [native_version, platform] }", ["platform", "native_version"], 200],
+    ["{ by: [native_version, platform] }", ["platform", "native_version"], 1_000],
   ])("strata: %s", (strata, by, max) => {
     const app = [...load(write({ strata })).apps.values()][0]!;
     expect(app.strata).toEqual({ by, max });

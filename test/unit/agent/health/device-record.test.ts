@@ -73,6 +73,27 @@ describe("attempt and answer", () => {
     expect(told({ event: "reverted", atMs: AT_MS + 59_999 }).attemptMinute).toBe(AT_MINUTE);
   });
 
+  it("a clamped time is no minute: then it is the one in which the report came in", () => {
+    const minutesAt = (atMs: number) => {
+      const { attemptMinute, answerMinute } = told({ event: "confirmed", atMs, receivedAtMs: AT_MS });
+      return [attemptMinute, answerMinute];
+    };
+    const oldest = AT_MINUTE - REPORT_AGE_MS_MAX / 60_000;
+    const latest = AT_MINUTE + REPORT_AHEAD_MS_MAX / 60_000 - 1;
+    expect(minutesAt(AT_MS - REPORT_AGE_MS_MAX)).toEqual([AT_MINUTE, AT_MINUTE]);
+    expect(minutesAt(AT_MS - REPORT_AGE_MS_MAX + 1)).toEqual([oldest, oldest]);
+    expect(minutesAt(AT_MS + REPORT_AHEAD_MS_MAX)).toEqual([AT_MINUTE, AT_MINUTE]);
+    expect(minutesAt(AT_MS + REPORT_AHEAD_MS_MAX - 1)).toEqual([latest, latest]);
+  });
+
+  it("a replay so late that its time is clamped leaves the minute of the first time", () => {
+    const first: Told = { event: "installed", receivedAtMs: AT_MS };
+    const receivedAtMs = AT_MS + 2 * REPORT_AGE_MS_MAX;
+    const again: Told = { event: "installed", atMs: receivedAtMs - REPORT_AGE_MS_MAX, receivedAtMs };
+    expect(told(first, again).attemptMinute).toBe(AT_MINUTE);
+    expect(told(again, first).attemptMinute).toBe(AT_MINUTE);
+  });
+
   it.each([
     [-62_135_596_800_000, 1],
     [0, 1],
@@ -126,6 +147,15 @@ describe("hours", () => {
     expect(hoursAt(AT_MS + REPORT_AHEAD_MS_MAX)).toBe(NO_HOURS);
     expect(hoursAt(AT_MS + REPORT_AHEAD_MS_MAX - 1).newest).toBe(HOUR);
   });
+});
+
+it("the first hour of 1970 counts as the second: hour 0 stands for none, and would count again and again", () => {
+  for (const atMs of [0, 3_599_999, 3_600_000]) {
+    const report: Told = { event: "crashed", atMs, receivedAtMs: atMs };
+    const once = told(report);
+    expect([once.hours.newest, once.hours.active, once.hours.crashed]).toEqual([1, 1n, 1n]);
+    expect(isSameRecord(once, applyReport(once, numberedOf(report), byNumber))).toBe(true);
+  }
 });
 
 describe("reasons", () => {

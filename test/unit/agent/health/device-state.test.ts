@@ -9,6 +9,7 @@ import {
   decodeDeviceState,
   encodeDeviceState,
   heardSecondOf,
+  tryDecodeDeviceState,
 } from "../../../../agent/health/device-state.ts";
 import type { DeviceState, Heard, ReleaseRecord } from "../../../../agent/health/device-state.ts";
 import { HOURS_RETAINED, NO_HOURS, withHour } from "../../../../agent/health/hour-set.ts";
@@ -88,6 +89,38 @@ test("decode(encode(x)) = x", () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test("bytes that were damaged are no state, or one that can be stored again; nothing throws or takes long", () => {
+  const damage = fc.array(fc.tuple(fc.nat(), fc.oneof(fc.constant(0xff), fc.nat(0xff))), { maxLength: 6 });
+  fc.assert(
+    fc.property(states, damage, fc.nat(), (state, damaged, length) => {
+      const whole = Buffer.from(encodeDeviceState(state));
+      for (const [at, byte] of damaged) whole[at % whole.length] = byte;
+      const read = tryDecodeDeviceState(whole.subarray(0, length % (whole.length + 1)));
+      if (read === undefined) return;
+      for (const { attemptMinute, answerMinute, failureMinute } of read.records.values())
+        for (const one of [attemptMinute, answerMinute, failureMinute]) {
+          expect(one).toBeGreaterThanOrEqual(0);
+          expect(one).toBeLessThanOrEqual(MINUTE_MAX);
+        }
+      expect(tryDecodeDeviceState(Buffer.from(encodeDeviceState(read)))).toBeDefined();
+    }),
+    { numRuns: 500 },
+  );
+});
+
+it.each([
+  ["no bytes", []],
+  ["fewer than a second takes", [1, 2, 3]],
+  ["a number that does not end", [1, 2, 3, 4, 0xff]],
+  ["a number that nobody can have written", [1, 2, 3, 4, ...Array.from({ length: 200 }, () => 0xff), 1]],
+])("%s: no state", (_what, bytes) => {
+  expect(tryDecodeDeviceState(Buffer.from(bytes))).toBeUndefined();
+});
+
+it("bytes that are too few for a second never get so old that they leave", () => {
+  for (const bytes of [[], [1, 2, 3]]) expect(heardSecondOf(Buffer.from(bytes))).toBe(SECOND_MAX);
 });
 
 /** Noon of 31 January 2026. */

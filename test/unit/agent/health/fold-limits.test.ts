@@ -1,7 +1,8 @@
 // The two limits on releases, at their edges: of a device, and of a channel in a shard. And releases that
-// have retired.
+// have retired. And devices whose state can't be read.
 import { describe, expect, it } from "vitest";
 import { RELEASES_PER_DEVICE_MAX } from "../../../../agent/health/device-state.ts";
+import { nameDevice } from "../../../../agent/health/device-table.ts";
 import { RELEASES_PER_CHANNEL_MAX } from "../../../../agent/health/shard-tables.ts";
 import type { ShardTable } from "../../../../agent/health/shard-tables.ts";
 import { REPORT_AGE_MS_MAX } from "../../../../ingest/contract/device-report.ts";
@@ -55,7 +56,10 @@ describe("RELEASES_PER_DEVICE_MAX", () => {
 
   it("the oldest attempt gives way once no report may claim its time any more, and not a minute before", () => {
     const shard = createMemoryShard();
-    const attempts = each(128, "confirmed").map((told, index) => ({ ...told, atMs: AT_MS + index * 60_000 }));
+    const attempts = each(128, "confirmed").map((told, index) => {
+      const atMs = AT_MS + index * 60_000;
+      return { ...told, atMs, receivedAtMs: atMs };
+    });
     shard.fold(...attempts);
     const receivedAtMs = AT_MS + REPORT_AGE_MS_MAX;
     const next: Told = { event: "confirmed", version: "next", atMs: receivedAtMs, receivedAtMs };
@@ -99,6 +103,30 @@ describe("RELEASES_PER_DEVICE_MAX", () => {
     expect(plan.refused.length).toBe(72);
     expect(plan.newRows.releases.size).toBe(128);
     expect(plan.releases.size).toBe(128);
+  });
+});
+
+describe("a device whose state can't be read", () => {
+  it.each(["", "abc", "abcd\xff"])("has its reports put aside (%j), and the others are counted", (bytes) => {
+    const shard = createMemoryShard();
+    shard.fold({ event: "installed" });
+    const { field } = nameDevice("com.acme.till", "till-1");
+    shard.states.set(field, Buffer.from(bytes, "latin1"));
+    const plan = shard.fold(
+      { event: "confirmed" },
+      { event: "confirmed", device: "till-2" },
+      { event: "active", version: "1.5.0" },
+    );
+    expect(plan.refused.map(({ reason, report }) => [reason, report.device, report.event])).toEqual([
+      ["unreadable_device_state", "till-1", "confirmed"],
+      ["unreadable_device_state", "till-1", "active"],
+    ]);
+    expect([...plan.states.values()].flatMap((states) => [...states.keys()])).toEqual([
+      nameDevice("com.acme.till", "till-2").field,
+    ]);
+    expect(devicesOf(shard, "1.4.0")).toMatchObject({ installed: 1, confirmed: 1 });
+    expect(plan.newRows.releases.size).toBe(0);
+    expect(shard.states.get(field)).toEqual(Buffer.from(bytes, "latin1"));
   });
 });
 

@@ -170,6 +170,16 @@ describe("devices whose clocks are behind", () => {
   });
 });
 
+describe("an ingest whose clock is in the first hour of 1970", () => {
+  it("a repeat counts once, in the second hour, also when the state was stored in between", () => {
+    const told: Told = { event: "active", atMs: 1_000, receivedAtMs: 1_000 };
+    const shard = createMemoryShard();
+    for (let times = 0; times < 3; times += 1) shard.fold(told, told);
+    expect(countsOf(shard).hours.active).toBe(1);
+    expect(Object.keys(countsOf(shard).windows)).toEqual(["60/1 unknown"]);
+  });
+});
+
 describe("what a device runs", () => {
   it("is one release: the one that the newest proof names", () => {
     const shard = createMemoryShard();
@@ -330,7 +340,8 @@ describe("time to answer", () => {
     const shard = createMemoryShard();
     shard.fold({ event: "update_started" });
     expect(binsOf(shard)).toEqual([[]]);
-    shard.fold({ event: "confirmed", atMs: AT_MS + 6 * MINUTE_MS });
+    const receivedAtMs = AT_MS + 6 * MINUTE_MS;
+    shard.fold({ event: "confirmed", atMs: receivedAtMs, receivedAtMs });
     expect(binsOf(shard)).toEqual([[5]]);
     // An earlier answer that comes in later takes its place.
     shard.fold({ event: "download_failed", atMs: AT_MS + 2 * MINUTE_MS });

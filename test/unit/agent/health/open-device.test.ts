@@ -23,7 +23,7 @@ import type { Told } from "./memory-shard.ts";
 const byNumber: Orders = { releases: (left, right) => left < right, reasons: (left, right) => left < right };
 
 function open(state?: DeviceState): OpenDevice {
-  return openDevice(7, "12345678", state === undefined ? undefined : encodeDeviceState(state));
+  return openDevice(7, "12345678", state === undefined ? undefined : encodeDeviceState(state))!;
 }
 
 /** `release`: the shard's number. */
@@ -38,7 +38,7 @@ describe("a device that is opened", () => {
     const known = open();
     tell(known, { event: "confirmed" });
     expect(isChanged(known)).toBe(true);
-    const again = openDevice(7, "12345678", encodeDeviceState(known));
+    const again = openDevice(7, "12345678", encodeDeviceState(known))!;
     expect(again.before.heard).toEqual(known.heard);
     expect(isChanged(again)).toBe(false);
     tell(again, { event: "confirmed" });

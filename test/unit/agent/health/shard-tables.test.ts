@@ -189,10 +189,10 @@ describe("strata beyond the cap", () => {
     expect(growing.strata.textOf(4)).toBe(`${APP}2|other`);
   });
 
-  it("with the default cap, 200 are told apart", () => {
-    expect(STRATA_MAX_DEFAULT).toBe(200);
-    const numbers = claimStrata(growTables(NO_TABLES), texts(202), STRATA_MAX_DEFAULT);
-    expect(numbers.slice(198)).toEqual([199, 200, 201, 201]);
+  it("with the default cap, 1,000 are told apart", () => {
+    expect(STRATA_MAX_DEFAULT).toBe(1_000);
+    const numbers = claimStrata(growTables(NO_TABLES), texts(1_002), STRATA_MAX_DEFAULT);
+    expect(numbers.slice(998)).toEqual([999, 1_000, 1_001, 1_001]);
   });
 });
 

@@ -70,7 +70,32 @@ describe("what a fold says is due", () => {
     // An older word changes what is known of the device, but not when it owes its answer.
     const older = shard.fold({ ...other, event: "update_started", atMs: AT_MS - 60_000 });
     expect([older.states.size, older.due.length]).toEqual([1, 0]);
-    expect(shard.fold({ ...other, atMs: AT_MS + 1_000 }).due.length).toBe(1);
+  });
+
+  it("is nobody who stands at the same minute already, however often it begins", () => {
+    const shard = shardWith({ event: "update_started" });
+    for (let times = 1; times <= 3; times += 1) {
+      const newer: Told = { event: "update_started", atMs: AT_MS + times * 1_000 };
+      const plan = shard.fold(newer, { ...newer, version: "1.5.0" });
+      expect([plan.states.size, plan.due.length]).toEqual([1, 0]);
+    }
+    const receivedAtMs = AT_MS + MINUTE_MS;
+    const plan = shard.fold({ event: "update_started", atMs: receivedAtMs, receivedAtMs });
+    expect(plan.due).toEqual([{ minute: SILENT_AT_MINUTE + 1, field: TILL_1.field }]);
+  });
+
+  it("is a device that owed a word about the same minute, answered, and owes one again", () => {
+    const shard = shardWith({ event: "update_started" });
+    shard.fold({ event: "download_failed", atMs: AT_MS + 1_000 });
+    const again = shard.fold({ event: "update_started", atMs: AT_MS + 2_000 });
+    expect(again.due).toEqual([{ minute: SILENT_AT_MINUTE, field: TILL_1.field }]);
+  });
+
+  it("is a silent device whose next word was received in the minute of the one before", () => {
+    const shard = silentShard();
+    const next = shard.fold({ event: "installed", atMs: AT_MS + 1_000 });
+    expect(next.due).toEqual([{ minute: SILENT_AT_MINUTE, field: TILL_1.field }]);
+    expect(silenceOf(shard)).toEqual([0, 1]);
   });
 });
 
@@ -104,6 +129,22 @@ describe("silence", () => {
     const again = shard.look(SILENT_AT_MS + DEADLINE_MS);
     expect([again.states.size, again.due.length]).toEqual([0, 0]);
     expect(silenceOf(shard)).toEqual([1, 0]);
+  });
+
+  it("says by which deadline it was counted, of the releases it was counted of", () => {
+    const rules = { ...DEFAULT_COUNTING_RULES, silenceDeadlineMsOf: () => MINUTE_MS + 1 };
+    const shard = createMemoryShard({ rules });
+    const folded = shard.fold(
+      { event: "installed" },
+      { event: "active", device: "till-2", version: "1.5.0" },
+    );
+    const early = shard.look(AT_MS + 2 * MINUTE_MS);
+    expect([...folded.releases.values()].map(({ silenceDeadlineMs }) => silenceDeadlineMs)).toEqual([0, 0]);
+    expect(early.releases.size).toBe(0);
+    const { releases } = shard.look(AT_MS + 2 * MINUTE_MS + 1);
+    expect([...releases].map(([text, { silenceDeadlineMs }]) => [text, silenceDeadlineMs])).toEqual([
+      ["com.acme.till|production|1.4.0", MINUTE_MS + 1],
+    ]);
   });
 
   it("the deadline is that of the channel of the release", () => {
@@ -238,6 +279,21 @@ describe("a silent device that comes back", () => {
     shard.fold(late("confirmed", { atMs: dueMs, receivedAtMs: dueMs }));
     expect(silenceOf(shard)).toEqual([0, 1]);
   });
+});
+
+describe("a device whose state can't be read", () => {
+  it.each(["", "abc", "abcd\xff"])(
+    "is passed by (%j): it is not silent, does not leave, and stops nobody",
+    (bytes) => {
+      const shard = shardWith({ event: "installed" }, { event: "installed", device: "till-2" });
+      shard.states.set(TILL_1.field, Buffer.from(bytes, "latin1"));
+      const plan = shard.look(SILENT_AT_MS);
+      expect([plan.states.size, plan.due.length]).toEqual([1, 0]);
+      expect(silenceOf(shard)).toEqual([1, 0]);
+      shard.leave(AT_MS * 10, 1);
+      expect([...shard.states.keys()]).toEqual([TILL_1.field]);
+    },
+  );
 });
 
 describe("a device that nobody has heard of for the retention", () => {

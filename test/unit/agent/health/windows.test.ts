@@ -4,7 +4,20 @@ import { describe, expect, it, test } from "vitest";
 import { addCounts, zeroCounts } from "../../../../agent/health/count-vector.ts";
 import type { CountVector } from "../../../../agent/health/count-vector.ts";
 import { horizonsAt, slotOf } from "../../../../agent/health/health-window.ts";
-import { addToSlot, decodeStrata, formatSlot, parseSlot, rollUp } from "../../../../agent/health/windows.ts";
+import {
+  addToSlot,
+  decodeStrata,
+  formatSlot,
+  parseSlot,
+  planRollUp,
+  rollUp as moveCounts,
+} from "../../../../agent/health/windows.ts";
+
+/** All that is to be done at once. */
+function rollUp(slots: ReadonlyMap<string, Buffer>, nowMinute: number) {
+  const { moving, isFine } = planRollUp([...slots.keys()], nowMinute);
+  return { removed: moving.map(({ field }) => field), written: moveCounts(slots, moving), isFine };
+}
 
 const DAY = 24 * 60;
 /** A whole number of hours after the epoch. */

@@ -167,6 +167,57 @@ describe("silence", () => {
   });
 });
 
+describe("silence that was counted by another deadline", () => {
+  const HOUR_MS = 3_600_000;
+  const counts = { attempted: 100, announced: 100, confirmed: 50, silent: 50 };
+  const held = (silenceDeadlineMs: number, ...rules: readonly RuleToJudge[]): Verdict =>
+    judge({
+      release: releaseOf("1.4.3"),
+      devices: outcomeCounts(counts),
+      rules,
+      falseRollbackBudget: 0.01,
+      silenceDeadlineMs,
+    });
+  const rule = (deadlineMs: number): RuleToJudge => ({ ...SILENCE, deadlineMs });
+
+  it("accuses nobody by a longer one, from the first millisecond", () => {
+    expect(held(6 * HOUR_MS, rule(6 * HOUR_MS))).toMatchObject({
+      kind: "failing",
+      signals: [{ failures: 50 }],
+    });
+    expect(held(6 * HOUR_MS, rule(5 * HOUR_MS)).kind).toBe("failing");
+    expect(held(6 * HOUR_MS, rule(6 * HOUR_MS + 1))).toMatchObject({
+      kind: "inconclusive",
+      reason: "not_enough_evidence",
+      signals: [{ failures: 0, trials: 100 }],
+    });
+  });
+
+  it("stays in the counts of the verdict, and the sentence says why it does not count", () => {
+    const verdict = held(6 * HOUR_MS, rule(24 * HOUR_MS));
+    expect(verdict.devices).toEqual(outcomeCounts(counts));
+    expect(verdict.sentence).toMatch(
+      /^0 of 100 devices fell silent .* needed\. 50 silent devices do not count: devices of this release were counted by a shorter deadline than the rule has now\.$/,
+    );
+    expect(held(24 * HOUR_MS, rule(24 * HOUR_MS)).sentence).not.toContain("do not count");
+  });
+
+  it("changes nothing for other signals, and proves nobody good", () => {
+    const both = held(6 * HOUR_MS, UPDATE, rule(24 * HOUR_MS));
+    expect(both.signals[0]).toEqual(held(6 * HOUR_MS, UPDATE, rule(6 * HOUR_MS)).signals[0]);
+    expect(both.signals[1]!.safetyLog10).toBe(held(6 * HOUR_MS, rule(6 * HOUR_MS)).signals[0]!.safetyLog10);
+    expect(both.kind).toBe("inconclusive");
+  });
+
+  it("of nobody is no deadline", () => {
+    const none = { attempted: 1_000, announced: 1_000, confirmed: 1_000 };
+    const input = { release: releaseOf("1.4.3"), devices: outcomeCounts(none), falseRollbackBudget: 0.01 };
+    expect(judge({ ...input, rules: [rule(HOUR_MS)], silenceDeadlineMs: 0 })).toEqual(
+      judge({ ...input, rules: [rule(HOUR_MS)] }),
+    );
+  });
+});
+
 describe("the budget", () => {
   it("half is for the whole fleet, and the rules share that evenly", () => {
     expect(FLEET_BUDGET_SHARE).toBe(0.5);
