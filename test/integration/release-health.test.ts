@@ -166,7 +166,8 @@ describe("GET /v1/releases", () => {
       version: "1.4.0",
       first_seen: new Date(TRIED_AT).toISOString(),
       last_report: new Date(TRIED_AT + 40 * MINUTE_MS).toISOString(),
-      last_failure: new Date(TRIED_AT + 3 * MINUTE_MS).toISOString(),
+      // When the deadline of 11 to 20 and 23 to 25 had ended: 20 minutes after the minute in which they began.
+      last_failure: new Date(TRIED_AT + 21 * MINUTE_MS).toISOString(),
       devices: {
         update_started: 20,
         download_failed: 0,
