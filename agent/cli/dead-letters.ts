@@ -6,7 +6,7 @@ import type { AgentOptions } from "./agent-client.ts";
 import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
 import { alignColumns } from "./columns.ts";
-import { plain } from "./plain-text.ts";
+import { formatCount, plain } from "./plain-text.ts";
 
 export interface DeadLettersAnswer {
   readonly kept: number;
@@ -147,7 +147,7 @@ export function renderDeadLetters({ kept, dropped, dead_letters, next }: DeadLet
     id,
     at.slice(0, 19).replace("T", " "),
     kind,
-    payload_bytes.toLocaleString("en-US"),
+    formatCount(payload_bytes),
     plain(reason),
   ]);
   const more = next === null ? [] : [`More: lastgood dead-letters --after ${next}`];
@@ -171,5 +171,5 @@ function renderMoved({ redriven, discarded, missing, unreadable = [] }: MovedAns
 }
 
 function counted(letters: number): string {
-  return `${letters.toLocaleString("en-US")} dead ${letters === 1 ? "letter" : "letters"}`;
+  return `${formatCount(letters)} dead ${letters === 1 ? "letter" : "letters"}`;
 }

@@ -6,6 +6,7 @@ import { addAgentOptions, askAgent, printAnswer } from "./agent-client.ts";
 import type { AgentOptions } from "./agent-client.ts";
 import type { CliContext } from "./cli-context.ts";
 import { alignColumns } from "./columns.ts";
+import { formatCount } from "./plain-text.ts";
 
 export interface DecisionAnswer {
   readonly id: string;
@@ -85,7 +86,7 @@ export function renderDecision(decision: DecisionAnswer): string {
   );
   const devices = Object.entries(evidence.devices)
     .filter(([, count]) => count > 0)
-    .map(([outcome, count]) => `${count.toLocaleString("en-US")} ${outcome}`);
+    .map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
   return [
     `${id}: ${app}/${channel} from ${version} to ${target}`,
     "",

@@ -105,9 +105,9 @@ function renderRelease(
   const share = attempted === 0 ? "" : ` (${((100 * failed) / attempted).toFixed(1)}%)`;
   return [
     `${isCurrent ? "> " : "  "}${version}`,
-    attempted.toLocaleString("en-US"),
-    `${failed.toLocaleString("en-US")}${share}`,
-    (devices["confirmed"] ?? 0).toLocaleString("en-US"),
+    formatCount(attempted),
+    `${formatCount(failed)}${share}`,
+    formatCount(devices["confirmed"] ?? 0),
     evidence,
     `${verdict.kind}${condemned ? ", condemned" : ""}`,
   ];

@@ -24,8 +24,17 @@ export function zeroCounts(): CountVector {
   return [...ZEROS];
 }
 
-export function addCounts(counts: CountVector, added: readonly number[]): void {
-  for (let index = 0; index < added.length; index += 1) counts[index]! += added[index]!;
+/** The counts under the key; all zero, and put there, when there are none yet. */
+export function countsAt<Key>(all: Map<Key, CountVector>, key: Key): CountVector {
+  let counts = all.get(key);
+  if (counts === undefined) all.set(key, (counts = zeroCounts()));
+  return counts;
+}
+
+/** What is added may be longer: a newer version may have counted more than this one knows of. */
+export function addCounts(counts: CountVector, added: readonly number[], sign: 1 | -1 = 1): void {
+  while (counts.length < added.length) counts.push(0);
+  for (let index = 0; index < added.length; index += 1) counts[index]! += sign * added[index]!;
 }
 
 export function isZero(counts: readonly number[]): boolean {
@@ -48,9 +57,14 @@ export function encodeCounts(counts: readonly number[]): Buffer {
 /** All zero for bytes that are not there. Indexes of a newer version are kept. */
 export function decodeCounts(bytes: Buffer | null | undefined): CountVector {
   const counts = zeroCounts();
+  addStoredCounts(counts, bytes);
+  return counts;
+}
+
+/** Adds what encodeCounts wrote; nothing for bytes that are not there. */
+export function addStoredCounts(counts: CountVector, bytes: Buffer | null | undefined): void {
   if (bytes !== null && bytes !== undefined)
     addPackedCounts(counts, { reader: new ByteReader(bytes), end: bytes.length });
-  return counts;
 }
 
 /** Adds what encodeCounts wrote, from where the reader stands to `end`. Makes no vector of it. */

@@ -6,6 +6,7 @@ import { nameDevice, shardOf } from "./device-table.ts";
 import type { DeviceView } from "./health-window.ts";
 import { outcomesOf, toOutcomeCounts } from "./outcomes.ts";
 import { deviceBucketKey, tableKey } from "./shard-keys.ts";
+import { parseTable, textsOf } from "./shard-tables.ts";
 
 export async function readDevice({
   redis,
@@ -25,8 +26,7 @@ export async function readDevice({
   const state = tryDecodeDeviceState(bytes);
   if (state === undefined) return undefined;
   const { heard, running, records } = state;
-  const rows = await redis.hgetall(tableKey(shard, "releases"));
-  const texts = new Map(Object.entries(rows).map(([text, number]) => [Number(number), text]));
+  const texts = textsOf(parseTable(await redis.hgetall(tableKey(shard, "releases"))));
   const runningText = running === undefined ? undefined : texts.get(running.release);
   const releases = [...records].flatMap(([release, { flags }]) => {
     const text = texts.get(release);

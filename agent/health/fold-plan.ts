@@ -71,10 +71,11 @@ export interface Folded {
 
 /** Compares every device with what it was, and completes the plan with the differences. */
 export function countDevices(draft: PlanDraft, { devices, refused, growing, rules }: Folded): FoldPlan {
+  const deadlineMsOf = deadlinesOf(growing.releases, rules);
   for (const device of devices) {
     if (!isChanged(device)) continue;
     countDevice(draft, device, growing.releases);
-    const dueMinute = dueMinuteOf(device, growing.releases, rules);
+    const dueMinute = dueMinuteOf(device, deadlineMsOf);
     if (dueMinute !== undefined) draft.due.push({ minute: dueMinute, field: device.field });
     draft.putState(device, encodeDeviceState(device));
   }
@@ -139,19 +140,33 @@ export function moveRunning(
  * not silent, is in it: at its minute, or at a later one at which a look that came too early put it again. So
  * a device that begins a thousand times in a minute stands there once.
  */
-function dueMinuteOf(device: OpenDevice, releases: GrowingTable, rules: CountingRules): number | undefined {
+function dueMinuteOf(device: OpenDevice, deadlineMsOf: DeadlineMsOf): number | undefined {
   if (device.heard === device.before.heard) return undefined;
   const minuteIn = (state: Pick<DeviceState, "heard" | "records">): number | undefined => {
-    const dueMs = silentAtMs(state, { releases, rules, heardFromMs: 0 });
+    const dueMs = silentAtMs(state, { deadlineMsOf, heardFromMs: 0 });
     return dueMs === undefined ? undefined : Math.ceil(dueMs / 60_000);
   };
   const minute = minuteIn(device);
   return minute === undefined || minute === minuteIn(device.before) ? undefined : minute;
 }
 
+/** Of a release's number; undefined for one that has retired. */
+export type DeadlineMsOf = (release: number) => number | undefined;
+
+/** Each release's is looked up once: thousands of devices of a batch ask for the same few. */
+export function deadlinesOf(releases: GrowingTable, rules: CountingRules): DeadlineMsOf {
+  const known = new Map<number, number | undefined>();
+  return (release) => {
+    if (!known.has(release)) {
+      const text = releases.textOf(release);
+      known.set(release, text === undefined ? undefined : rules.silenceDeadlineMsOf(parseReleaseKey(text)));
+    }
+    return known.get(release);
+  };
+}
+
 export interface SilenceInput {
-  readonly releases: GrowingTable;
-  readonly rules: CountingRules;
+  readonly deadlineMsOf: DeadlineMsOf;
   /** Since when we have listened without a gap: nobody owes a word for time in which none could come in. */
   readonly heardFromMs: number;
 }
@@ -159,10 +174,10 @@ export interface SilenceInput {
 /** When the device counts as silent, epoch milliseconds; undefined when it owes nothing. */
 export function silentAtMs(
   device: Pick<DeviceState, "heard" | "records">,
-  { releases, rules, heardFromMs }: SilenceInput,
+  { deadlineMsOf, heardFromMs }: SilenceInput,
 ): number | undefined {
   const owing = owingOf(device);
-  const text = owing === undefined ? undefined : releases.textOf(owing.release);
-  if (owing === undefined || text === undefined) return undefined;
-  return Math.max(owing.sinceMs, heardFromMs) + rules.silenceDeadlineMsOf(parseReleaseKey(text));
+  const deadlineMs = owing === undefined ? undefined : deadlineMsOf(owing.release);
+  if (owing === undefined || deadlineMs === undefined) return undefined;
+  return Math.max(owing.sinceMs, heardFromMs) + deadlineMs;
 }

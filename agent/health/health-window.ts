@@ -35,10 +35,8 @@ export interface Horizons {
 
 /** `nowMinute` = minutes since the epoch; 0 leaves everything as fine as it is. */
 export function horizonsAt(nowMinute: number): Horizons {
-  const hourly = (minutesAgo: number): number => {
-    const minute = Math.max(0, nowMinute - minutesAgo);
-    return minute - (minute % COARSE_SLOT_MINUTES);
-  };
+  const hourly = (minutesAgo: number): number =>
+    startOf(Math.max(0, nowMinute - minutesAgo), COARSE_SLOT_MINUTES);
   return {
     middle: hourly(FINE_FOR_MINUTES),
     coarse: hourly(MIDDLE_FOR_MINUTES),
@@ -46,12 +44,17 @@ export function horizonsAt(nowMinute: number): Horizons {
   };
 }
 
+/** First minute of the slot of this length that the minute is in. */
+export function startOf(minute: number, slotMinutes: number): number {
+  return minute - (minute % slotMinutes);
+}
+
 /** Undefined for a minute whose slot is dropped. */
 export function slotOf(minute: number, { middle, coarse, drop }: Horizons): Slot | undefined {
   if (minute < drop) return undefined;
   const slotMinutes =
     minute < coarse ? COARSE_SLOT_MINUTES : minute < middle ? MIDDLE_SLOT_MINUTES : FINE_SLOT_MINUTES;
-  return { slotMinute: minute - (minute % slotMinutes), slotMinutes };
+  return { slotMinute: startOf(minute, slotMinutes), slotMinutes };
 }
 
 /** In hours of devices: each device once per hour. */

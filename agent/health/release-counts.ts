@@ -4,8 +4,8 @@ import type { Redis } from "../../runtime/redis.ts";
 import {
   ACTIVE_HOURS_INDEX,
   CRASHED_HOURS_INDEX,
-  addCounts,
-  decodeCounts,
+  addStoredCounts,
+  countsAt,
   isZero,
   zeroCounts,
 } from "./count-vector.ts";
@@ -13,7 +13,7 @@ import type { CountVector } from "./count-vector.ts";
 import type { ReleaseDetail, ReleaseHealth, StratumHealth } from "./health-window.ts";
 import { toOutcomeCounts } from "./outcomes.ts";
 import { countsKey, tableKey } from "./shard-keys.ts";
-import { textWithoutApp } from "./shard-tables.ts";
+import { parseTable, textWithoutApp, textsOf } from "./shard-tables.ts";
 import type { TableName } from "./shard-tables.ts";
 import { STRATUM_UNKNOWN } from "./stratum.ts";
 
@@ -34,7 +34,7 @@ export async function readTotals(
     ),
   );
   const total = zeroCounts();
-  for (const [bytes] of rows) addCounts(total, decodeCounts(bytes).slice(0, total.length));
+  for (const [bytes] of rows) addStoredCounts(total, bytes);
   const times = (position: 1 | 2 | 3 | 4): number[] =>
     rows.map((row) => Number(row[position]?.toString() ?? 0)).filter((time) => time > 0);
   const least = (all: readonly number[]): number => (all.length === 0 ? 0 : Math.min(...all));
@@ -60,7 +60,7 @@ export async function readDetail(redis: Redis, places: readonly ReleasePlace[]):
       ]);
       for (const [field, bytes] of Object.entries(row)) {
         const number = Number(field.slice(1));
-        if (/^s\d+$/.test(field)) addTo(strata, stratumText(number), decodeCounts(bytes));
+        if (/^s\d+$/.test(field)) addStoredCounts(countsAt(strata, stratumText(number)), bytes);
         if (!/^r\d+$/.test(field)) continue;
         const reason = reasonText(number);
         reasons.set(reason, (reasons.get(reason) ?? 0) + Number(bytes.toString()));
@@ -81,19 +81,13 @@ export function toStratumHealth(counts: CountVector): StratumHealth {
   };
 }
 
-function addTo(sums: Map<string, CountVector>, key: string, counts: CountVector): void {
-  const sum = sums.get(key);
-  if (sum === undefined) sums.set(key, counts);
-  else addCounts(sum, counts);
-}
-
 /** Texts of a shard's numbers, without the app; 0 is what was not told. */
 export async function readTexts(
   redis: Redis,
   shard: number,
   table: TableName,
 ): Promise<(number: number) => string> {
-  const rows = await redis.hgetall(tableKey(shard, table));
-  const texts = new Map(Object.entries(rows).map(([text, number]) => [Number(number), textWithoutApp(text)]));
+  const rows = textsOf(parseTable(await redis.hgetall(tableKey(shard, table))));
+  const texts = new Map([...rows].map(([number, text]) => [number, textWithoutApp(text)]));
   return (number) => texts.get(number) ?? STRATUM_UNKNOWN;
 }

@@ -6,6 +6,7 @@ import {
   ANSWERS_INDEX,
   CRASHED_HOURS_INDEX,
   addCounts,
+  countsAt,
   zeroCounts,
 } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
@@ -66,12 +67,12 @@ export function replaceRecord(delta: ReleaseDelta, change: RecordChange): void {
 function addRecord(delta: ReleaseDelta, record: ReleaseRecord, sign: Sign): void {
   const { flags, attemptMinute, answerMinute, failureMinute, stratum, reasons } = record;
   const outcomes = outcomesOf(flags);
-  addSigned(delta.totals, outcomes, sign);
-  addSigned(strataAt(delta.strata, stratum), outcomes, sign);
+  addCounts(delta.totals, outcomes, sign);
+  addCounts(countsAt(delta.strata, stratum), outcomes, sign);
   for (const reason of reasons) delta.reasons.set(reason, (delta.reasons.get(reason) ?? 0) + sign);
   if (attemptMinute === 0) return;
   const cohort = windowAt(delta, attemptMinute, stratum);
-  addSigned(cohort, outcomes, sign);
+  addCounts(cohort, outcomes, sign);
   if (answerMinute !== 0) cohort[ANSWERS_INDEX + answerBinOf(answerMinute - attemptMinute)]! += sign;
   if (failureMinute === 0) return;
   // Failures that were not announced wait before they accuse (settled-counts.ts), from when we heard of them:
@@ -136,29 +137,18 @@ function addHour(
   { hour, stratum, index, sign }: { hour: number; stratum: number; index: number; sign: Sign },
 ): void {
   delta.totals[index]! += sign;
-  strataAt(delta.strata, stratum)[index]! += sign;
+  countsAt(delta.strata, stratum)[index]! += sign;
   windowAt(delta, hour * 60, stratum)[index]! += sign;
 }
 
 /** A device begins or ceases to run the release. */
 export function addRunning(delta: ReleaseDelta, stratum: number, sign: Sign): void {
   delta.totals[RUNNING_INDEX]! += sign;
-  strataAt(delta.strata, stratum)[RUNNING_INDEX]! += sign;
+  countsAt(delta.strata, stratum)[RUNNING_INDEX]! += sign;
 }
 
 function windowAt(delta: ReleaseDelta, minute: number, stratum: number): CountVector {
   let slot = delta.windows.get(minute);
   if (slot === undefined) delta.windows.set(minute, (slot = new Map()));
-  return strataAt(slot, stratum);
-}
-
-function strataAt(strata: Map<number, CountVector>, stratum: number): CountVector {
-  let counts = strata.get(stratum);
-  if (counts === undefined) strata.set(stratum, (counts = zeroCounts()));
-  return counts;
-}
-
-function addSigned(counts: CountVector, outcomes: readonly number[], sign: Sign): void {
-  if (sign === 1) return addCounts(counts, outcomes);
-  for (let index = 0; index < outcomes.length; index += 1) counts[index]! -= outcomes[index]!;
+  return countsAt(slot, stratum);
 }

@@ -5,13 +5,15 @@
 import { setImmediate } from "node:timers/promises";
 import type { Redis } from "../../runtime/redis.ts";
 import { ANSWER_BINS } from "./answer-bins.ts";
-import { ANSWERS_INDEX, zeroCounts } from "./count-vector.ts";
+import { ANSWERS_INDEX, countsAt } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
-import { COARSE_SLOT_MINUTES, MIDDLE_SLOT_MINUTES } from "./health-window.ts";
+import { COARSE_SLOT_MINUTES, MIDDLE_SLOT_MINUTES, startOf } from "./health-window.ts";
 import type { HealthWindow, Slot } from "./health-window.ts";
 import { readTexts, toStratumHealth } from "./release-counts.ts";
 import type { ReleasePlace } from "./release-counts.ts";
 import { windowsKey } from "./shard-keys.ts";
+import { heldFields } from "./stored-fields.ts";
+import type { Fields } from "./stored-fields.ts";
 import { STRATUM_ALL } from "./stratum.ts";
 import { addStoredStrata, formatSlot, parseSlot } from "./windows.ts";
 
@@ -56,7 +58,7 @@ export async function* streamWindows(
       for (const { stratumText, slots } of rows) {
         const bytes = slots.get(formatSlot(slot));
         if (bytes !== undefined)
-          await takeTurns(addStoredStrata(bytes, (number) => sumIn(sums, stratumText(number))));
+          await takeTurns(addStoredStrata(bytes, (number) => countsAt(sums, stratumText(number))));
       }
       yield [...sums].toSorted(byText).map(([stratum, counts]) => toWindow(slot, stratum, counts));
     }
@@ -91,10 +93,6 @@ function byHour(fields: readonly string[], sinceMinute: number): ReadonlyMap<num
   return hours;
 }
 
-function startOf(minute: number, slotMinutes: number): number {
-  return minute - (minute % slotMinutes);
-}
-
 /** All hours, oldest first, in batches of about SLOTS_PER_READ slots. */
 function batchesOf(shards: readonly ShardWindows[]): number[][] {
   const hours = new Set(shards.flatMap(({ fieldsOfHours }) => [...fieldsOfHours.keys()]));
@@ -115,20 +113,11 @@ function batchesOf(shards: readonly ShardWindows[]): number[][] {
  * By field. Those that the slots may have been rolled up into since they were listed are asked for as well, in
  * the same step; rolling up never leaves the hour. So every count is seen once, wherever it is by now.
  */
-async function readSlots(
-  redis: Redis,
-  key: string,
-  fields: readonly string[],
-): Promise<ReadonlyMap<string, Buffer>> {
+async function readSlots(redis: Redis, key: string, fields: readonly string[]): Promise<Fields> {
   if (fields.length === 0) return new Map();
   const asked = [...new Set(fields.flatMap((field) => [field, ...coarserOf(parseSlot(field))]))];
   const values = await redis.hmgetBuffer(key, ...asked);
-  return new Map(
-    asked.flatMap((field, index): [string, Buffer][] => {
-      const bytes = values[index];
-      return bytes === null || bytes === undefined ? [] : [[field, bytes]];
-    }),
-  );
+  return heldFields(asked, values);
 }
 
 function coarserOf({ slotMinute, slotMinutes }: Slot): string[] {
@@ -143,12 +132,6 @@ function byTime(left: Slot, right: Slot): number {
 
 function byText([left]: readonly [string, unknown], [right]: readonly [string, unknown]): number {
   return left < right ? -1 : 1;
-}
-
-function sumIn(sums: Map<string, CountVector>, stratum: string): CountVector {
-  let sum = sums.get(stratum);
-  if (sum === undefined) sums.set(stratum, (sum = zeroCounts()));
-  return sum;
 }
 
 function toWindow(slot: Slot, stratum: string, counts: CountVector): HealthWindow {

@@ -23,8 +23,6 @@ export interface ReportBatch {
   readonly nextCursor: string;
   readonly reports: readonly FoldableReport[];
   readonly deadLetters: readonly DeadLetter[];
-  /** Whether more entries may wait behind this batch. */
-  readonly hasMore: boolean;
 }
 
 /** Entries read at once: of the largest (1,000 reports each) some 40 MB. */
@@ -35,15 +33,12 @@ export async function readReportBatch(at: ShardAt, cursor: string): Promise<Repo
   const reports: FoldableReport[] = [];
   const undecodable: UndecodableEntry[] = [];
   let nextCursor = cursor;
-  let hasMore = true;
-  while (hasMore && reports.length < BATCH_REPORTS_MAX) {
+  let mayBeMore = true;
+  while (mayBeMore && reports.length < BATCH_REPORTS_MAX) {
     const rows = await readEntries(at, nextCursor);
-    hasMore = rows.length === ENTRIES_PER_READ;
+    mayBeMore = rows.length === ENTRIES_PER_READ;
     for (const [id, fields] of rows) {
-      if (reports.length >= BATCH_REPORTS_MAX) {
-        hasMore = true;
-        break;
-      }
+      if (reports.length >= BATCH_REPORTS_MAX) break;
       nextCursor = id;
       const decoded = decodeReportEntry(fields);
       if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
@@ -52,7 +47,7 @@ export async function readReportBatch(at: ShardAt, cursor: string): Promise<Repo
   }
   if (nextCursor === cursor) return undefined;
   const deadLetters = await Promise.all(undecodable.map((entry) => letterOf(at, entry)));
-  return { nextCursor, reports, deadLetters, hasMore };
+  return { nextCursor, reports, deadLetters };
 }
 
 type Row = [id: string, fields: string[]];

@@ -29,8 +29,13 @@ export interface ShardCommit {
   command(name: string, key: string, ...args: readonly Argument[]): void;
   /** A command that takes any number of groups of arguments, such as field and value; none is no command. */
   many(name: string, key: string, groups: readonly (readonly Argument[])[]): void;
+  /** Fields of a hash; one whose value is NOTHING leaves. */
+  fields(key: string, rows: readonly (readonly [field: string | Buffer, value: Buffer])[]): void;
   run(expected: Revision): Promise<CommitResult>;
 }
+
+/** What a field holds that has come to nothing. */
+export const NOTHING = Buffer.alloc(0);
 
 export function createShardCommit(redis: Redis, shard: number): ShardCommit {
   const keys = [metaKey(shard), deadLetterStream(shard)];
@@ -52,6 +57,18 @@ export function createShardCommit(redis: Redis, shard: number): ShardCommit {
       const perCommand = Math.max(1, Math.floor(ARGUMENTS_MAX / (groups[0]?.length ?? 1)));
       for (let start = 0; start < groups.length; start += perCommand)
         commit.command(name, key, ...groups.slice(start, start + perCommand).flat());
+    },
+    fields(key, rows) {
+      commit.many(
+        "HSET",
+        key,
+        rows.filter(([, value]) => value.length > 0),
+      );
+      commit.many(
+        "HDEL",
+        key,
+        rows.filter(([, value]) => value.length === 0).map(([field]) => [field]),
+      );
     },
     async run(expected) {
       const answer = await COMMIT.run(redis, keys, [expected, revision, DEAD_LETTERS_MAX, ...args]);

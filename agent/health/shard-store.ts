@@ -16,9 +16,10 @@ import type { CommitResult, ShardCommit } from "./shard-commit.ts";
 import { readDue, writeDue, writeSeen } from "./deadline-index.ts";
 import type { DueDevices } from "./deadline-index.ts";
 import { countsKey, deviceBucketKey, dirtyKey, metaKey, tableKey, windowsKey } from "./shard-keys.ts";
-import { TABLE_NAMES, grown, highestNumber } from "./shard-tables.ts";
+import { TABLE_NAMES, grown, highestNumber, parseTable } from "./shard-tables.ts";
 import type { ShardTable, ShardTables } from "./shard-tables.ts";
 import { writeCounts } from "./stored-counts.ts";
+import { heldFields } from "./stored-fields.ts";
 
 const START = "0-0";
 
@@ -37,8 +38,8 @@ export interface Batch extends ReportBatch {
 export interface ShardStore {
   readonly shard: number;
   readPosition(): Promise<ShardPosition>;
-  /** The next entries, or undefined when nothing waits. */
-  readBatch(): Promise<Batch | undefined>;
+  /** The next entries, or undefined when nothing waited at the position. */
+  readBatch(position: ShardPosition): Promise<Batch | undefined>;
   readTables(revision: Revision): Promise<ShardTables>;
   readStates(revision: Revision, devices: readonly DeviceName[]): Promise<StateOf>;
   /** Up to a few thousand devices whose deadline ends by the minute; undefined when there are none. */
@@ -54,7 +55,6 @@ export interface ShardStore {
 export function createShardStore({ redis, shard }: { redis: Redis; shard: number }): ShardStore {
   const tables = createTableCache(redis, shard);
   const at = (revision: Revision): ShardAt => ({ redis, shard, revision });
-  const readPosition = (): Promise<ShardPosition> => positionOf(redis, shard);
 
   const commitPlan = (commit: ShardCommit, revision: Revision, plan: FoldPlan): Promise<CommitResult> =>
     orConflict(async () => {
@@ -67,13 +67,10 @@ export function createShardStore({ redis, shard }: { redis: Redis; shard: number
 
   return {
     shard,
-    readPosition,
-    async readBatch() {
-      for (;;) {
-        const position = await readPosition();
-        const batch = await orConflict(() => readReportBatch(at(position.revision), position.cursor));
-        if (batch !== "conflict") return batch === undefined ? undefined : { ...batch, position };
-      }
+    readPosition: () => positionOf(redis, shard),
+    async readBatch(position) {
+      const batch = await readReportBatch(at(position.revision), position.cursor);
+      return batch === undefined ? undefined : { ...batch, position };
     },
     readTables: (revision) => tables.at(revision),
     readStates: (revision, devices) => readStates(at(revision), devices),
@@ -122,10 +119,7 @@ async function readTables(at: ShardAt): Promise<ShardTables> {
   const answers = await readAt(at, (transaction) => {
     for (const name of TABLE_NAMES) transaction.hgetall(tableKey(at.shard, name));
   });
-  const [releases, strata, reasons] = answers.map(
-    (rows): ShardTable =>
-      new Map(Object.entries(rows as Record<string, string>).map(([text, number]) => [text, Number(number)])),
-  );
+  const [releases, strata, reasons] = answers.map((rows) => parseTable(rows as Record<string, string>));
   return { releases: releases!, strata: strata!, reasons: reasons! };
 }
 
@@ -145,9 +139,8 @@ async function readStates(at: ShardAt, devices: readonly DeviceName[]): Promise<
     }
   });
   for (const [index, { names }] of asked.entries()) {
-    for (const [position, value] of (answers[index] as (Buffer | null)[]).entries()) {
-      if (value !== null) states.set(names[position]!, value);
-    }
+    const held = heldFields(names, answers[index] as (Buffer | null)[]);
+    for (const [name, state] of held) states.set(name, state);
   }
   return (_bucket, field) => states.get(field);
 }
@@ -181,7 +174,10 @@ async function writePlan(
 ): Promise<void> {
   const { shard } = at;
   for (const name of TABLE_NAMES) commit.many("HSET", tableKey(shard, name), [...plan.newRows[name]]);
-  for (const [bucket, states] of plan.states) writeStates(commit, deviceBucketKey(shard, bucket), states);
+  for (const [bucket, states] of plan.states) {
+    const rows = [...states].map(([field, state]) => [Buffer.from(field, "latin1"), state] as const);
+    commit.fields(deviceBucketKey(shard, bucket), rows);
+  }
   writeDue(commit, shard, plan.due);
   const changed = [...plan.releases].map(([text, delta]) => ({
     text,
@@ -194,20 +190,6 @@ async function writePlan(
     changed.map(({ text }) => [text, commit.revision]),
   );
   await writeCounts(at, commit, changed);
-}
-
-function writeStates(commit: ShardCommit, key: string, states: ReadonlyMap<string, Buffer>): void {
-  const rows = [...states].map(([field, state]) => [Buffer.from(field, "latin1"), state] as const);
-  commit.many(
-    "HSET",
-    key,
-    rows.filter(([, state]) => state.length > 0),
-  );
-  commit.many(
-    "HDEL",
-    key,
-    rows.filter(([, state]) => state.length === 0).map(([field]) => [field]),
-  );
 }
 
 /** Share of a full channel's releases that retire at once. */

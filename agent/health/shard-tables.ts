@@ -21,6 +21,15 @@ export type ShardTables = Readonly<Record<TableName, ShardTable>>;
 
 export const NO_TABLES: ShardTables = { releases: new Map(), strata: new Map(), reasons: new Map() };
 
+/** As Redis holds it. */
+export function parseTable(rows: Readonly<Record<string, string>>): ShardTable {
+  return new Map(Object.entries(rows).map(([text, number]) => [text, Number(number)]));
+}
+
+export function textsOf(table: ShardTable): Map<number, string> {
+  return new Map([...table].map(([text, number]) => [number, text]));
+}
+
 /** A table with the rows that one batch adds. */
 export interface GrowingTable {
   readonly added: ShardTable;
@@ -62,7 +71,7 @@ export function growTable(table: ShardTable): GrowingTable {
       return highest;
     },
     textOf(number) {
-      texts ??= new Map([...table, ...added].map(([text, key]) => [key, text]));
+      texts ??= textsOf(new Map([...table, ...added]));
       return texts.get(number);
     },
   };

@@ -1,13 +1,15 @@
 // The counts of releases in one shard's Redis: reads those that a plan changes, and writes what they become.
 // Enters: differences. Leaves: commands for the commit that the differences belong to.
-import { addCounts, decodeCounts, encodeCounts, isZero } from "./count-vector.ts";
+import { addCounts, countsAt, decodeCounts, encodeCounts, isZero } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
 import { horizonsAt, slotOf } from "./health-window.ts";
 import type { ReleaseDelta } from "./release-delta.ts";
-import { readAt } from "./revision.ts";
 import type { ShardAt } from "./revision.ts";
+import { NOTHING } from "./shard-commit.ts";
 import type { ShardCommit } from "./shard-commit.ts";
 import { countsKey, fineKey, windowsKey } from "./shard-keys.ts";
+import { readFields } from "./stored-fields.ts";
+import type { Fields } from "./stored-fields.ts";
 import { addToSlot, formatSlot } from "./windows.ts";
 import type { StrataCounts } from "./windows.ts";
 
@@ -53,30 +55,6 @@ export async function writeCounts(
   });
 }
 
-type Fields = ReadonlyMap<string, Buffer>;
-
-async function readFields(
-  at: ShardAt,
-  asked: readonly { readonly key: string; readonly fields: readonly string[] }[],
-): Promise<Fields[]> {
-  const nonEmpty = asked.filter(({ fields }) => fields.length > 0);
-  if (nonEmpty.length === 0) return asked.map(() => new Map());
-  const answers = await readAt(at, (transaction) => {
-    for (const { key, fields } of nonEmpty) transaction.hmgetBuffer(key, ...fields);
-  });
-  const found = new Map(
-    nonEmpty.map((ask, index) => {
-      const values = answers[index] as (Buffer | null)[];
-      const held = ask.fields.flatMap((field, position): [string, Buffer][] => {
-        const value = values[position] ?? null;
-        return value === null ? [] : [[field, value]];
-      });
-      return [ask, new Map(held)] as const;
-    }),
-  );
-  return asked.map((ask) => found.get(ask) ?? new Map());
-}
-
 function strataFields({ strata }: ReleaseDelta): string[] {
   return [...strata.keys()].map((stratum) => `s${stratum}`);
 }
@@ -95,9 +73,7 @@ function windowDeltas({ windows }: ReleaseDelta, rolledMinute: number): Readonly
     const field = formatSlot(slot);
     const ofSlot = deltas.get(field) ?? new Map<number, CountVector>();
     for (const [stratum, counts] of strata) {
-      const sum = ofSlot.get(stratum);
-      if (sum !== undefined) addCounts(sum, counts);
-      else if (!isZero(counts)) ofSlot.set(stratum, [...counts]);
+      if (!isZero(counts)) addCounts(countsAt(ofSlot, stratum), counts);
     }
     if (ofSlot.size > 0) deltas.set(field, ofSlot);
   }
@@ -123,19 +99,12 @@ function writeTotals(
   commit.many("HSET", key, times);
   const strata = [...delta.strata].map(([stratum, counts]) => [`s${stratum}`, counts] as const);
   writeVectors(commit, key, { added: new Map([["total", delta.totals], ...strata]), stored });
-  const reasons = [...delta.reasons].filter(([, devices]) => devices !== 0);
-  const devicesWith = (reason: number, more: number): number => numberIn(`r${reason}`) + more;
-  const kept = reasons.map(([reason, more]) => [`r${reason}`, devicesWith(reason, more)] as const);
-  commit.many(
-    "HSET",
-    key,
-    kept.filter(([, devices]) => devices !== 0),
-  );
-  commit.many(
-    "HDEL",
-    key,
-    kept.filter(([, devices]) => devices === 0).map(([field]) => [field]),
-  );
+  const changed = [...delta.reasons].filter(([, devices]) => devices !== 0);
+  const reasons = changed.map(([reason, more]) => {
+    const devices = numberIn(`r${reason}`) + more;
+    return [`r${reason}`, devices === 0 ? NOTHING : Buffer.from(String(devices))] as const;
+  });
+  commit.fields(key, reasons);
 }
 
 function writeWindows(
@@ -144,26 +113,7 @@ function writeWindows(
   { added, stored }: { added: ReadonlyMap<string, StrataCounts>; stored: Fields },
 ): void {
   const slots = [...added].map(([field, counts]) => [field, addToSlot(stored.get(field), counts)] as const);
-  writeFields(commit, key, slots);
-}
-
-/** A field that has come to nothing leaves. */
-export function writeFields(
-  commit: ShardCommit,
-  key: string,
-  fields: readonly (readonly [field: string, bytes: Buffer])[],
-): void {
-  commit.many(
-    "HSET",
-    key,
-    fields.filter(([, bytes]) => bytes.length > 0),
-  );
-  const gone = fields.filter(([, bytes]) => bytes.length === 0);
-  commit.many(
-    "HDEL",
-    key,
-    gone.map(([field]) => [field]),
-  );
+  commit.fields(key, slots);
 }
 
 /** Encoded zeros are no bytes. */
@@ -178,5 +128,5 @@ function writeVectors(
     addCounts(sum, counts);
     return [field, encodeCounts(sum)] as const;
   });
-  writeFields(commit, key, fields);
+  commit.fields(key, fields);
 }

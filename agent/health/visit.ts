@@ -1,14 +1,13 @@
 // What time alone changes: devices whose deadline has passed without a word count as silent, and devices
 // that nobody has heard of for the retention leave. Pure; commits like a fold.
-import { parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { CountingRules } from "./counting-rules.ts";
 import { heardSecondOf, tryDecodeDeviceState } from "./device-state.ts";
 import type { DeviceName, StateOf } from "./device-table.ts";
-import { countDevices, emptyPlan, moveRunning, runningIn, silentAtMs } from "./fold-plan.ts";
+import { countDevices, deadlinesOf, emptyPlan, moveRunning, runningIn, silentAtMs } from "./fold-plan.ts";
 import type { FoldPlan } from "./fold-plan.ts";
 import { openDevice, silence } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
-import { growTables } from "./shard-tables.ts";
+import { NO_TABLES, growTables } from "./shard-tables.ts";
 import type { ShardTables } from "./shard-tables.ts";
 
 export interface VisitInput {
@@ -27,6 +26,7 @@ export interface SilenceVisit extends VisitInput {
 /** Devices that still owe a word, but not yet, are looked at again when they do. */
 export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromMs }: SilenceVisit): FoldPlan {
   const growing = growTables(tables);
+  const deadlineMsOf = deadlinesOf(growing.releases, rules);
   const silent = new Map<string, OpenDevice>();
   const plan = emptyPlan();
   for (const { bucket, field } of devices) {
@@ -34,7 +34,7 @@ export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromM
     if (bytes === undefined || silent.has(field)) continue;
     const device = openDevice(bucket, field, bytes);
     if (device === undefined) continue;
-    const dueMs = silentAtMs(device, { releases: growing.releases, rules, heardFromMs });
+    const dueMs = silentAtMs(device, { deadlineMsOf, heardFromMs });
     if (dueMs === undefined) continue;
     if (dueMs > nowMs) {
       plan.due.push({ minute: Math.ceil(dueMs / 60_000), field });
@@ -42,9 +42,9 @@ export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromM
     }
     silence(device);
     silent.set(field, device);
-    const release = growing.releases.textOf(device.heard!.release)!;
-    const delta = plan.deltaOf(release);
-    delta.silenceDeadlineMs = rules.silenceDeadlineMsOf(parseReleaseKey(release));
+    const { release } = device.heard!;
+    const delta = plan.deltaOf(growing.releases.textOf(release)!);
+    delta.silenceDeadlineMs = deadlineMsOf(release)!;
     delta.lastFailureAtMs = Math.max(delta.lastFailureAtMs, dueMs);
   }
   return countDevices(plan, { devices: [...silent.values()], refused: [], growing, rules });
@@ -71,6 +71,5 @@ export function foldLeaving({ devices, tables, stateOf, nowMs, retentionMs }: Le
     if (running !== undefined) moveRunning(plan, growing.releases, running, -1);
     plan.putState(device, GONE);
   }
-  const newRows = { releases: new Map(), strata: new Map(), reasons: new Map() };
-  return { newRows, states: plan.states, releases: plan.releases, due: [], refused: [] };
+  return { newRows: NO_TABLES, states: plan.states, releases: plan.releases, due: [], refused: [] };
 }

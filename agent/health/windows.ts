@@ -66,8 +66,6 @@ export function addToSlot(stored: Buffer | undefined, added: StrataCounts): Buff
   const strata = decodePacked(stored);
   for (const [stratum, counts] of added) {
     const sum = decodeCounts(strata.get(stratum));
-    // A newer version may have counted more than this one knows of.
-    while (sum.length < counts.length) sum.push(0);
     addCounts(sum, counts);
     if (isZero(sum)) strata.delete(stratum);
     else strata.set(stratum, encodeCounts(sum));

@@ -37,10 +37,11 @@ export async function foldShard(options: FoldShardOptions): Promise<FoldResult> 
     // Both before the read. What comes in after it is not folded yet, and its time must not pass for anybody;
     // and silence holds for what the shard was then: after a failover an older one may be back, whose entries wait.
     const drainedAtMs = nowMs();
-    const { revision } = await store.readPosition();
-    const batch = await store.readBatch();
+    const position = await store.readPosition();
+    const batch = await orConflict(() => store.readBatch(position));
+    if (batch === "conflict") continue;
     if (batch === undefined) {
-      const look = await orConflict(() => lookForSilence(options, revision, drainedAtMs));
+      const look = await orConflict(() => lookForSilence(options, position.revision, drainedAtMs));
       if (look === "nothing_due") break;
       if (look === "conflict") result.lost += 1;
       continue;

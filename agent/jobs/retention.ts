@@ -4,10 +4,10 @@ import { heardSecondOf } from "../health/device-state.ts";
 import { DEVICE_BUCKETS } from "../health/device-table.ts";
 import type { DeviceName } from "../health/device-table.ts";
 import { deviceBucketKey } from "../health/shard-keys.ts";
-import { orConflict } from "../health/revision.ts";
 import type { ShardStore } from "../health/shard-store.ts";
 import { foldLeaving } from "../health/visit.ts";
 import type { Redis } from "../../runtime/redis.ts";
+import { inSlices } from "./in-slices.ts";
 
 export interface RetentionOptions {
   readonly redis: Redis;
@@ -21,31 +21,22 @@ export interface RetentionOptions {
 const BUCKETS_AT_ONCE = 16;
 /** Devices that leave in one commit at most: bounds how long Redis is busy. */
 const LEAVING_MAX = 1_000;
-/** A shard that loses this often in a row against folding goes on tomorrow. */
-const CONFLICTS_MAX = 20;
-
-/** Leaves: how many devices have left. */
+/** Leaves: how many devices have left. A shard that folding does not let come to it goes on tomorrow. */
 export async function dropUnseenDevices(options: RetentionOptions): Promise<number> {
   const { isStopping } = options;
   let left = 0;
   for (let bucket = 0; bucket < DEVICE_BUCKETS; bucket += BUCKETS_AT_ONCE) {
     let waiting = await unseenDevices(options, bucket);
-    let atOnce = LEAVING_MAX;
-    let conflicts = 0;
-    while (waiting.length > 0) {
-      if (isStopping() || conflicts > CONFLICTS_MAX) return left;
+    const step = async (atOnce: number): Promise<"more" | "done" | "conflict"> => {
       const some = waiting.slice(0, atOnce);
-      const gone = await orConflict(() => dropDevices(options, some));
-      if (gone === "conflict") {
-        // Fewer at once are read and written before the next batch is folded.
-        atOnce = Math.max(1, Math.ceil(atOnce / 2));
-        conflicts += 1;
-        continue;
-      }
-      conflicts = 0;
+      if (some.length === 0) return "done";
+      const gone = await dropDevices(options, some);
+      if (gone === "conflict") return "conflict";
       left += gone;
       waiting = waiting.slice(some.length);
-    }
+      return "more";
+    };
+    if ((await inSlices({ atOnceMax: LEAVING_MAX, step, isStopping })) === "given_up") break;
   }
   return left;
 }

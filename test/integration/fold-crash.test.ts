@@ -36,11 +36,11 @@ it("loses its commit when another agent gave a device a stratum that it does not
   const [slow, quick] = [createShardStore({ redis, shard: 0 }), createShardStore({ redis, shard: 0 })];
 
   await say("till-1", "linux");
-  const first = (await slow.readBatch())!;
+  const first = (await slow.readBatch(await slow.readPosition()))!;
   expect(await slow.commitBatch(first, await planOf(first, { store: slow, rules }))).toBe("committed");
   await say("till-2", "android");
-  const batch = (await slow.readBatch())!;
-  const same = (await quick.readBatch())!;
+  const batch = (await slow.readBatch(await slow.readPosition()))!;
+  const same = (await quick.readBatch(await quick.readPosition()))!;
   expect(await quick.commitBatch(same, await planOf(same, { store: quick, rules }))).toBe("committed");
   await expect(planOf(batch, { store: slow, rules })).rejects.toThrow(RevisionMoved);
 

@@ -1,6 +1,6 @@
 // Devices that nobody has heard of for the retention, on a real Redis: they leave at exactly that time, run
 // nothing any more, and all else that they did stays counted; whoever hears of one meanwhile keeps it.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { DEVICE_BUCKETS, nameDevice } from "../../agent/health/device-table.ts";
 import { deviceBucketKey } from "../../agent/health/shard-keys.ts";
 import type { ShardStore } from "../../agent/health/shard-store.ts";
@@ -8,15 +8,14 @@ import { dropUnseenDevices } from "../../agent/jobs/retention.ts";
 import type { RetentionOptions } from "../../agent/jobs/retention.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { readDeviceView } from "../support/read-counts.ts";
-import { emptyRedis, listKeys, startRedisOfEitherKind } from "../support/redis-kinds.ts";
-import type { RedisOfEitherKind } from "../support/redis-kinds.ts";
+import { listKeys } from "../support/redis-kinds.ts";
+import { useShardForEach } from "../support/shard-for-each.ts";
 import {
   DAY_MS,
   DUE_MS,
   HOUR_MS,
   MINUTE_MS,
   NOON_MS,
-  createTestShard,
   each,
   expectDevices,
   names,
@@ -27,18 +26,9 @@ import { TILL, version } from "../support/verdicts.ts";
 const RETENTION_MS = 90 * DAY_MS;
 const LEAVE_MS = NOON_MS + RETENTION_MS;
 
-let server: RedisOfEitherKind;
 let redis: Redis;
 let shard: TestShard;
-beforeAll(async () => {
-  server = await startRedisOfEitherKind();
-  redis = await server.connect();
-});
-afterAll(() => server.stop());
-beforeEach(async () => {
-  await emptyRedis(redis);
-  shard = createTestShard(redis);
-});
+useShardForEach((...opened) => ([redis, shard] = opened));
 
 /** Leaves: how many devices have left. The model lets them go as well. */
 async function dropAt(nowMs: number, options: Partial<RetentionOptions> = {}): Promise<number> {

@@ -1,6 +1,6 @@
 // Windows that age, on a real Redis: 1 minute becomes 5 and then an hour, and after 90 days they leave. No sum
 // ever changes, whatever comes late and whoever folds meanwhile, and releases that rest are not read.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
 import { countsKey, fineKey, metaKey, windowsKey } from "../../agent/health/shard-keys.ts";
 import { planOf } from "../../agent/jobs/fold-shard.ts";
@@ -12,26 +12,16 @@ import { createRandom } from "../simulation/random.ts";
 import type { SlotOf } from "../support/naive-counts.ts";
 import { readCounts } from "../support/read-counts.ts";
 import { recordCommands } from "../support/recorded-commands.ts";
-import { emptyRedis, startRedisOfEitherKind } from "../support/redis-kinds.ts";
-import type { RedisOfEitherKind } from "../support/redis-kinds.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, NOON_MS, createTestShard } from "../support/test-shard.ts";
+import { useShardForEach } from "../support/shard-for-each.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, NOON_MS } from "../support/test-shard.ts";
 import type { TestShard } from "../support/test-shard.ts";
 import { TILL, releaseOf, version } from "../support/verdicts.ts";
 
 const RETENTION_MS = 90 * DAY_MS;
 
-let server: RedisOfEitherKind;
 let redis: Redis;
 let shard: TestShard;
-beforeAll(async () => {
-  server = await startRedisOfEitherKind();
-  redis = await server.connect();
-});
-afterAll(() => server.stop());
-beforeEach(async () => {
-  await emptyRedis(redis);
-  shard = createTestShard(redis);
-});
+useShardForEach((...opened) => ([redis, shard] = opened));
 
 /** Of noon's day. */
 function timeOf(text: string): number {
@@ -294,7 +284,7 @@ describe("a roll-up and a fold at the same time", () => {
     shard.nowMs = NOON_MS;
     await shard.tell({ device: "late", event: "update_started", at: timeOf("09:58") });
     const store = shard.openStore();
-    const batch = (await store.readBatch())!;
+    const batch = (await store.readBatch(await store.readPosition()))!;
     const plan = await planOf(batch, { store, rules: DEFAULT_COUNTING_RULES });
     await rollUpAt(NOON_MS);
     expect(await store.commitBatch(batch, plan)).toBe("conflict");

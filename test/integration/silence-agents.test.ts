@@ -155,8 +155,8 @@ describe("another agent", () => {
     const store = shard.openStore();
     // At first it sees no entry, as if the answer came in only now.
     let others = 1;
-    const readBatch: ShardStore["readBatch"] = () =>
-      others > 0 ? Promise.resolve(undefined) : store.readBatch();
+    const readBatch: ShardStore["readBatch"] = (position) =>
+      others > 0 ? Promise.resolve(undefined) : store.readBatch(position);
     const readStates: ShardStore["readStates"] = async (revision, devices) => {
       const states = await store.readStates(revision, devices);
       if (others-- > 0) await shard.foldWaiting();
@@ -225,8 +225,8 @@ describe("while reports wait", () => {
     await shard.fold();
     shard.nowMs = DUE_MS - 1;
     const store = shard.openStore();
-    const readBatch: ShardStore["readBatch"] = async () => {
-      const batch = await store.readBatch();
+    const readBatch: ShardStore["readBatch"] = async (position) => {
+      const batch = await store.readBatch(position);
       shard.nowMs = DUE_MS;
       return batch;
     };
@@ -246,8 +246,8 @@ describe("while reports wait", () => {
     shard.nowMs = DUE_MS;
     const store = shard.openStore();
     let failovers = 1;
-    const readBatch: ShardStore["readBatch"] = async () => {
-      const batch = await store.readBatch();
+    const readBatch: ShardStore["readBatch"] = async (position) => {
+      const batch = await store.readBatch(position);
       if (failovers-- > 0) await restoreAll(older);
       return batch;
     };

@@ -1,7 +1,7 @@
 // Silence, from the stream to the counts, on a real Redis: devices that said they began and nothing since.
 // Found at the deadline and not before, counted once, taken off again when they come back, found without
 // reading anybody else; and never found while nobody could have heard them.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
 import { DUE_DEVICES_MAX } from "../../agent/health/deadline-index.ts";
 import { FIELD_BYTES } from "../../agent/health/device-table.ts";
@@ -15,15 +15,14 @@ import {
 import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { recordCommands } from "../support/recorded-commands.ts";
-import { emptyRedis, listKeys, startRedisOfEitherKind } from "../support/redis-kinds.ts";
-import type { RedisOfEitherKind } from "../support/redis-kinds.ts";
+import { listKeys } from "../support/redis-kinds.ts";
+import { useShardForEach } from "../support/shard-for-each.ts";
 import {
   DEADLINE_MS,
   DUE_MS,
   HOUR_MS,
   MINUTE_MS,
   NOON_MS,
-  createTestShard,
   each,
   expectDevices,
   names,
@@ -33,18 +32,9 @@ import { TILL, releaseOf, version } from "../support/verdicts.ts";
 
 const DUE_MINUTE = DUE_MS / MINUTE_MS;
 
-let server: RedisOfEitherKind;
 let redis: Redis;
 let shard: TestShard;
-beforeAll(async () => {
-  server = await startRedisOfEitherKind();
-  redis = await server.connect();
-});
-afterAll(() => server.stop());
-beforeEach(async () => {
-  await emptyRedis(redis);
-  shard = createTestShard(redis);
-});
+useShardForEach((...opened) => ([redis, shard] = opened));
 
 describe("the deadline", () => {
   it.each([0, 1, 59_999])(

@@ -379,7 +379,7 @@ async function commitBadly(
 ): Promise<void> {
   const { rules, stores } = world;
   const store = stores[agent]![shard]!;
-  const batch = await store.readBatch();
+  const batch = await store.readBatch(await store.readPosition());
   if (batch === undefined) return;
   const plan = await planOf(batch, { store, rules });
   if (turn === "die_before_commit") return;

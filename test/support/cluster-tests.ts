@@ -1,5 +1,5 @@
 // Tests of counting that run twice: on a single Redis in a project of their own, and on a Redis Cluster in the
-// project `cluster`. They get Redis from redis-kinds.ts; test/unit/support/cluster-tests.test.ts sees to it that
+// project `cluster`. They get Redis from redis-kinds.ts or shard-for-each.ts; test/unit/support/cluster-tests.test.ts sees to it that
 // all who do are named here.
 export const CLUSTER_TESTS: string[] = [
   "test/integration/shard-store.test.ts",

@@ -111,7 +111,7 @@ export function createTestShard(redis: Redis): TestShard {
     },
     async foldWaiting() {
       const store = openStore();
-      const batch = (await store.readBatch())!;
+      const batch = (await store.readBatch(await store.readPosition()))!;
       const plan = await planOf(batch, { store, rules: DEFAULT_COUNTING_RULES });
       expect(await store.commitBatch(batch, plan)).toBe("committed");
     },
