@@ -61,6 +61,10 @@ export function slotOf(minute: number, { middle, coarse, drop }: Horizons): Slot
 export interface DeviceHours {
   readonly active: number;
   readonly crashed: number;
+  readonly notResponding: number;
+  /** Devices, each at most once per version, in the hour of its first crash. */
+  readonly firstCrashed: number;
+  readonly firstNotResponding: number;
 }
 
 export interface HealthWindow extends Slot {

@@ -43,6 +43,8 @@ export const OUTCOMES = [
   "silent",
   "returned_late",
   "running",
+  "failed_announced",
+  "download_failed_announced",
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
