@@ -1,26 +1,43 @@
-// The judge: weighs the counts of one release against the rules of its policy. Pure, and a function of
-// the counts alone, so that a replay of stored counts gives the same bits. Enters: counts, rules, the
-// false-rollback budget. Leaves: a Verdict.
-import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
+// The judge: weighs the counts of one release, beside those of its baseline, against the rules of its policy. Pure,
+// and a function of counts and time alone, so that a replay of stored counts gives the same bits. Read it top to
+// bottom. Enters: counts, rules, the false-rollback budget. Leaves: a Verdict.
+import type { ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { OutcomeCounts } from "../health/outcomes.ts";
-import { ALL_SETTLED, SETTLE_MS } from "../health/settled-counts.ts";
+import type { ReleaseHistory } from "../health/release-history.ts";
 import type { UnsettledFailures } from "../health/settled-counts.ts";
-import { harmEvidenceLog10, safetyEvidenceLog10 } from "./limit.ts";
-import { countsOf, describeFailure } from "./signals.ts";
-import type { JudgedSignal } from "./signals.ts";
-import type { SignalEvidence, Verdict } from "./verdict.ts";
+import { compareHistories } from "./comparison.ts";
+import { isExplainedByBaseline, isSurging } from "./environment.ts";
+import { weighPlain } from "./plain.ts";
+import { thresholdsOf } from "./rule-to-judge.ts";
+import type { RuleToJudge } from "./rule-to-judge.ts";
+import { MISMATCH_LOG10, usageMismatchLog10 } from "./sample-ratio.ts";
+import { segmentsOf } from "./segments.ts";
+import { tellVerdict } from "./sentence.ts";
+import { isUsageSignal } from "./signals.ts";
+import { totalsByStratum } from "./stratum-totals.ts";
+import { VERDICT_KIND_OF } from "./verdict.ts";
+import type { SegmentEvidence, SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
+import { weighComparison } from "./weigh-comparison.ts";
+import { weighLimit } from "./weigh-limit.ts";
+import type { Weighed, WeighingContext } from "./weighing.ts";
 
-export interface RuleToJudge {
-  readonly signal: JudgedSignal;
-  /** A ratio in (0, 1). */
-  readonly limit: number;
-  /** Of a rule for silence: how long a device must have said nothing to accuse, in milliseconds. */
-  readonly deadlineMs?: number | undefined;
+/** What a release is compared with: the channel's other live versions that came before it and are not condemned. */
+export interface Baseline {
+  /** Empty = there is none: then limits alone judge, and the verdict says so. */
+  readonly versions: readonly Version[];
+  /** From a day before the release's first window on. */
+  readonly histories: readonly ReleaseHistory[];
+  /** Devices that run one of them now. */
+  readonly running: number;
 }
+
+export const NO_BASELINE: Baseline = { versions: [], histories: [], running: 0 };
 
 export interface JudgeInput {
   readonly release: ReleaseKey;
   readonly devices: OutcomeCounts;
+  readonly history: ReleaseHistory;
+  readonly baseline: Baseline;
   /**
    * Failures that do not accuse yet (health/settled-counts.ts); undefined where there is nothing to wait for.
    * While it is given the release is not called healthy either: who never answered is not known.
@@ -32,105 +49,162 @@ export interface JudgeInput {
    */
   readonly silenceDeadlineMs?: number | undefined;
   readonly rules: readonly RuleToJudge[];
-  /** Chance that a release within its limits is ever called failing; a ratio in (0, 1). */
+  /** Chance that a release that keeps its rules is ever called failing; a ratio in (0, 1). */
   readonly falseRollbackBudget: number;
+  readonly nowMs: number;
 }
 
-/** Share of the budget for tests over the whole fleet; the rest is for segments (policy-wide, design section 4). */
-export const FLEET_BUDGET_SHARE = 0.5;
-/** Evidence (e-value) that a rate is below its limit before a release is called healthy. */
-export const HEALTHY_EVIDENCE = 20;
+/** log10 of the evidence (20 to 1) that a rule is kept before a release is called healthy. */
+export const HEALTHY_LOG10 = Math.log10(20);
 
 export function judge(input: JudgeInput): Verdict {
-  const { release, devices, rules, unsettled } = input;
-  const signals = rules.map((rule) => weigh(rule, input));
-  const base = { release, devices, signals };
-  if (rules.length === 0) {
-    return {
-      ...base,
-      kind: "unmeasurable",
-      reason: "no_rules",
-      sentence: "The policy names no rule to judge by.",
-    };
-  }
-  if (devices.attempted === 0) {
-    const sentence = `No device has tried to take ${release.version} yet.`;
-    return { ...base, kind: "unmeasurable", reason: "no_attempts", sentence };
-  }
-  const strongest = signals.reduce((left, right) => (excess(right) > excess(left) ? right : left));
-  const compared = describe(strongest, release);
-  if (excess(strongest) >= 0)
-    return { ...base, kind: "failing", reason: "limit_exceeded", sentence: compared };
-  const sentence = [compared, ...rules.flatMap((rule) => describeEarlySilence(rule, input))].join(" ");
-  if (unsettled !== undefined) {
-    const waiting = `${sentence} ${describeUnsettled(unsettled)}`;
-    return { ...base, kind: "inconclusive", reason: "attempts_not_announced", sentence: waiting };
-  }
-  if (signals.every((signal) => signal.safetyLog10 >= Math.log10(HEALTHY_EVIDENCE))) {
-    return { ...base, kind: "healthy", reason: "within_limits", sentence };
-  }
-  return { ...base, kind: "inconclusive", reason: "not_enough_evidence", sentence };
-}
-
-function excess(signal: SignalEvidence): number {
-  return signal.evidenceLog10 - signal.thresholdLog10;
-}
-
-function weigh(rule: RuleToJudge, input: JudgeInput): SignalEvidence {
-  const { signal, limit } = rule;
-  const { rules, falseRollbackBudget, unsettled = ALL_SETTLED } = input;
-  const devices = isCountedEarlier(rule, input) ? { ...input.devices, silent: 0 } : input.devices;
-  const { trials, failures, notProvenGood } = countsOf(signal, devices, unsettled);
+  const context = contextOf(input);
+  const weighed = input.rules.map((rule) => weigh(rule, context));
+  const { accused, excused } = sortAccused(weighed, context);
+  const reason = reasonOf(input, { weighed, accused, isEnvironment: excused.length > 0 || isSurge(input) });
+  const strongest = strongestOf(accused.length > 0 ? accused : excused.length > 0 ? excused : weighed);
+  const signals = weighed.map(({ evidence }) => evidence);
   return {
-    signal,
-    rule: "limit",
-    failures,
-    trials,
-    limit,
-    evidenceLog10: harmEvidenceLog10({ trials, failures, limit }),
-    thresholdLog10: -Math.log10((falseRollbackBudget * FLEET_BUDGET_SHARE) / rules.length),
-    safetyLog10: safetyEvidenceLog10({ trials, failures: notProvenGood, limit }),
+    kind: VERDICT_KIND_OF[reason],
+    reason,
+    sentence: tellVerdict({
+      input,
+      reason,
+      strongest: strongest?.evidence,
+      isConfined: strongest !== undefined && strongest.shareOfFleet < 1,
+      signals,
+    }),
+    release: input.release,
+    devices: input.devices,
+    signals,
+    baseline: input.baseline.versions,
+    shareOfFleet: accused.length > 0 ? Math.max(...accused.map(({ shareOfFleet }) => shareOfFleet)) : 1,
   };
 }
 
-/** Whether devices may be counted silent that were not silent for as long as the rule asks. */
-function isCountedEarlier({ deadlineMs = 0 }: RuleToJudge, { silenceDeadlineMs }: JudgeInput): boolean {
-  return silenceDeadlineMs !== undefined && deadlineMs > silenceDeadlineMs;
+function contextOf(input: JudgeInput): WeighingContext {
+  const { history, baseline, devices, rules, falseRollbackBudget, nowMs } = input;
+  const totals = totalsByStratum(history);
+  const since = new Map([...totals].map(([stratum, { sinceMinute }]) => [stratum, sinceMinute]));
+  return {
+    input,
+    comparison: compareHistories(history, baseline.histories),
+    totals,
+    segments: segmentsOf(since),
+    thresholds: thresholdsOf(rules, falseRollbackBudget),
+    usage: rules.some(({ signal }) => isUsageSignal(signal)) && hasMismatch() ? "mismatched" : "comparable",
+  };
+
+  function hasMismatch(): boolean {
+    const evidence = usageMismatchLog10({
+      candidate: { history, running: devices.running },
+      baseline,
+      nowMinute: Math.floor(nowMs / 60_000),
+    });
+    return evidence >= MISMATCH_LOG10;
+  }
 }
 
-function describeEarlySilence(rule: RuleToJudge, input: JudgeInput): string[] {
-  const { silent } = input.devices;
-  if (silent === 0 || !isCountedEarlier(rule, input)) return [];
-  return [
-    `${count(silent)} silent ${silent === 1 ? "device does" : "devices do"} not count: devices of this release ` +
-      "were counted by a shorter deadline than the rule has now.",
-  ];
+function weigh(rule: RuleToJudge, context: WeighingContext): Weighed {
+  switch (rule.form) {
+    case "limit":
+      return weighLimit(rule, context);
+    case "worse_than_baseline":
+      return weighComparison(rule, context);
+    case "plain":
+      return weighPlain(rule, context);
+  }
 }
 
-function describeUnsettled({ failed, download_failed }: UnsettledFailures): string {
-  const waiting = Math.max(failed, download_failed);
-  if (waiting === 0)
-    return "Few devices say when they begin (update_started), so who never answered is not known.";
-  return (
-    `${waiting} failures of the last ${SETTLE_MS / 60_000} minutes do not count yet: these devices did not say ` +
-    `when they began (update_started), and good answers take longer.`
+/** Those who speak against the release, without those whose baseline does no better. */
+function sortAccused(
+  weighed: readonly Weighed[],
+  context: WeighingContext,
+): { readonly accused: readonly Weighed[]; readonly excused: readonly Weighed[] } {
+  const over = weighed.filter(({ accuses }) => accuses !== "nobody");
+  const excused = over.filter((each) => isExcused(each, context));
+  return { accused: over.filter((each) => !excused.includes(each)), excused };
+}
+
+function isExcused(
+  { evidence, accuses }: Weighed,
+  { comparison, segments, thresholds }: WeighingContext,
+): boolean {
+  const { signal, limit } = evidence;
+  if (limit === null) return false;
+  const isExplained = (isMeant: (stratum: string) => boolean, weight: number): boolean =>
+    isExplainedByBaseline(comparison, {
+      signal,
+      limit,
+      isMeant,
+      atFaultLog10: thresholds.atFaultLog10(weight),
+    });
+  if (accuses === "fleet" && !isExplained(() => true, 1)) return false;
+  const failing = new Set(evidence.segments.filter(isOverThreshold).map(({ segment }) => segment));
+  return segments
+    .filter(({ name }) => failing.has(name))
+    .every(({ strata, weight }) => isExplained((stratum) => strata.has(stratum), weight));
+}
+
+function isOverThreshold({ evidenceLog10, thresholdLog10 }: SegmentEvidence): boolean {
+  return evidenceLog10 >= thresholdLog10;
+}
+
+function isSurge({ rules, baseline, nowMs }: JudgeInput): boolean {
+  return rules.some(
+    ({ signal }) => isUsageSignal(signal) && isSurging(baseline.histories, { signal, nowMs }),
   );
 }
 
-/** "212 of 5,310 devices failed to install or boot 1.4.3 (4.0%); limit 2%; evidence 10^4.1 against 10^2.3 needed". */
-function describe(signal: SignalEvidence, release: ReleaseKey): string {
-  const rate = signal.trials === 0 ? "no attempts" : percent(signal.failures / signal.trials);
-  return (
-    `${count(signal.failures)} of ${count(signal.trials)} ${signal.trials === 1 ? "device" : "devices"} ${describeFailure(signal.signal)} ${release.version} (${rate}); ` +
-    `limit ${percent(signal.limit)}; evidence 10^${signal.evidenceLog10.toFixed(1)} against 10^${signal.thresholdLog10.toFixed(1)} needed.`
-  );
+interface Weighings {
+  readonly weighed: readonly Weighed[];
+  readonly accused: readonly Weighed[];
+  readonly isEnvironment: boolean;
 }
 
-function count(value: number): string {
-  return value.toLocaleString("en-US");
+/** Harm first, then what keeps anybody from knowing, then health. */
+function reasonOf(
+  { devices, rules, unsettled }: JudgeInput,
+  { weighed, accused, isEnvironment }: Weighings,
+): VerdictReason {
+  const signals = weighed.map(({ evidence }) => evidence);
+  if (rules.length === 0) return "no_rules";
+  if (accused.length > 0) return accusationOf(strongestOf(accused)!);
+  if (isEnvironment) return "environment";
+  if (devices.attempted + devices.running === 0 || isUntried(devices, rules)) return "no_attempts";
+  if (signals.some(({ unmeasured }) => unmeasured === "sample_ratio_mismatch"))
+    return "sample_ratio_mismatch";
+  const measured = signals.filter((signal) => signal.unmeasured === null);
+  if (measured.length === 0) return signals[0]!.unmeasured!;
+  if (unsettled !== undefined) return "attempts_not_announced";
+  if (measured.every(({ rule }) => rule === "plain")) return "plain_limit_kept";
+  return measured.every(isKept) ? "within_limits" : "not_enough_evidence";
 }
 
-function percent(ratio: number): string {
-  const value = ratio * 100;
-  return `${value.toLocaleString("en-US", { maximumFractionDigits: value < 1 ? 2 : 1 })}%`;
+/** Rules for attempts can say nothing of a release that is only used. */
+function isUntried({ attempted }: OutcomeCounts, rules: readonly RuleToJudge[]): boolean {
+  return attempted === 0 && rules.every(({ signal }) => !isUsageSignal(signal));
+}
+
+/** A plain rule proves nothing, and stands in nobody's way. */
+function isKept({ rule, safetyLog10 }: SignalEvidence): boolean {
+  return rule === "plain" || safetyLog10 >= HEALTHY_LOG10;
+}
+
+function accusationOf({ evidence, accuses }: Weighed): VerdictReason {
+  if (evidence.rule === "plain") return "plain_limit_exceeded";
+  if (accuses === "segments") return "segment_failing";
+  return evidence.rule === "limit" ? "limit_exceeded" : "worse_than_baseline";
+}
+
+function strongestOf(weighed: readonly Weighed[]): Weighed | undefined {
+  const [first, ...others] = weighed;
+  return others.reduce((left, right) => (excessOf(right) > excessOf(left!) ? right : left), first);
+}
+
+/** How far the evidence is over its threshold, of the fleet or of the segment that is furthest; log10. */
+function excessOf({ evidence: { evidenceLog10, thresholdLog10, segments }, accuses }: Weighed): number {
+  if (evidenceLog10 === null) return accuses === "nobody" ? Number.NEGATIVE_INFINITY : 0;
+  const ofSegments = segments.map((segment) => segment.evidenceLog10 - segment.thresholdLog10);
+  return Math.max(evidenceLog10 - thresholdLog10, ...ofSegments);
 }

@@ -40,7 +40,8 @@ export function addAnswerSpan({ slower, logs }: LogRankSums, span: AnswerSpan): 
   const allowedLog = Math.log(allowed + baselineUnheard);
   for (let index = 0; index < HAZARDS.length; index += 1) {
     const hazard = HAZARDS[index]!;
-    logs[index]! += answered * Math.log(hazard) + all * (allowedLog - Math.log(hazard * allowed + baselineUnheard));
+    logs[index]! +=
+      answered * Math.log(hazard) + all * (allowedLog - Math.log(hazard * allowed + baselineUnheard));
   }
 }
 

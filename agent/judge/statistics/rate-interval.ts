@@ -42,7 +42,8 @@ function edge({ outside, inside, isOutside }: EdgeSearch): number {
   if (!isOutside(outside)) return outside < 0.5 ? 0 : 1;
   let [far, near] = [outside, inside];
   for (let halving = 0; halving < HALVINGS; halving += 1) {
-    const middle = far < near && far > 0 ? Math.sqrt(far * Math.max(near, Number.MIN_VALUE)) : (far + near) / 2;
+    const middle =
+      far < near && far > 0 ? Math.sqrt(far * Math.max(near, Number.MIN_VALUE)) : (far + near) / 2;
     if (isOutside(middle)) far = middle;
     else near = middle;
   }

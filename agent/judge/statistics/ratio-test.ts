@@ -53,7 +53,10 @@ function stepsFrom(least: number, most: number): number[] {
 
 const STEPS: Readonly<Record<RatioPurpose, readonly number[]>> = {
   evidence: [...SAFE_STEPS.toReversed(), 0, ...HARM_STEPS],
-  interval: stepsFrom(INTERVAL_STEP_LEAST + Math.min(...SAFE_STEPS), INTERVAL_STEP_MOST + Math.max(...HARM_STEPS)),
+  interval: stepsFrom(
+    INTERVAL_STEP_LEAST + Math.min(...SAFE_STEPS),
+    INTERVAL_STEP_MOST + Math.max(...HARM_STEPS),
+  ),
 };
 const POSITION: Readonly<Record<RatioPurpose, ReadonlyMap<number, number>>> = {
   evidence: new Map(STEPS.evidence.map((step, index) => [step, index])),
@@ -108,7 +111,8 @@ export function addRatioCell(sums: RatioSums, cell: RatioCell): void {
   for (let index = 0; index < multiples.length; index += 1) {
     const odds = multiples[index]! * nullOdds;
     logs[index]! += all * Math.log1p(odds);
-    if (charges.length > 0) charges[index]! += exposure * ((multiples[index]! * (1 + nullOdds)) / (1 + odds) - 1);
+    if (charges.length > 0)
+      charges[index]! += exposure * ((multiples[index]! * (1 + nullOdds)) / (1 + odds) - 1);
   }
 }
 
@@ -167,7 +171,8 @@ export function ratioInterval(sums: RatioSums, miss: number): RatioInterval {
   const safety = (step: number): number => evidenceAt(sums, step, SAFE_STEPS) - needed;
   return {
     low: boundOf(sums, stepsFrom(INTERVAL_STEP_LEAST, INTERVAL_STEP_MOST).toReversed(), harm) ?? 0,
-    high: boundOf(sums, stepsFrom(INTERVAL_STEP_LEAST, INTERVAL_STEP_MOST), safety) ?? Number.POSITIVE_INFINITY,
+    high:
+      boundOf(sums, stepsFrom(INTERVAL_STEP_LEAST, INTERVAL_STEP_MOST), safety) ?? Number.POSITIVE_INFINITY,
   };
 }
 

@@ -1,0 +1,71 @@
+// When it is not the release: a backend that is down, a network, a bad hour. Whatever hits every version alike must
+// not roll one of them back; a person must look. Enters: a comparison, and the baselines' histories. Leaves: whether
+// a broken limit, or a sudden change, is explained by the environment. Pure.
+import type { ReleaseHistory } from "../health/release-history.ts";
+import type { Comparison } from "./comparison.ts";
+import { usageSince } from "./hour-usage.ts";
+import { usageCountsOf } from "./signals.ts";
+import type { JudgedSignal, UsageSignal } from "./signals.ts";
+import { addRatioCell, ratioHarmLog10, zeroRatioSums } from "./statistics/ratio-test.ts";
+import { sumComparison, sumStrata } from "./worse-than-baseline.ts";
+
+/** Failures that a baseline exactly at the limit would be expected to have by now, for its silence to mean anything. */
+export const BASELINE_FAILURES_LEAST = 3;
+const EQUAL = { ratio: 1, points: 0 } as const;
+
+export interface BrokenLimit {
+  readonly signal: JudgedSignal;
+  readonly limit: number;
+  /** The strata that it is broken in. */
+  readonly isMeant: (stratum: string) => boolean;
+  /** log10 of the evidence that the release is worse at all than its baseline, from which on it is at fault. */
+  readonly atFaultLog10: number;
+}
+
+/**
+ * Whether the baseline does no better than the release that broke a limit. A baseline too small to tell explains
+ * nothing: then the limit alone speaks.
+ */
+export function isExplainedByBaseline(
+  comparison: Comparison,
+  { signal, limit, isMeant, atFaultLog10 }: BrokenLimit,
+): boolean {
+  const question = { signal, allowance: EQUAL };
+  const sums = sumStrata(sumComparison(comparison, question), question, isMeant);
+  if (sums.baselineExposure * limit < BASELINE_FAILURES_LEAST) return false;
+  return ratioHarmLog10(sums) < atFaultLog10;
+}
+
+/** Hours whose rate is held against those before. */
+export const SURGE_HOURS = 2;
+/** Hours before, that tell what is usual: the same time yesterday is among them. */
+export const SURGE_BEFORE_HOURS = 24;
+/** How many times as often as usual the baseline has to fail. */
+export const SURGE_RATIO = 3;
+/** log10 of the evidence of that: 1,000 to 1. */
+export const SURGE_LOG10 = 3;
+
+/** Whether the versions that have been there all along suddenly fail far more often per hour of use. */
+export function isSurging(
+  baselines: readonly ReleaseHistory[],
+  { signal, nowMs }: { readonly signal: UsageSignal; readonly nowMs: number },
+): boolean {
+  const thisHour = 60 * Math.floor(nowMs / 3_600_000);
+  const recentSince = thisHour - (SURGE_HOURS - 1) * 60;
+  const usualSince = recentSince - SURGE_BEFORE_HOURS * 60;
+  const cell = { failures: 0, exposure: 0, baselineFailures: 0, baselineExposure: 0 };
+  for (const { hourMinute, hours } of baselines.flatMap((history) => usageSince(history, usualSince))) {
+    if (hourMinute > thisHour) continue;
+    const { trials, notProvenGood } = usageCountsOf(signal, hours);
+    if (hourMinute >= recentSince) {
+      cell.exposure += trials;
+      cell.failures += notProvenGood;
+    } else {
+      cell.baselineExposure += trials;
+      cell.baselineFailures += notProvenGood;
+    }
+  }
+  const sums = zeroRatioSums("evidence", { ratio: SURGE_RATIO, points: 0 });
+  addRatioCell(sums, cell);
+  return ratioHarmLog10(sums) >= SURGE_LOG10;
+}
