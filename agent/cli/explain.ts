@@ -23,8 +23,13 @@ export interface DecisionAnswer {
       readonly signal: string;
       readonly failures: number;
       readonly trials: number;
-      readonly limit: number;
-      readonly evidence_log10: number;
+      readonly limit: number | null;
+      /** Missing in decisions of an older Lastgood. */
+      readonly allowed?: { readonly ratio: number; readonly points: number } | null;
+      readonly baseline?: { readonly failures: number; readonly trials: number } | null;
+      readonly unit?: string;
+      readonly unmeasured?: string | null;
+      readonly evidence_log10: number | null;
       readonly threshold_log10: number;
     }[];
     readonly devices: Readonly<Record<string, number>>;
@@ -75,15 +80,7 @@ export function renderDecisions({ decisions }: { readonly decisions: readonly De
 
 export function renderDecision(decision: DecisionAnswer): string {
   const { id, app, channel, version, target, sentence, evidence } = decision;
-  const signals = evidence.signals.map(
-    ({ signal, failures, trials, limit, evidence_log10, threshold_log10 }) => [
-      `  ${signal}`,
-      `${failures} of ${trials}`,
-      `limit ${(100 * limit).toFixed(1)}%`,
-      `evidence 10^${evidence_log10.toFixed(2)}`,
-      `needed 10^${threshold_log10.toFixed(2)}`,
-    ],
-  );
+  const signals = evidence.signals.map(renderSignal);
   const devices = Object.entries(evidence.devices)
     .filter(([, count]) => count > 0)
     .map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
@@ -97,6 +94,30 @@ export function renderDecision(decision: DecisionAnswer): string {
     "",
     ...story(decision).map((line) => `  ${line}`),
   ].join("\n");
+}
+
+function renderSignal(signal: DecisionAnswer["evidence"]["signals"][number]): string[] {
+  const { failures, trials, baseline, unit, unmeasured, evidence_log10, threshold_log10 } = signal;
+  const hours = unit === "device_hours" ? " hours" : "";
+  if (unmeasured !== undefined && unmeasured !== null)
+    return [`  ${signal.signal}`, unmeasured.replaceAll("_", " ")];
+  return [
+    `  ${signal.signal}`,
+    `${formatCount(failures)} of ${formatCount(trials)}${hours}`,
+    describeAllowed(signal),
+    baseline === undefined || baseline === null
+      ? ""
+      : `baseline ${formatCount(baseline.failures)} of ${formatCount(baseline.trials)}${hours}`,
+    ...(evidence_log10 === null
+      ? ["plain"]
+      : [`evidence 10^${evidence_log10.toFixed(2)}`, `needed 10^${threshold_log10.toFixed(2)}`]),
+  ];
+}
+
+function describeAllowed({ limit, allowed }: DecisionAnswer["evidence"]["signals"][number]): string {
+  if (limit !== null) return `limit ${(100 * limit).toFixed(1)}%`;
+  if (allowed === undefined || allowed === null) return "";
+  return allowed.points > 0 ? `allowed +${(100 * allowed.points).toFixed(2)}pp` : `allowed ${allowed.ratio}x`;
 }
 
 function story({ at, mode, last_needed_report_at, outcome }: DecisionAnswer): string[] {

@@ -12,10 +12,11 @@ interface ReleaseStatus {
   readonly hours: { readonly active: number; readonly crashed: number };
   readonly verdict: {
     readonly kind: string;
+    readonly reason: string;
     readonly signals: readonly {
       readonly failures: number;
       readonly trials: number;
-      readonly evidence_log10: number;
+      readonly evidence_log10: number | null;
       readonly threshold_log10: number;
     }[];
   };
@@ -91,15 +92,26 @@ function renderQuiet({ version, devices, hours: { active, crashed } }: ReleaseSt
   return [`  ${version}:`, ...wrapWords(parts, 4).map((part) => `    ${part}`)];
 }
 
+/** What keeps anybody from knowing is said beside the kind. */
+function describeVerdict({ kind, reason }: ReleaseStatus["verdict"]): string {
+  const isTold = kind === "unmeasurable" || reason === "environment";
+  return isTold ? `${kind} (${reason.replaceAll("_", " ")})` : kind;
+}
+
 function renderRelease(
   { version, devices, verdict, condemned }: ReleaseStatus,
   isCurrent: boolean,
 ): string[] {
-  const strongest = verdict.signals.toSorted((left, right) => right.evidence_log10 - left.evidence_log10)[0];
+  const weighed = verdict.signals.flatMap(({ evidence_log10, threshold_log10 }) =>
+    evidence_log10 === null ? [] : [{ evidence: evidence_log10, threshold: threshold_log10 }],
+  );
+  const strongest = weighed.toSorted(
+    (left, right) => right.evidence - right.threshold - (left.evidence - left.threshold),
+  )[0];
   const evidence =
     strongest === undefined
       ? ""
-      : `10^${strongest.evidence_log10.toFixed(1)} of 10^${strongest.threshold_log10.toFixed(1)}`;
+      : `10^${strongest.evidence.toFixed(1)} of 10^${strongest.threshold.toFixed(1)}`;
   const attempted = devices["attempted"] ?? 0;
   const failed = devices["failed"] ?? 0;
   const share = attempted === 0 ? "" : ` (${((100 * failed) / attempted).toFixed(1)}%)`;
@@ -109,6 +121,6 @@ function renderRelease(
     `${formatCount(failed)}${share}`,
     formatCount(devices["confirmed"] ?? 0),
     evidence,
-    `${verdict.kind}${condemned ? ", condemned" : ""}`,
+    `${describeVerdict(verdict)}${condemned ? ", condemned" : ""}`,
   ];
 }

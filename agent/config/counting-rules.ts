@@ -22,5 +22,6 @@ export function countingRulesOf({ apps, policies }: Pick<Settings, "apps" | "pol
 
 /** Silence is counted under every policy, also where no rule asks for it: people look at it, too. */
 function silenceDeadlineMs({ rules }: Policy): number {
-  return rules.find((rule) => rule.signal === "silence")?.deadlineMs ?? SILENCE_DEADLINE_MS_DEFAULT;
+  const deadlines = rules.flatMap((rule) => (rule.form === "plain" ? [] : [rule.deadlineMs]));
+  return deadlines.find((deadlineMs) => deadlineMs !== undefined) ?? SILENCE_DEADLINE_MS_DEFAULT;
 }

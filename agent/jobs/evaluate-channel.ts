@@ -12,16 +12,18 @@ import type { SummaryStore } from "../journal/summary-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { judge } from "../judge/judge.ts";
+import { isSettling } from "../judge/settling.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { PASSING_REASONS } from "../policy/decision.ts";
 import type { RollbackDecision } from "../policy/decision.ts";
-import { decide } from "../policy/decide.ts";
+import { decide, isToDecide } from "../policy/decide.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { ChannelView } from "../policy/situation.ts";
 import { decisionIdOf } from "../rollback/decision-record.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import type { OtaServer } from "../rollback/ota-server.ts";
+import { readBaseline } from "./baseline.ts";
 
 /** How old the remembered version of a channel may get while reports arrive, in milliseconds. */
 export const CHANNEL_AGE_MS_MAX = 5_000;
@@ -57,7 +59,7 @@ export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDep
   const judged: Judged[] = [];
   for (const release of releases.values()) judged.push(await judgeRelease(release, watched.policy, deps));
   for (const { health, verdict } of judged) {
-    if (verdict.kind === "failing") await decideOn(watched, health, verdict, deps);
+    if (isToDecide(verdict)) await decideOn(watched, health, verdict, deps);
     else await deps.holds.clear(verdict.release);
   }
   // Last: whatever fails above leaves the releases on the list, and the next sweep evaluates them again; as it
@@ -85,23 +87,35 @@ async function heldReleases(key: ChannelKey, { holds }: EvaluateDeps): Promise<R
 interface Judged {
   readonly health: ReleaseHealth;
   readonly verdict: Verdict;
-  /** False while failures wait to be counted: time alone will change the verdict. */
+  /** False while failures wait to be counted, or devices to be heard: time alone will change the verdict. */
   readonly isSettled: boolean;
 }
 
 async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateDeps): Promise<Judged> {
   const health = await deps.health.readRelease(release);
+  const history = await deps.health.readHistory(release);
+  const baseline = await readBaseline(release, history, deps);
   const { devices, silenceDeadlineMs } = health;
   const nowMs = deps.clock();
-  const windows = hasUnannouncedFailures(devices)
+  const young = hasUnannouncedFailures(devices)
     ? await deps.health.readWindows(release, { sinceMinute: settledMinute(nowMs), strata: "summed" })
     : [];
-  const unsettled = unsettledOf({ devices, windows, nowMs });
+  const unsettled = unsettledOf({ devices, windows: young, nowMs });
   const { rules, falseRollbackBudget } = policy;
-  const verdict = judge({ release, devices, rules, falseRollbackBudget, unsettled, silenceDeadlineMs });
+  const verdict = judge({
+    release,
+    devices,
+    history,
+    baseline,
+    rules,
+    falseRollbackBudget,
+    unsettled,
+    silenceDeadlineMs,
+    nowMs,
+  });
   await keepSummary(health, verdict, deps);
-  const isSettled = unsettled === undefined || unsettled.failed + unsettled.download_failed === 0;
-  return { health, verdict, isSettled };
+  const isWaiting = unsettled !== undefined && unsettled.failed + unsettled.download_failed > 0;
+  return { health, verdict, isSettled: !isWaiting && !isSettling({ history, rules, nowMs }) };
 }
 
 async function keepSummary(

@@ -22,3 +22,7 @@ export const HOLD_COUNTS = `${TAG}:holds:counts`;
 export const SUMMARIES = `${TAG}:summaries`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
 export const CHANNELS = `${TAG}:channels`;
+/** Sorted set: versions of a channel by when ingest took in the newest report about them, epoch milliseconds. */
+export function liveVersionsKey(channelKeyText: string): string {
+  return `${TAG}:live:${channelKeyText}`;
+}

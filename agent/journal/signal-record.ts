@@ -1,28 +1,63 @@
 // One rule's numbers as they are kept in the journal and shown by the API: names in snake_case are a
 // promise to users, the inside may change.
-import type { SignalEvidence } from "../judge/verdict.ts";
+import type { Interval, SignalEvidence } from "../judge/verdict.ts";
 
 export interface SignalRecord {
   readonly signal: string;
+  /** `limit`, `worse_than_baseline` or `plain`. */
   readonly rule: string;
+  /** What `trials` counts: `devices` or `device_hours`. */
+  readonly unit: string;
   readonly failures: number;
   readonly trials: number;
-  readonly limit: number;
-  readonly evidence_log10: number;
+  /** Null in a rule that compares. */
+  readonly limit: number | null;
+  /** What is allowed beside the baseline: `ratio` times as often, or `points` more. */
+  readonly allowed: { readonly ratio: number; readonly points: number } | null;
+  readonly baseline: { readonly failures: number; readonly trials: number } | null;
+  /** Null in a plain rule. */
+  readonly evidence_log10: number | null;
   readonly threshold_log10: number;
   readonly safety_log10: number;
+  /** 95% confidence sequences; `high` null = no upper end yet. */
+  readonly rate: Interval | null;
+  readonly ratio: Interval | null;
+  /** Why the rule says nothing; null = it does. */
+  readonly unmeasured: string | null;
+  readonly segments: readonly {
+    readonly segment: string;
+    readonly failures: number;
+    readonly trials: number;
+    readonly evidence_log10: number;
+    readonly threshold_log10: number;
+    readonly share_of_fleet: number;
+  }[];
 }
 
 export function toSignalRecord(evidence: SignalEvidence): SignalRecord {
-  const { signal, rule, failures, trials, limit } = evidence;
+  const { signal, rule, unit, failures, trials, limit, baseline, rate, ratio, unmeasured } = evidence;
   return {
     signal,
     rule,
+    unit,
     failures,
     trials,
     limit,
+    allowed: evidence.allowance,
+    baseline,
     evidence_log10: evidence.evidenceLog10,
     threshold_log10: evidence.thresholdLog10,
     safety_log10: evidence.safetyLog10,
+    rate,
+    ratio,
+    unmeasured,
+    segments: evidence.segments.map((segment) => ({
+      segment: segment.segment,
+      failures: segment.failures,
+      trials: segment.trials,
+      evidence_log10: segment.evidenceLog10,
+      threshold_log10: segment.thresholdLog10,
+      share_of_fleet: segment.shareOfFleet,
+    })),
   };
 }

@@ -5,7 +5,7 @@ import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/rele
 import type { Redis } from "../../runtime/redis.ts";
 import type { DeviceHours } from "../health/health-window.ts";
 import { toOutcomeCounts } from "../health/outcomes.ts";
-import { CHANNELS, SUMMARIES } from "./control-keys.ts";
+import { CHANNELS, SUMMARIES, liveVersionsKey } from "./control-keys.ts";
 import type { Verdict } from "../judge/verdict.ts";
 
 export interface ReleaseSummary {
@@ -27,6 +27,8 @@ export interface SummaryStore {
   remove(release: ReleaseKey): Promise<void>;
   read(release: ReleaseKey): Promise<ReleaseSummary | undefined>;
   list(): Promise<ReleaseSummary[]>;
+  /** Versions of a channel that were reported about since, newest report first. */
+  listLive(key: ChannelKey, options: { readonly sinceMs: number; readonly most: number }): Promise<Version[]>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
   readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
 }
@@ -37,9 +39,24 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     return row === null ? undefined : (JSON.parse(row) as T);
   };
   return {
-    write: async (summary) =>
-      void (await redis.hset(SUMMARIES, formatReleaseKey(summary.verdict.release), JSON.stringify(summary))),
-    remove: async (release) => void (await redis.hdel(SUMMARIES, formatReleaseKey(release))),
+    async write(summary) {
+      const { release } = summary.verdict;
+      await redis.zadd(liveVersionsKey(formatChannelKey(release)), summary.lastReportAtMs, release.version);
+      await redis.hset(SUMMARIES, formatReleaseKey(release), JSON.stringify(summary));
+    },
+    async remove(release) {
+      await redis.zrem(liveVersionsKey(formatChannelKey(release)), release.version);
+      await redis.hdel(SUMMARIES, formatReleaseKey(release));
+    },
+    listLive: async (key, { sinceMs, most }) =>
+      (await redis.zrevrangebyscore(
+        liveVersionsKey(formatChannelKey(key)),
+        "+inf",
+        sinceMs,
+        "LIMIT",
+        0,
+        most,
+      )) as Version[],
     async read(release) {
       const stored = await readJson<StoredSummary>(SUMMARIES, formatReleaseKey(release));
       return stored === undefined ? undefined : toSummary(stored);
@@ -53,10 +70,18 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
 }
 
 /** An older Lastgood counted less: what it did not write is 0 until the release is evaluated anew. */
-type StoredSummary = Omit<ReleaseSummary, "hours"> & { readonly hours?: DeviceHours };
+type StoredSummary = Omit<ReleaseSummary, "hours"> & { readonly hours?: Partial<DeviceHours> };
+
+const NO_HOURS: DeviceHours = {
+  active: 0,
+  crashed: 0,
+  notResponding: 0,
+  firstCrashed: 0,
+  firstNotResponding: 0,
+};
 
 function toSummary(stored: StoredSummary): ReleaseSummary {
-  const { verdict, hours = { active: 0, crashed: 0 } } = stored;
+  const { verdict, hours = {} } = stored;
   const devices = { ...toOutcomeCounts([]), ...verdict.devices };
-  return { ...stored, verdict: { ...verdict, devices }, hours };
+  return { ...stored, verdict: { ...verdict, devices }, hours: { ...NO_HOURS, ...hours } };
 }

@@ -69,3 +69,42 @@ export function isSurging(
   addRatioCell(sums, cell);
   return ratioHarmLog10(sums) >= SURGE_LOG10;
 }
+
+/** How much less a device of the baseline has to be used than a day ago to count as cut off. */
+export const QUIET_RATIO = 2;
+
+export interface QuietInput {
+  readonly histories: readonly ReleaseHistory[];
+  /** Devices that run the baseline now. */
+  readonly running: number;
+  /** Devices of the release that began and were not heard of again: whatever happened to them, they say nothing of the others. */
+  readonly pending: number;
+  /** Devices that took the release up since a day ago, and ran the baseline then. */
+  readonly left: number;
+  readonly nowMs: number;
+}
+
+/**
+ * Whether devices that have nothing to do with the release went quiet as well: the hours that are over since the
+ * deadline began, held against the same hours a day ago, per device. Then a network is down, and silence accuses nobody.
+ */
+export function isCutOff(
+  { histories, running, pending, left, nowMs }: QuietInput,
+  deadlineMs: number,
+): boolean {
+  const end = 60 * Math.floor(nowMs / 3_600_000);
+  const hours = Math.max(1, Math.min(SURGE_BEFORE_HOURS, Math.floor(deadlineMs / 3_600_000)));
+  const activeBetween = (from: number, to: number): number =>
+    histories
+      .flatMap((history) => usageSince(history, from))
+      .reduce((sum, usage) => sum + (usage.hourMinute < to ? usage.hours.active : 0), 0);
+  const dayMinutes = 24 * 60;
+  const sums = zeroRatioSums("evidence", { ratio: QUIET_RATIO, points: 0 });
+  addRatioCell(sums, {
+    failures: activeBetween(end - hours * 60 - dayMinutes, end - dayMinutes),
+    exposure: hours * (running + left),
+    baselineFailures: activeBetween(end - hours * 60, end),
+    baselineExposure: hours * Math.max(0, running - pending),
+  });
+  return ratioHarmLog10(sums) >= SURGE_LOG10;
+}

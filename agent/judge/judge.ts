@@ -6,7 +6,8 @@ import type { OutcomeCounts } from "../health/outcomes.ts";
 import type { ReleaseHistory } from "../health/release-history.ts";
 import type { UnsettledFailures } from "../health/settled-counts.ts";
 import { compareHistories } from "./comparison.ts";
-import { isExplainedByBaseline, isSurging } from "./environment.ts";
+import { isCutOff, isExplainedByBaseline, isSurging } from "./environment.ts";
+import { usageSince } from "./hour-usage.ts";
 import { weighPlain } from "./plain.ts";
 import { thresholdsOf } from "./rule-to-judge.ts";
 import type { RuleToJudge } from "./rule-to-judge.ts";
@@ -128,7 +129,7 @@ function sortAccused(
 
 function isExcused(
   { evidence, accuses }: Weighed,
-  { comparison, segments, thresholds }: WeighingContext,
+  { input, comparison, segments, thresholds }: WeighingContext,
 ): boolean {
   const { signal, limit } = evidence;
   if (limit === null) return false;
@@ -139,11 +140,24 @@ function isExcused(
       isMeant,
       atFaultLog10: thresholds.atFaultLog10(weight),
     });
+  if (signal === "silence" && isNetworkDown(input)) return true;
   if (accuses === "fleet" && !isExplained(() => true, 1)) return false;
   const failing = new Set(evidence.segments.filter(isOverThreshold).map(({ segment }) => segment));
   return segments
     .filter(({ name }) => failing.has(name))
     .every(({ strata, weight }) => isExplained((stratum) => strata.has(stratum), weight));
+}
+
+/** Devices that never began to take the release up are quiet as well. */
+function isNetworkDown({ devices, history, baseline, rules, nowMs }: JudgeInput): boolean {
+  const { histories, running } = baseline;
+  const pending = Math.max(0, devices.announced - devices.confirmed - devices.failed_announced);
+  const left = usageSince(history, nowMs / 60_000 - 24 * 60).reduce(
+    (sum, { confirmed }) => sum + confirmed,
+    0,
+  );
+  const deadlines = rules.flatMap((rule) => (rule.form === "plain" ? [] : [rule.deadlineMs ?? 0]));
+  return isCutOff({ histories, running, pending, left, nowMs }, Math.max(...deadlines));
 }
 
 function isOverThreshold({ evidenceLog10, thresholdLog10 }: SegmentEvidence): boolean {

@@ -40,12 +40,37 @@ export const AGENT_METRICS = {
   },
   ota_release_failure_ratio: {
     type: "gauge",
-    help: "Failed devices by devices that tried, unresolved ones counted as not failed.",
+    help: "Failed devices by devices that tried (of crash and not_responding: by hours of use), unresolved ones counted as not failed.",
+    labels: ["app", "channel", "version", "signal"],
+  },
+  ota_release_failure_ratio_low: {
+    type: "gauge",
+    help: "Lower end of the 95% confidence sequence of the failure ratio: right at every look at once.",
+    labels: ["app", "channel", "version", "signal", "rule"],
+  },
+  ota_release_failure_ratio_high: {
+    type: "gauge",
+    help: "Its upper end, unresolved attempts counted as failed.",
+    labels: ["app", "channel", "version", "signal", "rule"],
+  },
+  ota_release_baseline_failure_ratio: {
+    type: "gauge",
+    help: "The same ratio of the baseline: other live versions, at the same times and on the same kinds of device.",
+    labels: ["app", "channel", "version", "signal"],
+  },
+  ota_release_times_baseline_low: {
+    type: "gauge",
+    help: "Lower end of the 95% confidence sequence of how many times as often as its baseline the release fails.",
+    labels: ["app", "channel", "version", "signal"],
+  },
+  ota_release_times_baseline_high: {
+    type: "gauge",
+    help: "Its upper end; no sample while there is none.",
     labels: ["app", "channel", "version", "signal"],
   },
   ota_release_evidence: {
     type: "gauge",
-    help: "log10 of the e-value against the release being within its limit.",
+    help: "log10 of the e-value against the release keeping the rule.",
     labels: ["app", "channel", "version", "signal", "rule"],
   },
   ota_release_evidence_threshold: {
@@ -57,6 +82,11 @@ export const AGENT_METRICS = {
     type: "gauge",
     help: "1 for the verdict that holds, 0 for the others.",
     labels: ["app", "channel", "version", "verdict"],
+  },
+  ota_release_verdict_reason: {
+    type: "gauge",
+    help: "1 for the reason of the verdict that holds.",
+    labels: ["app", "channel", "version", "reason"],
   },
   ota_release_condemned: {
     type: "gauge",

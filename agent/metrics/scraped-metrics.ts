@@ -15,6 +15,8 @@ import type { Queues } from "../jobs/queues.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { ROLLBACK_OUTCOME_KINDS } from "../rollback/outcome.ts";
+import { VERDICT_KINDS } from "../judge/verdict.ts";
+import type { SignalEvidence } from "../judge/verdict.ts";
 import { AGENT_METRICS } from "./names.ts";
 import type { AgentMetricName } from "./names.ts";
 
@@ -28,7 +30,6 @@ const PASSING_OUTCOMES: readonly Outcome[] = [
   "running",
 ];
 const LASTING_OUTCOMES = OUTCOMES.filter((outcome) => !PASSING_OUTCOMES.includes(outcome));
-const VERDICT_KINDS = ["failing", "healthy", "inconclusive", "unmeasurable"] as const;
 const JOB_STATES = ["waiting", "active", "delayed", "failed"] as const;
 export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800];
 
@@ -128,9 +129,15 @@ function createInstruments(registry: Registry) {
     crashedHours: counter("ota_crashed_device_hours_total"),
     releaseDevices: gauge("ota_release_devices"),
     failureRatio: gauge("ota_release_failure_ratio"),
+    failureRatioLow: gauge("ota_release_failure_ratio_low"),
+    failureRatioHigh: gauge("ota_release_failure_ratio_high"),
+    baselineRatio: gauge("ota_release_baseline_failure_ratio"),
+    timesBaselineLow: gauge("ota_release_times_baseline_low"),
+    timesBaselineHigh: gauge("ota_release_times_baseline_high"),
     evidence: gauge("ota_release_evidence"),
     threshold: gauge("ota_release_evidence_threshold"),
     verdict: gauge("ota_release_verdict"),
+    verdictReason: gauge("ota_release_verdict_reason"),
     condemned: gauge("ota_release_condemned"),
     lastReport: gauge("ota_release_last_report_timestamp_seconds"),
     versionsFolded: gauge("ota_versions_folded"),
@@ -202,11 +209,36 @@ function setRelease(instruments: Instruments, summary: ReleaseSummary, condemned
   instruments.condemned.set(labels, condemned.has(formatReleaseKey(verdict.release)) ? 1 : 0);
   for (const kind of VERDICT_KINDS)
     instruments.verdict.set({ ...labels, verdict: kind }, kind === verdict.kind ? 1 : 0);
-  for (const { signal, rule, failures, trials, evidenceLog10, thresholdLog10 } of verdict.signals) {
-    if (trials > 0) instruments.failureRatio.set({ ...labels, signal }, failures / trials);
-    instruments.evidence.set({ ...labels, signal, rule }, evidenceLog10);
-    instruments.threshold.set({ ...labels, signal, rule }, thresholdLog10);
+  instruments.verdictReason.set({ ...labels, reason: verdict.reason }, 1);
+  for (const evidence of verdict.signals) setSignal(instruments, evidence, labels);
+}
+
+/** A rule that says nothing has no samples: a 0 would look like one that says "fine". */
+function setSignal(
+  instruments: Instruments,
+  evidence: SignalEvidence,
+  release: Record<string, string>,
+): void {
+  const { signal, rule, failures, trials, baseline, rate, ratio } = evidence;
+  if (evidence.unmeasured !== null || trials === 0) return;
+  const labels = { ...release, signal };
+  const ofRule = { ...labels, rule };
+  // Of silence, a comparison counts who has not answered yet, whatever the deadline says.
+  if (rule !== "worse_than_baseline" || signal !== "silence")
+    instruments.failureRatio.set(labels, failures / trials);
+  if (rate !== null) {
+    instruments.failureRatioLow.set(ofRule, rate.low);
+    if (rate.high !== null) instruments.failureRatioHigh.set(ofRule, rate.high);
   }
+  if (baseline !== null && baseline.trials > 0)
+    instruments.baselineRatio.set(labels, baseline.failures / baseline.trials);
+  if (ratio !== null) {
+    instruments.timesBaselineLow.set(labels, ratio.low);
+    if (ratio.high !== null) instruments.timesBaselineHigh.set(labels, ratio.high);
+  }
+  if (evidence.evidenceLog10 === null) return;
+  instruments.evidence.set(ofRule, evidence.evidenceLog10);
+  instruments.threshold.set(ofRule, evidence.thresholdLog10);
 }
 
 /** Adds, because several releases stand in version="other". */

@@ -6,15 +6,30 @@ import { chooseTarget } from "./guards/good-target.ts";
 import type { GuardCheck } from "./guards/guard.ts";
 import { minDevices } from "./guards/min-devices.ts";
 import { oneHop } from "./guards/one-hop.ts";
+import { shareOfFleet } from "./guards/share-of-fleet.ts";
 import { stillCurrent } from "./guards/still-current.ts";
+import { versionAtFault } from "./guards/version-at-fault.ts";
+import type { Verdict } from "../judge/verdict.ts";
 import type { Situation } from "./situation.ts";
 
 /** Cheapest knowledge first; `still_current` before `cooldown`, so that a channel that moved on says so. */
-const GUARD_CHECKS: readonly GuardCheck[] = [minDevices, stillCurrent, oneHop, cooldown];
+const GUARD_CHECKS: readonly GuardCheck[] = [
+  versionAtFault,
+  minDevices,
+  shareOfFleet,
+  stillCurrent,
+  oneHop,
+  cooldown,
+];
+
+/** A release that fails, and one that would if the environment did not explain it: people must hear of both. */
+export function isToDecide({ kind, reason }: Verdict): boolean {
+  return kind === "failing" || reason === "environment";
+}
 
 export function decide(situation: Situation): RollbackDecision {
   const { verdict, policy, rolledBack } = situation;
-  if (verdict.kind !== "failing") {
+  if (!isToDecide(verdict)) {
     return { kind: "none", reason: "verdict_not_failing", sentence: verdict.sentence };
   }
   if (rolledBack.has(verdict.release.version)) {

@@ -7,7 +7,9 @@ export const DECISION_REASONS = [
   "verdict_not_failing",
   "already_condemned",
   "evidence_over_threshold",
+  "environment",
   "too_few_devices",
+  "share_too_small",
   "cooling_down",
   "channel_moved_on",
   "ota_server_unavailable",
@@ -27,7 +29,15 @@ export const PASSING_REASONS: ReadonlySet<DecisionReason> = new Set([
 ]);
 
 /** The guards that can hold a rollback back, one file each under guards/. */
-export const GUARDS = ["min_devices", "cooldown", "still_current", "one_hop", "good_target"] as const;
+export const GUARDS = [
+  "version_at_fault",
+  "min_devices",
+  "share_of_fleet",
+  "still_current",
+  "one_hop",
+  "cooldown",
+  "good_target",
+] as const;
 export type Guard = (typeof GUARDS)[number];
 
 export type RollbackDecision =
