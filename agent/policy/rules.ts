@@ -36,10 +36,11 @@ export const PLAIN_MIN_DEVICES_MAX = 1_000_000_000;
 const NOT_AN_ALLOWANCE =
   "not something to be allowed beside the baseline: write how many times as often (1x to 100x, such as 1.5x) or how many percentage points more (0.01pp to 50pp, such as +1pp)";
 
-/** `1.5x` or `+1pp`. */
-export const allowanceSchema = z
+/** `1.5x`, `+1pp`, or `off`. */
+const allowanceSchema = z
   .string({ error: (issue) => (issue.input === undefined ? undefined : NOT_AN_ALLOWANCE) })
-  .transform((text, context): Allowance => {
+  .transform((text, context): Allowance | "off" => {
+    if (text === "off") return "off";
     const match = /^(?:(\d+(?:\.\d+)?)\s*x|\+\s*(\d+(?:\.\d+)?)\s*pp)$/.exec(text.trim());
     const times = Number(match?.[1] ?? Number.NaN);
     const points = Number(match?.[2] ?? Number.NaN) / 100;
@@ -89,7 +90,16 @@ function refuseContradictions(rule: RuleFields, context: z.RefinementCtx): void 
   else
     for (const field of PLAIN_FIELDS)
       if (rule[field] !== undefined) refuse(field, "only a rule with `test: plain` has it: take it out here");
-  if (rule.signal === "silence" && (rule.worse_than_baseline?.points ?? 0) > 0)
+  refuseAllowance(rule, refuse);
+}
+
+function refuseAllowance({ signal, limit, worse_than_baseline: allowed }: RuleFields, refuse: Refuse): void {
+  if (allowed === "off" && (signal !== "silence" || limit === undefined))
+    refuse(
+      "worse_than_baseline",
+      "only a rule for silence with a limit compares unless told `off`: take it out here",
+    );
+  else if (signal === "silence" && allowed !== undefined && allowed !== "off" && allowed.points > 0)
     refuse("worse_than_baseline", "silence is compared by how much slower devices come back: write 1.5x");
 }
 
@@ -126,10 +136,10 @@ function toStatements(rule: RuleFields): RuleToJudge[] {
     ];
   const deadlineMs = signal === "silence" ? { deadlineMs: deadline } : {};
   // Bricked devices show in how slowly a release's devices come back, long before the deadline.
-  const allowance = rule.worse_than_baseline ?? (signal === "silence" ? SLOWER_RETURN_DEFAULT : undefined);
+  const allowance = rule.worse_than_baseline ?? (signal === "silence" ? SLOWER_RETURN_DEFAULT : "off");
   return [
     ...(limit === undefined ? [] : [{ form: "limit" as const, signal, limit, ...deadlineMs }]),
-    ...(allowance === undefined
+    ...(allowance === "off"
       ? []
       : [{ form: "worse_than_baseline" as const, signal, allowance, ...deadlineMs }]),
   ];
@@ -141,6 +151,8 @@ export const rulesSchema = z
   .superRefine((rules, context) => {
     const seen = new Set<string>();
     rules.forEach((statements, index) => {
+      // zod comes here with what it has when a rule was refused; those mistakes are told first.
+      if (!Array.isArray(statements)) return;
       for (const { signal, form } of statements) {
         const statement = `${signal} ${form}`;
         if (seen.has(statement))

@@ -180,7 +180,7 @@ describe("a fleet that does not announce its attempts", () => {
 
 describe("devices that fall silent", () => {
   const policy = samplePolicy({
-    rules: [{ signal: "silence", limit: 0.02, deadlineMs: SILENCE_DEADLINE_MS_DEFAULT }],
+    rules: [{ form: "limit", signal: "silence", limit: 0.02, deadlineMs: SILENCE_DEADLINE_MS_DEFAULT }],
   });
 
   it("change counts without a report: the release is on the list, and is accused", async () => {
@@ -215,7 +215,9 @@ describe("devices that fall silent", () => {
 
   it("by a shorter deadline than the rule has now accuse nobody; those of the next release do", async () => {
     const [hourMs, weekMs] = [3_600_000, 7 * 24 * 3_600_000];
-    const patient = samplePolicy({ rules: [{ signal: "silence", limit: 0.02, deadlineMs: weekMs }] });
+    const patient = samplePolicy({
+      rules: [{ form: "limit", signal: "silence", limit: 0.02, deadlineMs: weekMs }],
+    });
     await reportOf(RELEASE, 20, "update_started");
     await fold(hourMs);
     nowMs = START_MS + 60_000 + hourMs;

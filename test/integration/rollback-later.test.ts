@@ -237,7 +237,9 @@ describe("a policy that is changed between two starts", () => {
   });
 
   it("to a stricter limit: every release is judged anew, though no report comes any more", async () => {
-    const lenient = await restart("lenient", { rules: [{ signal: "update_failure", limit: 0.9 }] });
+    const lenient = await restart("lenient", {
+      rules: [{ form: "limit", signal: "update_failure", limit: 0.9 }],
+    });
     await fleet.report({ app: "lenient", version: "1.4.0", devices: [1, 20], events: ["reverted"] });
     await fleet.report({ app: "lenient", version: "1.4.0", devices: [21, 60], events: ["confirmed"] });
     await waitUntil(
@@ -246,7 +248,9 @@ describe("a policy that is changed between two starts", () => {
     );
     expect(await decisionsOf(lenient, "lenient")).toEqual([]);
 
-    const strict = await restart("lenient", { rules: [{ signal: "update_failure", limit: 0.05 }] });
+    const strict = await restart("lenient", {
+      rules: [{ form: "limit", signal: "update_failure", limit: 0.05 }],
+    });
     const [decision] = await endedDecisions(strict, "lenient");
     expect(decision!.outcome).toMatchObject({ kind: "applied" });
     expect(ota.readChannel(keyOf("lenient"))!.version).toBe("1.3.0");

@@ -17,7 +17,9 @@ import { releaseOf, version } from "../support/verdicts.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const DEADLINE_MS = 5 * 60_000;
-const POLICY: Partial<Policy> = { rules: [{ signal: "silence", limit: 0.02, deadlineMs: DEADLINE_MS }] };
+const POLICY: Partial<Policy> = {
+  rules: [{ form: "limit", signal: "silence", limit: 0.02, deadlineMs: DEADLINE_MS }],
+};
 const DEVICES = 200;
 
 let server: TestRedis;

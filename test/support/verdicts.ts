@@ -27,8 +27,8 @@ export function samplePolicy(fields: Partial<Policy> = {}): Policy {
     action: "rollback",
     mode: "automatic",
     falseRollbackBudget: 0.01,
-    rules: [{ signal: "update_failure", limit: 0.05 }],
-    guards: { minDevices: 5, cooldownMs: 3_600_000 },
+    rules: [{ form: "limit", signal: "update_failure", limit: 0.05 }],
+    guards: { minDevices: 5, cooldownMs: 3_600_000, shareOfFleetLeast: 0 },
     ...fields,
   };
 }
@@ -42,6 +42,8 @@ export function failingVerdict(fields: Partial<Verdict> = {}): Verdict {
     release: releaseOf("1.4.0"),
     devices: outcomeCounts({ attempted: 100, failed: 20 }),
     signals: [],
+    baseline: [],
+    shareOfFleet: 1,
     ...fields,
   };
 }

@@ -5,7 +5,7 @@ import type { GuardCheck } from "./guard.ts";
 export const minDevices: GuardCheck = ({ policy, verdict }) => {
   const { attempted, active } = verdict.devices;
   // Where devices report their use alone, nobody is known to have tried.
-  const devices = Math.max(attempted, active);
+  const devices = attempted === 0 ? active : attempted;
   if (devices >= policy.guards.minDevices) return PASS;
   return {
     kind: "refuse",

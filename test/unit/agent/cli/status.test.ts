@@ -19,7 +19,7 @@ function statusOf(...releases: Partial<Release>[]): string[] {
           version: "1.4.3",
           devices: { attempted: 1_000, failed: 20, confirmed: 900 },
           hours: { active: 0, crashed: 0 },
-          verdict: { kind: "inconclusive", signals: [] },
+          verdict: { kind: "inconclusive", reason: "not_enough_evidence", signals: [] },
           condemned: false,
           hold: null,
           ...fields,

@@ -5,15 +5,15 @@ import { countingRulesOf } from "../../../../agent/config/counting-rules.ts";
 import type { AppSettings } from "../../../../agent/config/schema.ts";
 import { SILENCE_DEADLINE_MS_DEFAULT, STRATA_MAX_DEFAULT } from "../../../../agent/health/counting-rules.ts";
 import { STRATUM_FIELDS } from "../../../../agent/health/stratum.ts";
-import type { Rule } from "../../../../agent/policy/policy.ts";
+import type { RuleToJudge } from "../../../../agent/judge/rule-to-judge.ts";
 import type { AppId, Channel } from "../../../../ingest/contract/release-key.ts";
 import { agentSettings } from "../../../support/agent.ts";
 import { TILL, samplePolicy } from "../../../support/verdicts.ts";
 
 const MINUTE_MS = 60_000;
-const UPDATE: Rule = { signal: "update_failure", limit: 0.05 };
+const UPDATE: RuleToJudge = { form: "limit", signal: "update_failure", limit: 0.05 };
 
-function policyWith(name: string, ...rules: readonly Rule[]) {
+function policyWith(name: string, ...rules: readonly RuleToJudge[]) {
   return [name, samplePolicy({ name, rules: [UPDATE, ...rules] })] as const;
 }
 
@@ -40,8 +40,13 @@ function rules() {
       ["kiosk" as AppId, kiosk],
     ]),
     policies: new Map([
-      policyWith("patient", { signal: "silence", limit: 0.02, deadlineMs: 90 * MINUTE_MS }),
-      policyWith("hasty", { signal: "silence", limit: 0.02, deadlineMs: 5 * MINUTE_MS }),
+      policyWith("patient", { form: "limit", signal: "silence", limit: 0.02, deadlineMs: 90 * MINUTE_MS }),
+      policyWith("hasty", {
+        form: "worse_than_baseline",
+        signal: "silence",
+        allowance: { ratio: 1.5, points: 0 },
+        deadlineMs: 5 * MINUTE_MS,
+      }),
       policyWith("silent"),
     ]),
   });

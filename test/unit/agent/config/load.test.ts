@@ -60,7 +60,9 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   ],
   "missing-apps": ["1:1 apps: this setting is missing"],
   "missing-ingest-keys": ['2:3 apps["com.acme.till"].ingest_keys: this setting is missing'],
-  "missing-rule-limit": ["11:9 policies.standard.rules[0].limit: this setting is missing"],
+  "missing-rule-limit": [
+    "11:19 policies.standard.rules[0].signal: the rule says nothing about it: give it a limit (5%), or worse_than_baseline (1.5x or +1pp)",
+  ],
   "mode-unknown": ["10:11 policies.standard.mode: not known here: write automatic or shadow"],
   "no-channels": ['5:15 apps["com.acme.till"].channels: name at least one channel'],
   "no-ingest-keys": ['3:18 apps["com.acme.till"].ingest_keys: must list at least 1 entry'],
@@ -132,10 +134,10 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   ],
   "shards-too-many": ["1:9 shards: must be a whole number from 1 to 256"],
   "signal-twice": [
-    "13:19 policies.standard.rules[2].signal: a rule above has this signal already: keep one of the two",
+    "13:19 policies.standard.rules[2].signal: a rule above has a limit for this signal already: keep one of the two",
   ],
   "signal-unknown": [
-    "11:19 policies.standard.rules[0].signal: not known here: write update_failure, download_failure or silence",
+    "11:19 policies.standard.rules[0].signal: not known here: write update_failure, download_failure, crash, not_responding or silence",
   ],
   "stream-entries-zero": ["1:37 ingest.limits.stream_entries: must be a whole number from 1 to 100000000"],
   "strata-by-is-text": ['5:19 apps["com.acme.till"].strata.by: must be a list, not text'],
@@ -239,8 +241,8 @@ describe("a right file", () => {
             action: "rollback",
             mode: "automatic",
             falseRollbackBudget: 0.01,
-            rules: [{ signal: "update_failure", limit: 0.05 }],
-            guards: { minDevices: 5, cooldownMs: 3_600_000 },
+            rules: [{ form: "limit", signal: "update_failure", limit: 0.05 }],
+            guards: { minDevices: 5, cooldownMs: 3_600_000, shareOfFleetLeast: 0 },
           },
         ],
       ]),
@@ -373,8 +375,9 @@ policies:
   ])("deadline: %s", (deadline, deadlineMs) => {
     const { rules } = load(write({ deadline })).policies.get("p")!;
     expect(rules).toEqual([
-      { signal: "update_failure", limit: 0.001 },
-      { signal: "silence", limit: 0.02, deadlineMs },
+      { form: "limit", signal: "update_failure", limit: 0.001 },
+      { form: "limit", signal: "silence", limit: 0.02, deadlineMs },
+      { form: "worse_than_baseline", signal: "silence", allowance: { ratio: 1.5, points: 0 }, deadlineMs },
     ]);
   });
 

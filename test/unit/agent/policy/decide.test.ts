@@ -30,12 +30,19 @@ const alone: ChannelView = {
 };
 const fewDevices = failingVerdict({ devices: outcomeCounts({ attempted: 4, failed: 4 }) });
 
+const pickyPolicy = samplePolicy({
+  guards: { minDevices: 5, cooldownMs: 3_600_000, shareOfFleetLeast: 0.1 },
+});
+const confined = failingVerdict({ reason: "segment_failing", shareOfFleet: 0.032 });
+
 /** What makes each reason, alone. */
 const CAUSES: Readonly<Record<(typeof DECISION_REASONS)[number], Partial<Situation>>> = {
   verdict_not_failing: { verdict: failingVerdict({ kind: "healthy", reason: "within_limits" }) },
   already_condemned: { rolledBack: new Set(["1.4.0"]) },
   evidence_over_threshold: {},
+  environment: { verdict: failingVerdict({ kind: "inconclusive", reason: "environment" }) },
   too_few_devices: { verdict: fewDevices },
+  share_too_small: { policy: pickyPolicy, verdict: confined },
   cooling_down: { pastRollbacks: [recent] },
   channel_moved_on: { channel: moved },
   ota_server_unavailable: { channel: { kind: "unavailable", detail: "away" } },
@@ -67,12 +74,14 @@ describe("the order of the questions", () => {
     { pastRollbacks: [recent] },
     { pastRollbacks: [hop, recent] },
     { channel: moved },
-    { verdict: fewDevices },
+    { policy: pickyPolicy, verdict: confined },
+    { verdict: failingVerdict({ shareOfFleet: 0.032, devices: fewDevices.devices }) },
+    { verdict: failingVerdict({ kind: "inconclusive", reason: "environment", devices: fewDevices.devices }) },
     { rolledBack: new Set(["1.4.0"]) },
     { verdict: failingVerdict({ kind: "inconclusive", reason: "not_enough_evidence" }) },
   ];
 
-  it("target, cooldown, one hop, still current, devices, condemned, verdict: the later ones speak first", () => {
+  it("target, cooldown, one hop, still current, share, devices, fault, condemned, verdict: the later ones speak first", () => {
     const reasons = everyCause.map((_, count) => {
       const fields = Object.assign(
         { nowMs: NOW_MS },
@@ -85,7 +94,9 @@ describe("the order of the questions", () => {
       "cooling_down",
       "rolled_back_to_before",
       "channel_moved_on",
+      "share_too_small",
       "too_few_devices",
+      "environment",
       "already_condemned",
       "verdict_not_failing",
     ]);

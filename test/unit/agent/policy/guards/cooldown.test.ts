@@ -11,7 +11,7 @@ function answerAfter(agesMs: readonly number[], cooldownMs = COOLDOWN_MS): Guard
   return cooldown(
     sampleSituation({
       nowMs: NOW_MS,
-      policy: samplePolicy({ guards: { minDevices: 5, cooldownMs } }),
+      policy: samplePolicy({ guards: { minDevices: 5, cooldownMs, shareOfFleetLeast: 0 } }),
       pastRollbacks: agesMs.map((ageMs) => ({
         from: version("1.3.9"),
         to: version("1.3.0"),

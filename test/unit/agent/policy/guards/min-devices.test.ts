@@ -12,7 +12,7 @@ import {
 function answerFor(attempted: number, minDevicesWanted: number): GuardAnswer {
   return minDevices(
     sampleSituation({
-      policy: samplePolicy({ guards: { minDevices: minDevicesWanted, cooldownMs: 0 } }),
+      policy: samplePolicy({ guards: { minDevices: minDevicesWanted, cooldownMs: 0, shareOfFleetLeast: 0 } }),
       verdict: failingVerdict({ devices: outcomeCounts({ attempted, failed: attempted }) }),
     }),
   );
@@ -35,4 +35,11 @@ it("refuses one below it, and says how many are wanted", () => {
 it("counts devices that tried, not devices that only reported use or crashes", () => {
   const verdict = failingVerdict({ devices: outcomeCounts({ attempted: 4, active: 900, crashed: 900 }) });
   expect(minDevices(sampleSituation({ verdict }))).toMatchObject({ reason: "too_few_devices" });
+});
+
+it("where nobody says that it tried, devices that report their use count", () => {
+  const withUse = (active: number): GuardAnswer =>
+    minDevices(sampleSituation({ verdict: failingVerdict({ devices: outcomeCounts({ active }) }) }));
+  expect(withUse(5)).toEqual({ kind: "pass" });
+  expect(withUse(4)).toMatchObject({ reason: "too_few_devices" });
 });
