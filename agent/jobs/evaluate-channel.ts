@@ -13,6 +13,7 @@ import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { judge } from "../judge/judge.ts";
 import { isSettling } from "../judge/settling.ts";
+import { isUsageSignal } from "../judge/signals.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { PASSING_REASONS } from "../policy/decision.ts";
 import type { RollbackDecision } from "../policy/decision.ts";
@@ -226,9 +227,21 @@ function toRecord(
     reason: decision.reason,
     sentence: decision.sentence,
     evidence: { signals: verdict.signals.map(toSignalRecord), devices: verdict.devices },
-    last_needed_report_at: new Date(health.lastFailureAtMs).toISOString(),
+    last_needed_report_at: new Date(lastNeededMs(verdict, health, nowMs)).toISOString(),
     outcome: null,
   };
+}
+
+/** When the evidence was complete: with a failing report, with any report of use, or, of silence, by time alone. */
+function lastNeededMs({ signals }: Verdict, health: ReleaseHealth, nowMs: number): number {
+  const speaks = signals.filter(
+    ({ evidenceLog10, thresholdLog10, segments }) =>
+      (evidenceLog10 ?? thresholdLog10) >= thresholdLog10 ||
+      segments.some((segment) => segment.evidenceLog10 >= segment.thresholdLog10),
+  );
+  if (speaks.some(({ signal, rule }) => rule !== "worse_than_baseline" && !isUsageSignal(signal)))
+    return health.lastFailureAtMs;
+  return speaks.every(({ signal }) => signal === "silence") ? nowMs : health.lastReportAtMs;
 }
 
 async function readChannelView(

@@ -2,7 +2,7 @@
 // the page names no code that there is not.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { VERDICT_REASONS } from "../../../agent/judge/verdict.ts";
+import { VERDICT_KIND_OF, VERDICT_REASONS } from "../../../agent/judge/verdict.ts";
 import { DECISION_REASONS, GUARDS } from "../../../agent/policy/decision.ts";
 import { ROLLBACK_OUTCOME_KINDS } from "../../../agent/rollback/outcome.ts";
 import { readTable } from "../../support/markdown-table.ts";
@@ -28,6 +28,14 @@ describe.each([
       for (const cell of row) expect(cell).toMatch(/\w{2}/);
     }
   });
+});
+
+test("each reason of a verdict stands beside the kind of verdict that it belongs to", () => {
+  const rows = readTable(page, "Why a verdict is what it is").map(([code, kind]) => [
+    code!.slice(1, -1),
+    kind,
+  ]);
+  expect(Object.fromEntries(rows)).toEqual(VERDICT_KIND_OF);
 });
 
 test("each reason to hold back stands beside exactly one guard, and the others beside none", () => {
