@@ -47,3 +47,12 @@ it("bench:fold prints times, beside those of reading alone", async () => {
   expect(rows.map((row) => row.split("|")[1])).toEqual([" 50 ", " 100 "]);
   expect(table).not.toContain("NaN");
 });
+
+it("bench:judge prints times, beside those of judging from scratch", async () => {
+  const table = await run("judge", "--days", "3", "--strata", "2", "--times", "5");
+  expect(table).toMatch(/^3 days, 2 kinds of device, 5 rules\n/);
+  expect(
+    table.split("\n").filter((row) => /^\| (from scratch|nothing|one cell|every cell)/.test(row)),
+  ).toHaveLength(4);
+  expect(table).not.toContain("NaN");
+});
