@@ -143,6 +143,12 @@ const saying: fc.Arbitrary<Saying> = fc.record({
   }),
 });
 
+/** A crash, or a device that hangs, in so many of the last hours, or by a clock that tells none. */
+const loop = fc.record({
+  event: fc.constantFrom<DeviceEvent>("crashed", "not_responding"),
+  hours: fc.uniqueArray(fc.oneof(fc.nat(6), fc.nat(167), fc.constant(169)), { minLength: 1, maxLength: 6 }),
+});
+
 const answer = fc.constantFrom<DeviceEvent>("confirmed", "reverted", "install_failed", "active", "crashed");
 
 /** What one device says in one request. */
@@ -161,6 +167,7 @@ const talk: fc.Arbitrary<Talk> = fc.record({
       arbitrary: fc.tuple(saying, fc.integer({ min: 1, max: 12 }), answer).map(answeringLate),
       weight: 2,
     },
+    { arbitrary: fc.tuple(saying, loop).map(looping), weight: 2 },
     // Many failures about one release, for many reasons.
     { arbitrary: fc.array(saying, { minLength: 12, maxLength: 24 }).map(failing), weight: 1 },
   ),
@@ -168,6 +175,10 @@ const talk: fc.Arbitrary<Talk> = fc.record({
 
 function answeringLate([one, hours, event]: [Saying, number, DeviceEvent]): Saying[] {
   return [{ ...one, version: "1.4.0" as Version, event, time: ago(hours * HOUR_MS) }];
+}
+
+function looping([one, { event, hours }]: [Saying, { event: DeviceEvent; hours: number[] }]): Saying[] {
+  return hours.map((hoursAgo) => ({ ...one, event, time: ago(hoursAgo * HOUR_MS) }));
 }
 
 function announcing(sayings: readonly Saying[]): Saying[] {
@@ -486,16 +497,27 @@ test("counts are those of the set of reports, and of the looks for silence", asy
     }),
     { numRuns: isCluster(redis) ? 100 : 300, seed: 20_260_131, endOnFailure: false },
   );
-  expect([...met].toSorted()).toEqual([...OUTCOME_NAMES, "reasons", "strata"].toSorted());
+  expect([...met].toSorted()).toEqual([...OUTCOME_NAMES, ...MEETINGS].toSorted());
 }, 120_000);
+
+const MEETINGS = ["reasons", "strata", "crash loop", "hang", "no hour", "slid out"];
 
 /** What the history has met, so that nobody has to believe that histories meet anything. */
 function metIn({ model }: World): string[] {
-  return Object.values(model.counts()).flatMap(({ devices, reasons, strata }) => [
-    ...OUTCOME_NAMES.filter((outcome) => devices[outcome] > 0),
-    ...(Object.keys(reasons).length > 8 ? ["reasons"] : []),
-    ...(Object.keys(strata).length > 3 ? ["strata"] : []),
-  ]);
+  return Object.values(model.counts()).flatMap(({ devices, hours, reasons, strata }) => {
+    const meetings: readonly (readonly [string, boolean])[] = [
+      ["reasons", Object.keys(reasons).length > 8],
+      ["strata", Object.keys(strata).length > 3],
+      ["crash loop", hours.crashed >= hours.firstCrashed + 5],
+      ["hang", hours.firstNotResponding > 0 && hours.notResponding > hours.firstNotResponding],
+      ["no hour", hours.firstCrashed > 0 && devices.crashed > hours.firstCrashed],
+      ["slid out", hours.firstCrashed > 0 && model.hoursSinceUseMax() > 170],
+    ];
+    return [
+      ...OUTCOME_NAMES.filter((outcome) => devices[outcome] > 0),
+      ...meetings.filter(([, isMet]) => isMet).map(([name]) => name),
+    ];
+  });
 }
 
 test("past the cap of strata only the split depends on order", async () => {
