@@ -5,7 +5,7 @@ import { ANSWER_BIN_MINUTES } from "../health/answer-bins.ts";
 import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "../health/health-window.ts";
 import { OUTCOMES } from "../health/outcomes.ts";
 import { STRATUM_ALL, STRATUM_FIELDS, parseStratum } from "../health/stratum.ts";
-import { timeOrNull } from "./views.ts";
+import { timeOrNull, viewHours } from "./views.ts";
 
 /** Without its windows, which may be too many for one object. */
 export function viewReleaseDetail(health: ReleaseHealth, detail: ReleaseDetail): Record<string, unknown> {
@@ -15,7 +15,7 @@ export function viewReleaseDetail(health: ReleaseHealth, detail: ReleaseDetail):
     last_report: timeOrNull(health.lastReportAtMs),
     last_failure: timeOrNull(health.lastFailureAtMs),
     devices: health.devices,
-    hours: health.hours,
+    hours: viewHours(health.hours),
     strata: viewStrata(detail),
     reasons: viewReasons(detail),
   };
@@ -28,7 +28,7 @@ function viewStrata({ strata }: ReleaseDetail): Record<string, unknown>[] {
       ([leftText, { devices: left }], [rightText, { devices: right }]) =>
         right.attempted - left.attempted || right.running - left.running || byText(leftText, rightText),
     )
-    .map(([text, { devices, hours }]) => ({ stratum: viewStratum(text), devices, hours }));
+    .map(([text, { devices, hours }]) => ({ stratum: viewStratum(text), devices, hours: viewHours(hours) }));
 }
 
 function viewReasons({ reasons }: ReleaseDetail): Record<string, unknown>[] {
@@ -58,7 +58,7 @@ export function viewWindow(window: HealthWindow): Record<string, unknown> {
     minutes: slotMinutes,
     ...(stratum === STRATUM_ALL ? {} : { stratum: viewStratum(stratum) }),
     devices: Object.fromEntries(Object.entries(devices).filter(([, count]) => count !== 0)),
-    hours,
+    hours: viewHours(hours),
     answered: Object.fromEntries(
       answered.flatMap((count, bin) => (count === 0 ? [] : [[String(ANSWER_BIN_MINUTES[bin]), count]])),
     ),

@@ -1,6 +1,7 @@
 // What the operator API shows, made from what the stores hold. The API's names are snake_case and a
 // promise to users; the inside may change.
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { DeviceHours } from "../health/health-window.ts";
 import type { Hold } from "../journal/hold-store.ts";
 import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
@@ -26,7 +27,7 @@ export function viewRelease(
     last_report: timeOrNull(lastReportAtMs),
     evaluated_at: timeOrNull(evaluatedAtMs),
     devices: verdict.devices,
-    hours,
+    hours: viewHours(hours),
     verdict: viewVerdict(verdict),
     condemned: decisionId !== undefined,
     decision_id: decisionId ?? null,
@@ -36,6 +37,17 @@ export function viewRelease(
 
 export function viewDecision(decision: DecisionRecord): Record<string, unknown> {
   return { ...decision, guard: null };
+}
+
+export function viewHours(hours: DeviceHours): Record<string, number> {
+  const { active, crashed, notResponding, firstCrashed, firstNotResponding } = hours;
+  return {
+    active,
+    crashed,
+    not_responding: notResponding,
+    first_crashed: firstCrashed,
+    first_not_responding: firstNotResponding,
+  };
 }
 
 /** 0 stands for "never". */

@@ -8,6 +8,10 @@ type Counts = Readonly<Record<string, number>>;
 interface Hours {
   readonly active: number;
   readonly crashed: number;
+  readonly not_responding: number;
+  /** Devices. */
+  readonly first_crashed: number;
+  readonly first_not_responding: number;
 }
 
 export interface HealthAnswer {
@@ -92,7 +96,7 @@ function renderTotals({
     ],
     ["returned late", formatCount(of(devices, "returned_late"))],
     ["running now", formatCount(of(devices, "running"))],
-    ["crash rate", describeCrashRate(hours)],
+    ...describeUse(hours),
   ];
   const times = [
     ...(first_seen === null ? [] : [`first report ${formatTime(first_seen)}`]),
@@ -106,9 +110,17 @@ function renderTotals({
   ];
 }
 
-function describeCrashRate({ active, crashed }: Hours): string {
-  if (active === 0) return "no device has said that it runs this version";
-  return `${formatShare(crashed, active)}: crashes in ${formatCount(crashed)} of ${formatCount(active)} device-hours`;
+/** Hours with the devices that they are of: one in a crash loop is no epidemic. */
+function describeUse(hours: Hours): [string, string][] {
+  const { active, crashed, first_crashed, not_responding, first_not_responding } = hours;
+  if (active === 0) return [["crash rate", "no device has said that it runs this version"]];
+  const rate = (bad: number, what: string): string =>
+    `${formatShare(bad, active)}: ${what} ${formatCount(bad)} of ${formatCount(active)} device-hours`;
+  const on = (devices: number): [string, string][] =>
+    devices === 0 ? [] : [["", `on ${formatCount(devices)} ${devices === 1 ? "device" : "devices"}`]];
+  const rows: [string, string][] = [["crash rate", rate(crashed, "crashes in")], ...on(first_crashed)];
+  if (not_responding === 0) return rows;
+  return [...rows, ["not responding", rate(not_responding, "in")], ...on(first_not_responding)];
 }
 
 function renderReasons(reasons: HealthAnswer["reasons"]): string[] {

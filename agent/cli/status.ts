@@ -9,7 +9,7 @@ import { LINE_CHARS_MAX, formatCount, formatShare, wrapWords } from "./plain-tex
 interface ReleaseStatus {
   readonly version: string;
   readonly devices: Readonly<Record<string, number>>;
-  readonly hours: { readonly active: number; readonly crashed: number };
+  readonly hours: { readonly active: number; readonly crashed: number; readonly not_responding: number };
   readonly verdict: {
     readonly kind: string;
     readonly reason: string;
@@ -77,7 +77,8 @@ function renderChannel({
 }
 
 /** What is no failure that was reported, and stands below the table: it would make it too wide. */
-function renderQuiet({ version, devices, hours: { active, crashed } }: ReleaseStatus): string[] {
+function renderQuiet({ version, devices, hours }: ReleaseStatus): string[] {
+  const { active, crashed, not_responding: notResponding } = hours;
   const silent = devices["silent"] ?? 0;
   const returned = devices["returned_late"] ?? 0;
   const parts = [
@@ -85,6 +86,9 @@ function renderQuiet({ version, devices, hours: { active, crashed } }: ReleaseSt
     ...(returned > 0 ? [`${formatCount(returned)} returned late`] : []),
     ...(active > 0 ? [`${formatCount(active)} device-${active === 1 ? "hour" : "hours"}`] : []),
     ...(crashed > 0 ? [`${formatCount(crashed)} crashed (${formatShare(crashed, active)})`] : []),
+    ...(notResponding > 0
+      ? [`${formatCount(notResponding)} not responding (${formatShare(notResponding, active)})`]
+      : []),
   ];
   if (parts.length === 0) return [];
   const line = `  ${version}: ${parts.join(", ")}`;

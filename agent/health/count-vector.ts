@@ -1,5 +1,5 @@
-// A CountVector is all integers that are kept of one set of devices: outcomes, device-hours, and devices by
-// time to answer. Most are 0, so stored ones are packed: index and value of those that are not.
+// A CountVector is all integers that are kept of one set of devices: outcomes, device-hours (and devices by
+// their first crash), and devices by time to answer. Most are 0, so stored ones are packed: index and value of those that are not.
 // Enters: vectors. Leaves: bytes, and vectors again. decode(encode(x)) = x is property-tested.
 import { ANSWER_BINS } from "./answer-bins.ts";
 import { OUTCOMES } from "./outcomes.ts";
@@ -11,6 +11,11 @@ export type CountVector = number[];
 /** Indexes below it are those of OUTCOMES. */
 export const ACTIVE_HOURS_INDEX = 24;
 export const CRASHED_HOURS_INDEX = 25;
+export const NOT_RESPONDING_HOURS_INDEX = 26;
+/** Devices, each in the hour of its first crash. */
+export const FIRST_CRASHED_INDEX = 27;
+/** Devices, each in the hour in which it first did not respond. */
+export const FIRST_NOT_RESPONDING_INDEX = 28;
 /** Bin i of the times to answer stands at this index + i. */
 export const ANSWERS_INDEX = 32;
 const VECTOR_LENGTH = ANSWERS_INDEX + ANSWER_BINS;

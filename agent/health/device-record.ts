@@ -6,7 +6,7 @@ import { REASONS_PER_RECORD_MAX } from "./counting-rules.ts";
 import { MINUTE_MAX, NO_RECORD, SECOND_MAX } from "./device-state.ts";
 import type { Heard, ReleaseRecord, Running } from "./device-state.ts";
 import { withHour } from "./hour-set.ts";
-import type { HourSet } from "./hour-set.ts";
+import type { HourUse } from "./hour-set.ts";
 import { flagOf, isAnnounced, isAttempt, isFailure, isRunning } from "./outcomes.ts";
 
 /** Whether the left of two numbers of a table has the smaller text. Numbers depend on who came first, texts do not. */
@@ -33,6 +33,7 @@ export function applyReport(
   const flag = flagOf(report.event);
   const flags = record.flags | flag;
   const minute = minuteOf(timeOf(report, receivedAtMs));
+  const use = useIn(numbered);
   const failureMinute = isFailure(flag)
     ? earliest(record.failureMinute, minuteOf(receivedAtMs))
     : record.failureMinute;
@@ -42,14 +43,20 @@ export function applyReport(
     answerMinute: isAnnounced(flag) ? record.answerMinute : earliest(record.answerMinute, minute),
     failureMinute: isAnnounced(flags) ? 0 : failureMinute,
     stratum,
-    hours: withUse(record.hours, numbered),
+    hours: use === undefined ? record.hours : withHour(record.hours, use.hour, use.kind),
+    firstCrashHour:
+      use?.kind === "crashed" ? earliest(record.firstCrashHour, use.hour) : record.firstCrashHour,
+    firstNotRespondingHour:
+      use?.kind === "notResponding"
+        ? earliest(record.firstNotRespondingHour, use.hour)
+        : record.firstNotRespondingHour,
     reasons: reason === 0 ? record.reasons : withReason(record.reasons, reason, isReasonBefore),
   };
 }
 
 /** 0 stands for "none". */
-function earliest(known: number, minute: number): number {
-  return known === 0 ? minute : Math.min(known, minute);
+function earliest(known: number, told: number): number {
+  return known === 0 ? told : Math.min(known, told);
 }
 
 /** Within what a state can hold, whatever another writer put into the stream. */
@@ -57,14 +64,21 @@ export function minuteOf(ms: number): number {
   return Math.min(MINUTE_MAX, Math.max(1, Math.floor(ms / 60_000)));
 }
 
+/** The hour of use that a report tells, and what of it. */
+interface ToldUse {
+  readonly hour: number;
+  readonly kind: HourUse;
+}
+
 /**
  * A report whose time was clamped tells no hour: a replay of it would be clamped to another one, and count
  * twice.
  */
-function withUse(hours: HourSet, { report, receivedAtMs }: NumberedReport): HourSet {
-  if (!isRunning(flagOf(report.event)) || isClamped(report, receivedAtMs)) return hours;
-  const use = report.event === "crashed" ? "crashed" : "active";
-  return withHour(hours, hourOf(report.atMs), use);
+function useIn({ report, receivedAtMs }: NumberedReport): ToldUse | undefined {
+  const { event } = report;
+  if (!isRunning(flagOf(event)) || isClamped(report, receivedAtMs)) return undefined;
+  const kind = event === "crashed" ? "crashed" : event === "not_responding" ? "notResponding" : "active";
+  return { hour: hourOf(report.atMs), kind };
 }
 
 /** From 1 on: 0 stands for "no hours". */
@@ -98,6 +112,8 @@ export function isSameRecord(left: ReleaseRecord, right: ReleaseRecord): boolean
     left.failureMinute === right.failureMinute &&
     left.stratum === right.stratum &&
     left.hours === right.hours &&
+    left.firstCrashHour === right.firstCrashHour &&
+    left.firstNotRespondingHour === right.firstNotRespondingHour &&
     isSameList(left.reasons, right.reasons)
   );
 }

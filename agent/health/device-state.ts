@@ -4,7 +4,7 @@
 // Enters: bytes from Redis. Leaves: a state, and bytes again. decode(encode(x)) = x is property-tested.
 import { EVENTS } from "../../ingest/contract/device-report.ts";
 import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
-import { HOURS_RETAINED, NO_HOURS } from "./hour-set.ts";
+import { HOURS_RETAINED, NO_HOURS, oldestOf } from "./hour-set.ts";
 import type { HourSet } from "./hour-set.ts";
 import { RETURNED_LATE, SILENT, flagOf } from "./outcomes.ts";
 import type { OutcomeFlags } from "./outcomes.ts";
@@ -22,6 +22,10 @@ export interface ReleaseRecord {
   /** The shard's number for the stratum; 0 = not told. */
   readonly stratum: number;
   readonly hours: HourSet;
+  /** Hour (since the epoch) of the earliest crash, also when `hours` tells it apart no more; 0 = none told its hour. */
+  readonly firstCrashHour: number;
+  /** The same of the earliest time that it did not respond. */
+  readonly firstNotRespondingHour: number;
   /** The shard's numbers for reasons of failure, ordered by their texts. */
   readonly reasons: readonly number[];
 }
@@ -33,6 +37,8 @@ export const NO_RECORD: ReleaseRecord = {
   failureMinute: 0,
   stratum: 0,
   hours: NO_HOURS,
+  firstCrashHour: 0,
+  firstNotRespondingHour: 0,
   reasons: [],
 };
 
@@ -74,6 +80,7 @@ export const RELEASES_PER_DEVICE_MAX = 128;
 /** Latest second that a state can hold (the year 2106), and the minute of it. */
 export const SECOND_MAX = 0xffff_ffff;
 export const MINUTE_MAX = Math.floor(SECOND_MAX / 60);
+const HOUR_MAX = Math.ceil(MINUTE_MAX / 60);
 
 /**
  * Bits of a record's word: what it says, and which parts follow. A word is a varint: the first seven bits are
@@ -97,6 +104,8 @@ const HAS_HOURS = 1 << 6;
 const HAS_STRATUM = 1 << 12;
 const HAS_FAILURE = 1 << 13;
 const HAS_REASONS = 1 << 14;
+const CRASHED = flagOf("crashed");
+const NOT_RESPONDING = flagOf("not_responding");
 const FLAG_WORDS: readonly (readonly [flag: OutcomeFlags, bit: number])[] = [
   ...EVENTS.map((event) => [flagOf(event), 1 << EVENT_BITS[event]] as const),
   [SILENT, 1 << 15],
@@ -157,10 +166,39 @@ function writeRecord(
   if (attemptMinute !== 0) writer.zigzag(heardMinute - attemptMinute);
   if (answerMinute !== 0) writer.zigzag(answerMinute - attemptMinute);
   if (failureMinute !== 0) writer.zigzag(heardMinute - failureMinute);
-  if (hours.newest !== 0) writeHours(writer, hours, Math.floor(heardMinute / 60));
+  const heardHour = Math.floor(heardMinute / 60);
+  if (hours.newest !== 0) writeHours(writer, hours, heardHour);
+  const { newest, crashed, notResponding } = hours;
+  if ((flags & CRASHED) !== 0)
+    writeFirstHour(writer, record.firstCrashHour, { told: oldestOf(newest, crashed), heardHour });
+  if ((flags & NOT_RESPONDING) !== 0)
+    writeFirstHour(writer, record.firstNotRespondingHour, {
+      told: oldestOf(newest, notResponding),
+      heardHour,
+    });
   if (reasons.length === 0) return;
   writer.varint(reasons.length);
   for (const reason of reasons) writer.varint(reason);
+}
+
+/** What the hour in which something first happened is told apart from. */
+interface AroundFirst {
+  /** The oldest hour of it that is told apart; 0 = none is any more, or none ever was. */
+  readonly told: number;
+  readonly heardHour: number;
+}
+
+/**
+ * Zigzag hours before the oldest that is told apart, and so 0 in most cases: one byte, of the devices alone that
+ * it ever happened to. Where none is told apart, before the one in which the device was heard; 0 = none.
+ */
+function writeFirstHour(writer: ByteWriter, hour: number, { told, heardHour }: AroundFirst): void {
+  writer.zigzag(hour === 0 ? 0 : (told === 0 ? heardHour : told) - hour);
+}
+
+function readFirstHour(reader: ByteReader, { told, heardHour }: AroundFirst): number {
+  const before = reader.zigzag();
+  return told === 0 && before === 0 ? 0 : within(HOUR_MAX, (told === 0 ? heardHour : told) - before);
 }
 
 /** Hours that no report may name any more need not be told apart: they are counted, and stay counted. */
@@ -223,9 +261,24 @@ function readRecord(reader: ByteReader, { heardMinute, stratumBefore }: Around):
   const attemptMinute = has(HAS_ATTEMPT) ? within(MINUTE_MAX, heardMinute - reader.zigzag()) : 0;
   const answerMinute = has(HAS_ANSWER) ? within(MINUTE_MAX, attemptMinute + reader.zigzag()) : 0;
   const failureMinute = has(HAS_FAILURE) ? within(MINUTE_MAX, heardMinute - reader.zigzag()) : 0;
-  const hours = has(HAS_HOURS) ? readHours(reader, Math.floor(heardMinute / 60)) : NO_HOURS;
-  if (has(HAS_HOURS)) within(Math.ceil(MINUTE_MAX / 60), hours.newest);
+  const heardHour = Math.floor(heardMinute / 60);
+  const hours = has(HAS_HOURS) ? readHours(reader, heardHour) : NO_HOURS;
+  if (has(HAS_HOURS)) within(HOUR_MAX, hours.newest);
+  const firstHour = (flag: OutcomeFlags, bits: bigint): number =>
+    (flags & flag) === 0 ? 0 : readFirstHour(reader, { told: oldestOf(hours.newest, bits), heardHour });
+  const firstCrashHour = firstHour(CRASHED, hours.crashed);
+  const firstNotRespondingHour = firstHour(NOT_RESPONDING, hours.notResponding);
   const reasons: number[] = [];
   for (let left = has(HAS_REASONS) ? reader.varint() : 0; left > 0; left -= 1) reasons.push(reader.varint());
-  return { flags, attemptMinute, answerMinute, failureMinute, stratum, hours, reasons };
+  return {
+    flags,
+    attemptMinute,
+    answerMinute,
+    failureMinute,
+    stratum,
+    hours,
+    firstCrashHour,
+    firstNotRespondingHour,
+    reasons,
+  };
 }

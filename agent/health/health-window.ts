@@ -57,15 +57,24 @@ export function slotOf(minute: number, { middle, coarse, drop }: Horizons): Slot
   return { slotMinute: startOf(minute, slotMinutes), slotMinutes };
 }
 
-/** In hours of devices: each device once per hour. */
+/** By the hour in which it happened: hours of devices, each device once per hour; and devices, each in its first hour. */
 export interface DeviceHours {
   readonly active: number;
   readonly crashed: number;
   readonly notResponding: number;
-  /** Devices, each at most once per version, in the hour of its first crash. */
+  /** Devices, each at most once per version, in the hour of its earliest crash of it. */
   readonly firstCrashed: number;
+  /** Devices, each at most once per version, in the earliest hour in which it did not respond. */
   readonly firstNotResponding: number;
 }
+
+export const NO_DEVICE_HOURS: DeviceHours = {
+  active: 0,
+  crashed: 0,
+  notResponding: 0,
+  firstCrashed: 0,
+  firstNotResponding: 0,
+};
 
 export interface HealthWindow extends Slot {
   /** Text of the stratum (stratum.ts), `unknown` or `other`. */

@@ -5,7 +5,7 @@ import type { Redis } from "../../runtime/redis.ts";
 import { metaKey } from "./shard-keys.ts";
 
 /** Raise it when stored states or counts of the form before can't be read any more. */
-export const COUNTS_LAYOUT = "2";
+export const COUNTS_LAYOUT = "3";
 
 /** Throws when Redis holds counts of another form, with the remedy. */
 export async function keepCountsLayout(redis: Redis, shards: number): Promise<void> {

@@ -29,8 +29,8 @@ const RUNNING_FLAGS = flagOf("confirmed") | flagOf("active") | flagOf("crashed")
 
 /**
  * Counters of a release, in devices: one per event, and those that follow from them. `announced` = the device
- * said that it began, `…_unannounced` = it failed without ever having said so; `running` = the newest word of
- * the device about what it runs names this version. The order is the stored order: append only.
+ * said that it began, `…_unannounced` = it failed without ever having said so, `…_announced` = it failed and has;
+ * `running` = the newest word of the device about what it runs names this version. The order is the stored order: append only.
  */
 export const OUTCOMES = [
   ...EVENTS,
@@ -89,9 +89,11 @@ function countFlags(flags: OutcomeFlags): readonly number[] {
   const announced = isAnnounced(flags);
   const counts: boolean[] = EVENTS.map((event) => has(flagOf(event)));
   counts.push(isAttempt(flags), failed, failed && has(flagOf("confirmed")));
-  counts.push(announced, failed && !announced, has(flagOf("download_failed")) && !announced);
+  const downloadFailed = has(flagOf("download_failed"));
+  counts.push(announced, failed && !announced, downloadFailed && !announced);
   // Running does not follow from flags: a device runs one version at a time (release-delta.ts).
   counts.push(has(SILENT), has(RETURNED_LATE), false);
+  counts.push(failed && announced, downloadFailed && announced);
   return counts.map(Number);
 }
 

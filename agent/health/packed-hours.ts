@@ -5,21 +5,29 @@ import { HOURS_RETAINED } from "./hour-set.ts";
 import type { HourSet } from "./hour-set.ts";
 import type { ByteReader, ByteWriter } from "./packed-bytes.ts";
 
-/** Zigzag varint of hours since the newest, then the bits of active, and of crashed if there are any. */
+/**
+ * Zigzag varint of hours since the newest, then the bits of active, of crashed, and of not responding; the last of
+ * these are left out while there are none.
+ */
 export function writeHours(
   writer: ByteWriter,
-  { newest, active, crashed }: HourSet,
+  { newest, active, crashed, notResponding }: HourSet,
   heardHour: number,
 ): void {
   writer.zigzag(heardHour - newest);
-  writeBits(writer, active, crashed !== 0n);
-  if (crashed !== 0n) writeBits(writer, crashed, false);
+  const hasStalled = notResponding !== 0n;
+  const hasCrashed = crashed !== 0n || hasStalled;
+  writeBits(writer, active, hasCrashed);
+  if (hasCrashed) writeBits(writer, crashed, hasStalled);
+  if (hasStalled) writeBits(writer, notResponding, false);
 }
 
 export function readHours(reader: ByteReader, heardHour: number): HourSet {
   const newest = heardHour - reader.zigzag();
-  const { bits: active, hasMore } = readBits(reader);
-  return { newest, active, crashed: hasMore ? readBits(reader).bits : 0n };
+  const active = readBits(reader);
+  const crashed = active.hasMore ? readBits(reader) : NO_BITS;
+  const notResponding = crashed.hasMore ? readBits(reader) : NO_BITS;
+  return { newest, active: active.bits, crashed: crashed.bits, notResponding: notResponding.bits };
 }
 
 /** Varint of length in bytes * 4 + 2 if these are runs + 1 if more bits follow; then the bytes. */
@@ -37,7 +45,13 @@ function writeBits(writer: ByteWriter, bits: bigint, hasMore: boolean): void {
 /** As few as that no runs are looked for: most sets are of a day or two. */
 const PLAIN_BYTES = 2;
 
-function readBits(reader: ByteReader): { bits: bigint; hasMore: boolean } {
+interface Bits {
+  readonly bits: bigint;
+  readonly hasMore: boolean;
+}
+const NO_BITS: Bits = { bits: 0n, hasMore: false };
+
+function readBits(reader: ByteReader): Bits {
   const packed = reader.varint();
   const length = Math.floor(packed / 4);
   const bytes: number[] = [];

@@ -4,6 +4,9 @@ import type { Redis } from "../../runtime/redis.ts";
 import {
   ACTIVE_HOURS_INDEX,
   CRASHED_HOURS_INDEX,
+  FIRST_CRASHED_INDEX,
+  FIRST_NOT_RESPONDING_INDEX,
+  NOT_RESPONDING_HOURS_INDEX,
   addStoredCounts,
   countsAt,
   isZero,
@@ -77,7 +80,13 @@ export async function readDetail(redis: Redis, places: readonly ReleasePlace[]):
 export function toStratumHealth(counts: CountVector): StratumHealth {
   return {
     devices: toOutcomeCounts(counts),
-    hours: { active: counts[ACTIVE_HOURS_INDEX]!, crashed: counts[CRASHED_HOURS_INDEX]! },
+    hours: {
+      active: counts[ACTIVE_HOURS_INDEX]!,
+      crashed: counts[CRASHED_HOURS_INDEX]!,
+      notResponding: counts[NOT_RESPONDING_HOURS_INDEX]!,
+      firstCrashed: counts[FIRST_CRASHED_INDEX]!,
+      firstNotResponding: counts[FIRST_NOT_RESPONDING_INDEX]!,
+    },
   };
 }
 

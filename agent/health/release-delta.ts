@@ -5,6 +5,9 @@ import {
   ACTIVE_HOURS_INDEX,
   ANSWERS_INDEX,
   CRASHED_HOURS_INDEX,
+  FIRST_CRASHED_INDEX,
+  FIRST_NOT_RESPONDING_INDEX,
+  NOT_RESPONDING_HOURS_INDEX,
   addCounts,
   countsAt,
   zeroCounts,
@@ -62,6 +65,7 @@ export function replaceRecord(delta: ReleaseDelta, change: RecordChange): void {
   if (change.before !== undefined) addRecord(delta, change.before, -1);
   addRecord(delta, change.after, 1);
   replaceHours(delta, change);
+  replaceFirsts(delta, change);
 }
 
 function addRecord(delta: ReleaseDelta, record: ReleaseRecord, sign: Sign): void {
@@ -107,6 +111,7 @@ function hoursInBoth(before: HourSet, now: HourSet): HourSet {
     newest: now.newest,
     active: now.active & (before.active << by),
     crashed: now.crashed & (before.crashed << by),
+    notResponding: now.notResponding & (before.notResponding << by),
   };
 }
 
@@ -118,18 +123,37 @@ function withoutHours(now: HourSet, before: HourSet): HourSet {
     newest: now.newest,
     active: now.active & ~(before.active << by),
     crashed: now.crashed & ~(before.crashed << by),
+    notResponding: now.notResponding & ~(before.notResponding << by),
   };
 }
 
 function addHours(
   delta: ReleaseDelta,
-  { newest, active, crashed }: HourSet,
+  { newest, active, crashed, notResponding }: HourSet,
   { stratum, sign }: { stratum: number; sign: Sign },
 ): void {
   for (const hour of hoursOf(newest, active))
     addHour(delta, { hour, stratum, sign, index: ACTIVE_HOURS_INDEX });
   for (const hour of hoursOf(newest, crashed))
     addHour(delta, { hour, stratum, sign, index: CRASHED_HOURS_INDEX });
+  for (const hour of hoursOf(newest, notResponding))
+    addHour(delta, { hour, stratum, sign, index: NOT_RESPONDING_HOURS_INDEX });
+}
+
+const FIRSTS = [
+  ["firstCrashHour", FIRST_CRASHED_INDEX],
+  ["firstNotRespondingHour", FIRST_NOT_RESPONDING_INDEX],
+] as const;
+
+/** A first hour is known for good: it moves along with the stratum, also when it is told apart no more. */
+function replaceFirsts(delta: ReleaseDelta, { before, after }: RecordChange): void {
+  for (const [first, index] of FIRSTS) {
+    const hourBefore = before?.[first] ?? 0;
+    const hour = after[first];
+    if (hourBefore === hour && before?.stratum === after.stratum) continue;
+    if (hourBefore !== 0) addHour(delta, { hour: hourBefore, stratum: before!.stratum, sign: -1, index });
+    if (hour !== 0) addHour(delta, { hour, stratum: after.stratum, sign: 1, index });
+  }
 }
 
 function addHour(

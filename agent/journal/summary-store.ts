@@ -3,6 +3,7 @@
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
+import { NO_DEVICE_HOURS } from "../health/health-window.ts";
 import type { DeviceHours } from "../health/health-window.ts";
 import { toOutcomeCounts } from "../health/outcomes.ts";
 import { CHANNELS, SUMMARIES, liveVersionsKey } from "./control-keys.ts";
@@ -72,16 +73,9 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
 /** An older Lastgood counted less: what it did not write is 0 until the release is evaluated anew. */
 type StoredSummary = Omit<ReleaseSummary, "hours"> & { readonly hours?: Partial<DeviceHours> };
 
-const NO_HOURS: DeviceHours = {
-  active: 0,
-  crashed: 0,
-  notResponding: 0,
-  firstCrashed: 0,
-  firstNotResponding: 0,
-};
-
 function toSummary(stored: StoredSummary): ReleaseSummary {
-  const { verdict, hours = {} } = stored;
+  const { verdict } = stored;
+  const hours = { ...NO_DEVICE_HOURS, ...stored.hours };
   const devices = { ...toOutcomeCounts([]), ...verdict.devices };
-  return { ...stored, verdict: { ...verdict, devices }, hours: { ...NO_HOURS, ...hours } };
+  return { ...stored, verdict: { ...verdict, devices }, hours };
 }

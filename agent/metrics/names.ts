@@ -33,6 +33,11 @@ export const AGENT_METRICS = {
     help: "Hours in which devices crashed on the version, each device once an hour; from the counts in Redis.",
     labels: ["app", "channel", "version"],
   },
+  ota_not_responding_device_hours_total: {
+    type: "counter",
+    help: "Hours in which devices did not respond on the version, each device once an hour; from the counts in Redis.",
+    labels: ["app", "channel", "version"],
+  },
   ota_release_devices: {
     type: "gauge",
     help: "Devices that tried to take the version up.",

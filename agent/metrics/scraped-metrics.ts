@@ -127,6 +127,7 @@ function createInstruments(registry: Registry) {
     runningDevices: gauge("ota_running_devices"),
     activeHours: counter("ota_active_device_hours_total"),
     crashedHours: counter("ota_crashed_device_hours_total"),
+    notRespondingHours: counter("ota_not_responding_device_hours_total"),
     releaseDevices: gauge("ota_release_devices"),
     failureRatio: gauge("ota_release_failure_ratio"),
     failureRatioLow: gauge("ota_release_failure_ratio_low"),
@@ -252,6 +253,7 @@ function addCounts(
   instruments.runningDevices.inc(labels, devices.running);
   instruments.activeHours.inc(labels, hours.active);
   instruments.crashedHours.inc(labels, hours.crashed);
+  instruments.notRespondingHours.inc(labels, hours.notResponding);
 }
 
 function setDecisions(instruments: Instruments, { decisions, held, holdCounts, pending }: Reading): void {

@@ -37,6 +37,9 @@ const VIEWER = "token-of-ana";
 const RELEASE = `/v1/releases/${TILL.app}/${TILL.channel}/1.4.0`;
 const T1 = { platform: "android", model: "T1", os_version: "14" };
 /** A model as nobody should name one. */
+const NO_HOURS = { active: 0, crashed: 0, not_responding: 0, first_crashed: 0, first_not_responding: 0 };
+/** Of 1.4.0. */
+const HOURS = { active: 11, crashed: 2, not_responding: 1, first_crashed: 2, first_not_responding: 1 };
 const HOSTILE = { platform: "android", model: "\u009b31m\u202e\"'", os_version: "14" };
 
 let server: TestRedis;
@@ -56,6 +59,7 @@ beforeAll(async () => {
     ...say([5, 5], "install_failed", { ...T1, reason: "checksum_mismatch" }),
     ...say([6, 10], "confirmed", T1),
     ...say([21, 22], "crashed", HOSTILE),
+    ...say([22, 22], "not_responding", HOSTILE),
     ...say([30, 30], "active", {}, "1.3.0"),
   ]);
   // 11 to 20 and 23 to 25 have said nothing for long enough now; then three of them come back.
@@ -77,7 +81,8 @@ beforeAll(async () => {
     async () => (await read<Status>("/v1/status")).channels[0]!.releases,
     (releases) => releases.length === 2,
   );
-  await writeOldSummary();
+  await writeOldSummary("1.0.0", {});
+  await writeOldSummary("0.9.0", { hours: { active: 3, crashed: 1 } });
 });
 
 afterAll(async () => {
@@ -121,9 +126,9 @@ async function fold(nowMs: number): Promise<void> {
     });
 }
 
-/** As a Lastgood wrote it that counted neither silence nor hours; nobody has reported about it since. */
-async function writeOldSummary(): Promise<void> {
-  const release = releaseOf("1.0.0");
+/** As a Lastgood wrote it that counted neither silence nor all hours; nobody has reported about it since. */
+async function writeOldSummary(version: string, hours: object): Promise<void> {
+  const release = releaseOf(version);
   const devices = Object.fromEntries(OUTCOMES.slice(0, 15).map((outcome) => [outcome, 7]));
   const verdict = {
     kind: "unmeasurable",
@@ -133,7 +138,7 @@ async function writeOldSummary(): Promise<void> {
     devices,
     signals: [],
   };
-  const summary = { verdict, evaluatedAtMs: NOW, firstReportAtMs: NOW, lastReportAtMs: NOW };
+  const summary = { verdict, ...hours, evaluatedAtMs: NOW, firstReportAtMs: NOW, lastReportAtMs: NOW };
   await redis.hset(SUMMARIES, formatReleaseKey(release), JSON.stringify(summary));
 }
 
@@ -176,7 +181,7 @@ describe("GET /v1/releases", () => {
         confirmed: 9,
         reverted: 0,
         crashed: 2,
-        not_responding: 0,
+        not_responding: 1,
         active: 0,
         attempted: 26,
         failed: 5,
@@ -187,8 +192,10 @@ describe("GET /v1/releases", () => {
         silent: 10,
         returned_late: 3,
         running: 11,
+        failed_announced: 5,
+        download_failed_announced: 0,
       },
-      hours: { active: 11, crashed: 2 },
+      hours: HOURS,
       reasons: [
         { reason: "disk_full", devices: 4 },
         { reason: "checksum_mismatch", devices: 1 },
@@ -218,8 +225,9 @@ describe("GET /v1/releases", () => {
         announced: 20,
         silent: 7,
         returned_late: 3,
+        failed_announced: 5,
       },
-      hours: { active: 8, crashed: 0 },
+      hours: { ...NO_HOURS, active: 8 },
       answered: { "3": 10, "30": 3 },
     });
     expect((await read(`${RELEASE}?windows=summed`))["windows"]).toEqual([
@@ -227,7 +235,7 @@ describe("GET /v1/releases", () => {
         start,
         minutes: 1,
         devices: expect.objectContaining({ attempted: 26, confirmed: 9, silent: 10 }),
-        hours: { active: 11, crashed: 2 },
+        hours: HOURS,
         answered: { "0": 1, "3": 12, "30": 3 },
       },
     ]);
@@ -294,10 +302,11 @@ describe("what evaluating keeps for status and /metrics", () => {
   it("holds silence and hours; what an older Lastgood kept without them counts as 0", async () => {
     const { releases } = (await read<Status>("/v1/status")).channels[0]!;
     const of = (text: string) => releases.find((release) => release.version === text)!;
-    expect(of("1.4.0").hours).toEqual({ active: 11, crashed: 2 });
+    expect(of("1.4.0").hours).toEqual(HOURS);
     expect(of("1.4.0").devices).toMatchObject({ silent: 10, returned_late: 3, running: 11 });
-    expect(of("1.3.0").hours).toEqual({ active: 1, crashed: 0 });
-    expect(of("1.0.0").hours).toEqual({ active: 0, crashed: 0 });
+    expect(of("1.3.0").hours).toEqual({ ...NO_HOURS, active: 1 });
+    expect(of("1.0.0").hours).toEqual(NO_HOURS);
+    expect(of("0.9.0").hours).toEqual({ ...NO_HOURS, active: 3, crashed: 1 });
     expect(of("1.0.0").devices).toMatchObject({ attempted: 7, silent: 0, running: 0 });
   });
 });
@@ -316,6 +325,7 @@ describe("/metrics", () => {
       ["1.4.0", "1.3.0", "1.0.0"].map((text) => samples.get(`${name}${labels(text)}`));
     expect(valuesOf("ota_active_device_hours_total")).toEqual(["11", "1", "0"]);
     expect(valuesOf("ota_crashed_device_hours_total")).toEqual(["2", "0", "0"]);
+    expect(valuesOf("ota_not_responding_device_hours_total")).toEqual(["1", "0", "0"]);
     expect(valuesOf("ota_silent_devices")).toEqual(["10", "0", "0"]);
     expect(valuesOf("ota_running_devices")).toEqual(["11", "1", "0"]);
     const shown = [...samples.keys()].flatMap(
@@ -400,7 +410,13 @@ describe("the command line", () => {
 
   it("status names who is silent below its table", async () => {
     const { out } = await cli("status");
-    expect(out).toContain("\n  1.4.0: 10 silent, 3 returned late, 11 device-hours, 2 crashed (18.2%)\n");
+    expect(out).toContain(
+      [
+        "\n  1.4.0:",
+        "    10 silent, 3 returned late, 11 device-hours, 2 crashed (18.2%),",
+        "    1 not responding (9.1%)\n",
+      ].join("\n"),
+    );
     expect(out).toContain("\n  1.3.0: 1 device-hour\n");
     expect(out).not.toContain("1.0.0:");
   });

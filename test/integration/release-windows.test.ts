@@ -21,6 +21,7 @@ import {
 import type { CountVector } from "../../agent/health/count-vector.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import type { HealthStore } from "../../agent/health/health-store.ts";
+import { NO_DEVICE_HOURS } from "../../agent/health/health-window.ts";
 import type { HealthWindow, Slot } from "../../agent/health/health-window.ts";
 import { OUTCOMES } from "../../agent/health/outcomes.ts";
 import { countsKey, fineKey, tableKey, windowsKey } from "../../agent/health/shard-keys.ts";
@@ -116,8 +117,12 @@ interface ShownWindow {
   readonly minutes: number;
   readonly stratum?: unknown;
   readonly devices: Readonly<Record<string, number>>;
-  readonly hours: { readonly active: number; readonly crashed: number };
+  readonly hours: Readonly<Record<string, number>>;
   readonly answered: Readonly<Record<string, number>>;
+}
+
+function hoursOf(active: number): Record<string, number> {
+  return { active, crashed: 0, not_responding: 0, first_crashed: 0, first_not_responding: 0 };
 }
 
 const HEADERS = { authorization: `Bearer ${VIEWER}` };
@@ -150,7 +155,7 @@ describe("60 slots of 200 kinds of device on 4 shards", () => {
           minutes: 1,
           stratum: { platform: "android", model: `M${kind}` },
           devices: { attempted: sum(SHARDS.map((shard) => attemptsIn(at, kind, shard))) },
-          hours: { active: 10, crashed: 0 },
+          hours: hoursOf(10),
           answered: kind === 0 ? {} : { "2": 4 * kind },
         },
       ]).toSorted(([left], [right]) => (left < right ? -1 : 1)),
@@ -168,7 +173,7 @@ describe("60 slots of 200 kinds of device on 4 shards", () => {
           start: startOf(slot),
           minutes: 1,
           devices: { attempted: sum(ofSlot.map(({ devices }) => devices["attempted"]!)) },
-          hours: { active: sum(ofSlot.map(({ hours }) => hours.active)), crashed: 0 },
+          hours: hoursOf(sum(ofSlot.map(({ hours }) => hours["active"]!))),
           answered: { "2": sum(ofSlot.map(({ answered }) => answered["2"] ?? 0)) },
         };
       }),
@@ -186,8 +191,9 @@ describe("60 slots of 200 kinds of device on 4 shards", () => {
 });
 
 describe("an answer of windows without end", () => {
-  const total = { lastReportAtMs: NOW, firstReportAtMs: NOW, lastFailureAtMs: 0 };
-  const window = { slotMinute: 0, slotMinutes: 1, stratum: "all", devices: {}, hours: {}, answered: [] };
+  const hours = NO_DEVICE_HOURS;
+  const total = { hours, lastReportAtMs: NOW, firstReportAtMs: NOW, lastFailureAtMs: 0 };
+  const window = { slotMinute: 0, slotMinutes: 1, stratum: "all", devices: {}, hours, answered: [] };
 
   /** A release whose windows come from a test, at its URL. */
   async function serve(

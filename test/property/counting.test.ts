@@ -143,13 +143,26 @@ const saying: fc.Arbitrary<Saying> = fc.record({
   }),
 });
 
+/** Crashes, or no answer, or just use, in so many of the last hours, and once by a clock that tells none. */
+const loop = fc.record({
+  event: fc.constantFrom<DeviceEvent>("crashed", "not_responding", "active"),
+  hours: fc.uniqueArray(fc.oneof(fc.nat(6), fc.nat(167), fc.constant(169)), { minLength: 1, maxLength: 6 }),
+});
+
 const answer = fc.constantFrom<DeviceEvent>("confirmed", "reverted", "install_failed", "active", "crashed");
 
 /** What one device says in one request. */
 interface Talk extends Pick<DeviceReport, "app" | "channel" | "device"> {
   readonly sayings: readonly Saying[];
 }
-const talk: fc.Arbitrary<Talk> = fc.record({
+/** Of one device so much that hours slide out of what is told apart, with a crash before and one after. */
+const loopTalk: fc.Arbitrary<Talk> = fc.record({
+  app: fc.constant("com.acme.till" as AppId),
+  channel: fc.constant("production" as Channel),
+  device: fc.constant("till-1"),
+  sayings: fc.tuple(saying, loop).map(looping),
+});
+const anyTalk: fc.Arbitrary<Talk> = fc.record({
   app: fc.constantFrom("com.acme.till", "com.acme.till", "com.acme.kiosk").map((app) => app as AppId),
   channel: fc.constantFrom("production", "beta").map((channel) => channel as Channel),
   device: hostileDevice,
@@ -166,8 +179,18 @@ const talk: fc.Arbitrary<Talk> = fc.record({
   ),
 });
 
+const talk: fc.Arbitrary<Talk> = fc.oneof(
+  { arbitrary: anyTalk, weight: 8 },
+  { arbitrary: loopTalk, weight: 2 },
+);
+
 function answeringLate([one, hours, event]: [Saying, number, DeviceEvent]): Saying[] {
   return [{ ...one, version: "1.4.0" as Version, event, time: ago(hours * HOUR_MS) }];
+}
+
+function looping([one, { event, hours }]: [Saying, { event: DeviceEvent; hours: number[] }]): Saying[] {
+  const version = "1.4.0" as Version;
+  return hours.map((hoursAgo) => ({ ...one, version, event, time: ago(hoursAgo * HOUR_MS) }));
 }
 
 function announcing(sayings: readonly Saying[]): Saying[] {
@@ -486,16 +509,27 @@ test("counts are those of the set of reports, and of the looks for silence", asy
     }),
     { numRuns: isCluster(redis) ? 100 : 300, seed: 20_260_131, endOnFailure: false },
   );
-  expect([...met].toSorted()).toEqual([...OUTCOME_NAMES, "reasons", "strata"].toSorted());
+  expect([...met].toSorted()).toEqual([...OUTCOME_NAMES, ...MEETINGS].toSorted());
 }, 120_000);
+
+const MEETINGS = ["reasons", "strata", "crash loop", "hang", "no hour", "slid out"];
 
 /** What the history has met, so that nobody has to believe that histories meet anything. */
 function metIn({ model }: World): string[] {
-  return Object.values(model.counts()).flatMap(({ devices, reasons, strata }) => [
-    ...OUTCOME_NAMES.filter((outcome) => devices[outcome] > 0),
-    ...(Object.keys(reasons).length > 8 ? ["reasons"] : []),
-    ...(Object.keys(strata).length > 3 ? ["strata"] : []),
-  ]);
+  return Object.values(model.counts()).flatMap(({ devices, hours, reasons, strata }) => {
+    const meetings: readonly (readonly [string, boolean])[] = [
+      ["reasons", Object.keys(reasons).length > 8],
+      ["strata", Object.keys(strata).length > 3],
+      ["crash loop", hours.crashed >= hours.firstCrashed + 5],
+      ["hang", hours.firstNotResponding > 0 && hours.notResponding > hours.firstNotResponding],
+      ["no hour", hours.firstCrashed > 0 && devices.crashed > hours.firstCrashed],
+      ["slid out", hours.firstCrashed > 0 && model.hoursSinceUseMax() > 170],
+    ];
+    return [
+      ...OUTCOME_NAMES.filter((outcome) => devices[outcome] > 0),
+      ...meetings.filter(([, isMet]) => isMet).map(([name]) => name),
+    ];
+  });
 }
 
 test("past the cap of strata only the split depends on order", async () => {

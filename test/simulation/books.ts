@@ -17,6 +17,8 @@ export const BOOK_COUNTS = [
   "failed",
   "recovered",
   "announced",
+  "failed_announced",
+  "download_failed_announced",
 ] as const;
 export type BookCount = (typeof BOOK_COUNTS)[number];
 
@@ -61,6 +63,9 @@ export function createBooks(): Books {
       if (isFailure) devicesOf(version, "failed").add(device);
       const failed = devicesOf(version, "failed").has(device);
       if (failed && devicesOf(version, "confirmed").has(device)) devicesOf(version, "recovered").add(device);
+      if (!devicesOf(version, "announced").has(device)) return;
+      for (const count of ["failed", "download_failed"] as const)
+        if (devicesOf(version, count).has(device)) devicesOf(version, `${count}_announced`).add(device);
     },
     of,
     all: () => Object.fromEntries([...versions.keys()].toSorted().map((version) => [version, of(version)])),

@@ -155,8 +155,10 @@ function tellUpdate(teller: Teller, version: Version, startMs: number): number |
     if (random.chance(0.6)) return atMs;
   }
   then("confirmed", HOUR_MS);
+  // Some crash, or hang, whenever they are used.
+  const badShare = random.chance(0.05) ? 1 : 0.1;
   for (let hours = Math.floor(random.between(0, 5)); hours > 0; hours -= 1) {
-    then(random.chance(0.1) ? random.pick(["crashed", "not_responding"]) : "active", HOUR_MS);
+    then(random.chance(badShare) ? random.pick(["crashed", "not_responding"]) : "active", HOUR_MS);
   }
   return atMs;
 }

@@ -21,8 +21,17 @@ import type { NaiveRecord, OutcomeName, Told } from "./naive-record.ts";
 
 export interface Tally {
   readonly devices: OutcomeCounts;
+  readonly hours: HourTally;
+}
+
+export interface HourTally {
   /** Device-hours. */
-  readonly hours: { readonly active: number; readonly crashed: number };
+  readonly active: number;
+  readonly crashed: number;
+  readonly notResponding: number;
+  /** Devices. */
+  readonly firstCrashed: number;
+  readonly firstNotResponding: number;
 }
 
 export interface WindowTally extends Tally {
@@ -263,13 +272,14 @@ function countAll(counting: Counting): Record<string, ReleaseCounts> {
 
 interface Adder {
   readonly devices: Record<OutcomeName, number>;
-  readonly hours: { active: number; crashed: number };
+  readonly hours: Record<keyof HourTally, number>;
   readonly answered: number[];
 }
 
 function createAdder(): Adder {
   const devices = Object.fromEntries(OUTCOME_NAMES.map((name) => [name, 0])) as Record<OutcomeName, number>;
-  return { devices, hours: { active: 0, crashed: 0 }, answered: ANSWER_BINS.map(() => 0) };
+  const hours = { active: 0, crashed: 0, notResponding: 0, firstCrashed: 0, firstNotResponding: 0 };
+  return { devices, hours, answered: ANSWER_BINS.map(() => 0) };
 }
 
 function countRelease(release: string, { devices, rules, slotOf }: Counting): ReleaseCounts {
@@ -319,8 +329,24 @@ function toTally({ devices, hours }: Adder): Tally {
 function addToTotals({ devices, hours }: Adder, record: NaiveRecord, isRunningIt: boolean): void {
   for (const outcome of [...record.outcomes, ...record.unannounced]) devices[outcome] += 1;
   if (isRunningIt) devices.running += 1;
-  hours.active += record.activeHours.length;
-  hours.crashed += record.crashedHours.length;
+  for (const [what, happened] of hoursToCount(record)) hours[what] += happened.length;
+}
+
+/** A device crashes for the first time in the first of the hours in which it crashed. */
+function hoursToCount({
+  activeHours,
+  crashedHours,
+  notRespondingHours,
+}: NaiveRecord): [keyof HourTally, readonly number[]][] {
+  const firstOf = (hours: readonly number[]): readonly number[] =>
+    hours.length === 0 ? [] : [Math.min(...hours)];
+  return [
+    ["active", activeHours],
+    ["crashed", crashedHours],
+    ["notResponding", notRespondingHours],
+    ["firstCrashed", firstOf(crashedHours)],
+    ["firstNotResponding", firstOf(notRespondingHours)],
+  ];
 }
 
 function addToWindows(record: NaiveRecord, windowAt: (minute: number) => Adder): void {
@@ -331,8 +357,8 @@ function addToWindows(record: NaiveRecord, windowAt: (minute: number) => Adder):
     if (answerBin !== undefined) answered[answerBin]! += 1;
   }
   for (const outcome of record.unannounced) windowAt(failureMinute!).devices[outcome] += 1;
-  for (const hour of record.activeHours) windowAt(hour * 60).hours.active += 1;
-  for (const hour of record.crashedHours) windowAt(hour * 60).hours.crashed += 1;
+  for (const [what, happened] of hoursToCount(record))
+    for (const hour of happened) windowAt(hour * 60).hours[what] += 1;
 }
 
 function entryOf<T>(map: Map<string, T>, key: string, create: () => T): T {

@@ -37,6 +37,8 @@ export const OUTCOME_NAMES = [
   "silent",
   "returned_late",
   "running",
+  "failed_announced",
+  "download_failed_announced",
 ] as const satisfies readonly (keyof OutcomeCounts)[];
 export type OutcomeName = (typeof OUTCOME_NAMES)[number];
 
@@ -84,6 +86,7 @@ export interface NaiveRecord {
   /** Hours since the epoch. */
   readonly activeHours: readonly number[];
   readonly crashedHours: readonly number[];
+  readonly notRespondingHours: readonly number[];
   readonly reasons: readonly string[];
   /** When each kind of failure was first received. */
   readonly failuresAtMs: readonly number[];
@@ -112,6 +115,7 @@ export function recordOf({
     answerBin: answerBinOf(told),
     activeHours: hoursOf(told.filter(isRunning)),
     crashedHours: hoursOf(told.filter(({ report }) => report.event === "crashed")),
+    notRespondingHours: hoursOf(told.filter(({ report }) => report.event === "not_responding")),
     reasons: valuesOf(failures.map(({ report }) => inUtf8(report.reason))).slice(0, REASONS_PER_DEVICE_MAX),
     failuresAtMs: FAILURE_EVENTS.flatMap((event) => {
       const first = least(
@@ -137,7 +141,11 @@ function outcomesOf({
   if (said(ATTEMPT)) outcomes.push("attempted");
   if (said(FAILED)) outcomes.push("failed");
   if (said(FAILED) && said(["confirmed"])) outcomes.push("recovered");
-  if (said(ANNOUNCED)) outcomes.push("announced");
+  if (said(ANNOUNCED)) {
+    outcomes.push("announced");
+    if (said(FAILED)) outcomes.push("failed_announced");
+    if (said(["download_failed"])) outcomes.push("download_failed_announced");
+  }
   if (isSilent) outcomes.push("silent");
   if (hasReturnedLate) outcomes.push("returned_late");
   return outcomes;

@@ -65,7 +65,8 @@ export function inHours(
 
 /**
  * Device-hours of all strata together, as of a stratum `all`. A device whose stratum changes takes with it
- * the hours of the last 7 days, and leaves older ones where they were counted.
+ * the hours of the last 7 days, and leaves older ones where they were counted. Its first crash goes with it
+ * always, and stays told apart here.
  */
 export function withHoursOfAllStrata(counts: Record<string, ReleaseCounts>): Record<string, ReleaseCounts> {
   return mapReleases(counts, (release) => ({
@@ -105,9 +106,10 @@ function hoursApart<T extends Tally>(
 ): Record<string, T> {
   const apart = Object.entries(tallies).flatMap(([name, tally]): [string, T][] => {
     const nothing = combine(tally, tally, (left, right) => left - right);
+    const { firstCrashed, firstNotResponding, ...slidingHours } = tally.hours;
     return [
-      [name, { ...tally, hours: nothing.hours }],
-      [nameOfHours(name), { ...nothing, hours: tally.hours }],
+      [name, { ...tally, hours: { ...nothing.hours, firstCrashed, firstNotResponding } }],
+      [nameOfHours(name), { ...nothing, hours: { ...nothing.hours, ...slidingHours } }],
     ];
   });
   const isSomething = ([, tally]: [string, T]): boolean => /[1-9]/.test(JSON.stringify(tally));

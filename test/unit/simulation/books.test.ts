@@ -34,10 +34,13 @@ function countNaively(entries: readonly Entry[], version: string): Record<string
     entries.some((entry) => entry.device === device && entry.version === version && entry.event === event);
   const count = (holds: (device: string) => boolean): number => devices.filter(holds).length;
   const failed = (device: string): boolean => said(device, "install_failed") || said(device, "reverted");
+  const announced = (device: string): boolean => said(device, "update_started") || said(device, "installed");
   return {
     ...Object.fromEntries(DEVICE_EVENTS.map((event) => [event, count((device) => said(device, event))])),
     attempted: count((device) => DEVICE_EVENTS.slice(0, 6).some((event) => said(device, event))),
-    announced: count((device) => said(device, "update_started") || said(device, "installed")),
+    announced: count(announced),
+    failed_announced: count((device) => failed(device) && announced(device)),
+    download_failed_announced: count((device) => said(device, "download_failed") && announced(device)),
     failed: count(failed),
     recovered: count((device) => failed(device) && said(device, "confirmed")),
   };

@@ -2,10 +2,11 @@
 // each rule of docs/counting.md, whose numbers were worked out by hand.
 import { expect, test } from "vitest";
 import { DEFAULT_COUNTING_RULES } from "../../../agent/health/counting-rules.ts";
+import type { OutcomeCounts } from "../../../agent/health/outcomes.ts";
 import type { DeviceEvent, DeviceReport } from "../../../ingest/contract/device-report.ts";
 import type { AppId, Channel, Version } from "../../../ingest/contract/release-key.ts";
 import { createNaiveCounts } from "../../support/naive-counts.ts";
-import type { NaiveCounts, ReleaseCounts } from "../../support/naive-counts.ts";
+import type { HourTally, NaiveCounts, ReleaseCounts } from "../../support/naive-counts.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -31,7 +32,7 @@ function say(model: NaiveCounts, event: DeviceEvent, saying: Saying = {}): void 
 }
 
 /** Only what is not 0. */
-function shown(counts: Readonly<Record<string, number>>): Record<string, number> {
+function shown(counts: OutcomeCounts | HourTally | Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
 }
 
@@ -41,7 +42,7 @@ function windowsOf(release: ReleaseCounts): Record<string, Record<string, number
       name,
       {
         ...shown(devices),
-        ...shown({ activeHours: hours.active, crashedHours: hours.crashed }),
+        ...shown(Object.fromEntries(Object.entries(hours).map(([what, count]) => [`${what}Hours`, count]))),
         ...shown(Object.fromEntries(answered.map((count, bin) => [`bin${bin}`, count]))),
       },
     ]),
@@ -77,6 +78,16 @@ test("rule 1: a device counts once for each thing that it ever reported, and for
     silent: 0,
     returned_late: 0,
     running: 2,
+    failed_announced: 1,
+    download_failed_announced: 0,
+  });
+  say(model, "installed", { device: "b" });
+  say(model, "installed", { device: "c" });
+  expect(model.counts()[RELEASE]!.devices).toMatchObject({
+    failed_unannounced: 0,
+    download_failed_unannounced: 0,
+    failed_announced: 2,
+    download_failed_announced: 1,
   });
 });
 
@@ -94,6 +105,7 @@ test("rule 2: a device stands in the minute of its earliest attempt, with the ti
       attempted: 1,
       failed: 1,
       announced: 1,
+      failed_announced: 1,
       bin6: 1,
     },
   });
@@ -125,7 +137,7 @@ test("rule 2: a device that only crashed stands in no window but that of its hou
   const model = createNaiveCounts();
   say(model, "crashed", { at: NOON_MS + 7 * MINUTE_MS });
   expect(windowsOf(model.counts()[RELEASE]!)).toEqual({
-    [`${NOON_MINUTE}/1 unknown`]: { activeHours: 1, crashedHours: 1 },
+    [`${NOON_MINUTE}/1 unknown`]: { activeHours: 1, crashedHours: 1, firstCrashedHours: 1 },
   });
 });
 
@@ -142,7 +154,13 @@ test("rule 2: failures that nothing announced stand in the minute in which the f
   });
   say(model, "installed", { at: NOON_MS - DAY_MS, receivedAtMs: NOON_MS + 10 * MINUTE_MS });
   expect(windowsOf(model.counts()[RELEASE]!)).toEqual({
-    [yesterday]: { ...happened, installed: 1, announced: 1 },
+    [yesterday]: {
+      ...happened,
+      installed: 1,
+      announced: 1,
+      failed_announced: 1,
+      download_failed_announced: 1,
+    },
   });
 });
 
@@ -182,15 +200,15 @@ test("rule 3: a device-hour is one device in one hour, however often; a time tha
   say(model, "active", { device: "d5", at: receivedAtMs - 7 * DAY_MS, receivedAtMs });
   say(model, "active", { device: "d6", at: 0, receivedAtMs });
   const counts = model.counts()[RELEASE]!;
-  expect(counts.hours).toEqual({ active: 4, crashed: 1 });
-  expect(counts.strata["unknown"]!.hours).toEqual({ active: 4, crashed: 1 });
-  const hours = Object.entries(counts.windows).map(([name, { hours }]) => [name, hours]);
+  expect(shown(counts.hours)).toEqual({ active: 4, crashed: 1, firstCrashed: 1 });
+  expect(shown(counts.strata["unknown"]!.hours)).toEqual({ active: 4, crashed: 1, firstCrashed: 1 });
+  const hours = Object.entries(counts.windows).map(([name, { hours }]) => [name, shown(hours)]);
   expect(Object.fromEntries(hours)).toEqual({
-    [`${NOON_MINUTE}/1 unknown`]: { active: 2, crashed: 0 },
-    [`${NOON_MINUTE + 59}/1 unknown`]: { active: 0, crashed: 0 },
-    [`${NOON_MINUTE + 60}/1 unknown`]: { active: 1, crashed: 1 },
-    [`${NOON_MINUTE + 180}/1 unknown`]: { active: 0, crashed: 0 },
-    [`${NOON_MINUTE + 240}/1 unknown`]: { active: 1, crashed: 0 },
+    [`${NOON_MINUTE}/1 unknown`]: { active: 2 },
+    [`${NOON_MINUTE + 59}/1 unknown`]: {},
+    [`${NOON_MINUTE + 60}/1 unknown`]: { active: 1, crashed: 1, firstCrashed: 1 },
+    [`${NOON_MINUTE + 180}/1 unknown`]: {},
+    [`${NOON_MINUTE + 240}/1 unknown`]: { active: 1 },
   });
 });
 
@@ -198,6 +216,75 @@ test("rule 3: what was told of the first hour of 1970 counts in the second", () 
   const model = createNaiveCounts();
   for (const at of [1, 3_599_999, 3_600_000]) say(model, "active", { at });
   expect(windowsOf(model.counts()[RELEASE]!)).toEqual({ "60/1 unknown": { activeHours: 1 } });
+});
+
+test("rule 3: a device in a crash loop crashes in every hour, and for the first time once", () => {
+  const model = createNaiveCounts();
+  for (let hour = 0; hour < 200; hour += 1)
+    for (const minute of [3, 40])
+      say(model, "crashed", { at: NOON_MS + hour * HOUR_MS + minute * MINUTE_MS });
+  for (const device of ["d2", "d3", "d4", "d5"]) say(model, "active", { device });
+  say(model, "crashed", { version: "1.5.0", at: NOON_MS + 200 * HOUR_MS });
+  const counts = model.counts();
+  expect(shown(counts[RELEASE]!.hours)).toEqual({ active: 204, crashed: 200, firstCrashed: 1 });
+  const windows = windowsOf(counts[RELEASE]!);
+  expect(windows[`${NOON_MINUTE}/1 unknown`]).toEqual({
+    activeHours: 5,
+    crashedHours: 1,
+    firstCrashedHours: 1,
+  });
+  // The hour that is 199 hours later, of which nothing was told apart when the first one was counted.
+  expect(windows[`${NOON_MINUTE + 11_940}/1 unknown`]).toEqual({ activeHours: 1, crashedHours: 1 });
+  // Another version is counted for itself.
+  expect(shown(counts[NEXT]!.hours)).toEqual({ active: 1, crashed: 1, firstCrashed: 1 });
+});
+
+test("rule 3: an earlier crash that is told later is the first; a clamped one tells no hour", () => {
+  const model = createNaiveCounts();
+  const receivedAtMs = NOON_MS + 6 * HOUR_MS;
+  const firsts = (): string[] =>
+    Object.entries(model.counts()[RELEASE]?.windows ?? {})
+      .filter(([, { hours }]) => hours.firstCrashed > 0)
+      .map(([name]) => name);
+  say(model, "crashed", { at: 0, receivedAtMs });
+  expect([model.counts()[RELEASE]!.devices.crashed, firsts()]).toEqual([1, []]);
+  say(model, "crashed", { at: NOON_MS + 5 * HOUR_MS, receivedAtMs });
+  expect(firsts()).toEqual([`${NOON_MINUTE + 300}/1 unknown`]);
+  say(model, "crashed", { at: NOON_MS + 2 * HOUR_MS + MINUTE_MS, receivedAtMs });
+  say(model, "crashed", { at: NOON_MS + 4 * HOUR_MS, receivedAtMs });
+  expect(firsts()).toEqual([`${NOON_MINUTE + 120}/1 unknown`]);
+  // Use is older, a crash is not.
+  say(model, "active", { at: NOON_MS, receivedAtMs });
+  expect(shown(model.counts()[RELEASE]!.hours)).toEqual({ active: 4, crashed: 3, firstCrashed: 1 });
+});
+
+test("rule 3: not to respond is use, no crash, and has a first hour of its own", () => {
+  const model = createNaiveCounts();
+  say(model, "not_responding", { at: NOON_MS + HOUR_MS });
+  say(model, "not_responding", { at: NOON_MS });
+  say(model, "not_responding", { at: NOON_MS + 10 * MINUTE_MS });
+  say(model, "crashed", { at: NOON_MS + HOUR_MS });
+  expect(windowsOf(model.counts()[RELEASE]!)).toEqual({
+    [`${NOON_MINUTE}/1 unknown`]: { activeHours: 1, notRespondingHours: 1, firstNotRespondingHours: 1 },
+    [`${NOON_MINUTE + 60}/1 unknown`]: {
+      activeHours: 1,
+      crashedHours: 1,
+      notRespondingHours: 1,
+      firstCrashedHours: 1,
+    },
+  });
+  expect(model.counts()[RELEASE]!.devices.running).toBe(1);
+});
+
+test("rule 4: a stratum that is told later has the first crash as well", () => {
+  const model = createNaiveCounts();
+  say(model, "crashed");
+  say(model, "active", { at: NOON_MS + 9 * DAY_MS, platform: "linux" });
+  const counts = model.counts()[RELEASE]!;
+  const stratum = '["linux","","",""]';
+  expect(Object.keys(counts.strata)).toEqual([stratum]);
+  expect(counts.strata[stratum]!.hours.firstCrashed).toBe(1);
+  expect(windowsOf(counts)[`${NOON_MINUTE}/1 ${stratum}`]).toMatchObject({ firstCrashedHours: 1 });
 });
 
 test("rule 4: of several values the smallest names the stratum, for everything that the device did", () => {
@@ -418,6 +505,7 @@ test("order and repetition change nothing", () => {
     attempted: 2,
     failed: 1,
     announced: 2,
+    failed_announced: 1,
     silent: 1,
     running: 1,
   });

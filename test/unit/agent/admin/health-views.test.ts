@@ -11,10 +11,11 @@ import { formatReleaseKey } from "../../../../ingest/contract/release-key.ts";
 import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
 
 const RELEASE = releaseOf("1.4.0");
-const NO_HOURS = { active: 0, crashed: 0 };
+const HOURS = { active: 2, crashed: 1, notResponding: 5, firstCrashed: 3, firstNotResponding: 4 };
+const SHOWN_HOURS = { active: 2, crashed: 1, not_responding: 5, first_crashed: 3, first_not_responding: 4 };
 
 function stratum(devices: Partial<OutcomeCounts>): StratumHealth {
-  return { devices: outcomeCounts(devices), hours: NO_HOURS };
+  return { devices: outcomeCounts(devices), hours: HOURS };
 }
 
 function window(slotMinute: number, text: string, devices: Partial<OutcomeCounts>): HealthWindow {
@@ -26,7 +27,7 @@ function window(slotMinute: number, text: string, devices: Partial<OutcomeCounts
     slotMinutes: 5,
     stratum: text,
     devices: outcomeCounts(devices),
-    hours: { active: 2, crashed: 1 },
+    hours: HOURS,
     answered,
   };
 }
@@ -56,7 +57,7 @@ test("a time that never was is null", () => {
     last_report: "1970-01-02T00:00:00.000Z",
     last_failure: null,
     devices: outcomeCounts({}),
-    hours: NO_HOURS,
+    hours: SHOWN_HOURS,
     strata: [],
     reasons: [],
   });
@@ -78,7 +79,7 @@ test("strata come by attempts, then by who runs the release, then by text, with 
     { platform: "linux", os_version: "9" },
     { platform: "linux" },
   ]);
-  expect(shown[0]).toMatchObject({ devices: outcomeCounts({ attempted: 9 }), hours: NO_HOURS });
+  expect(shown[0]).toMatchObject({ devices: outcomeCounts({ attempted: 9 }), hours: SHOWN_HOURS });
 });
 
 test("reasons come by devices, then by text", () => {
@@ -105,7 +106,7 @@ describe("a window", () => {
       minutes: 5,
       stratum: { platform: "linux" },
       devices: { attempted: 3, confirmed: 1 },
-      hours: { active: 2, crashed: 1 },
+      hours: SHOWN_HOURS,
       answered: { [String(ANSWER_BIN_MINUTES[6])]: 1 },
     });
   });
@@ -115,7 +116,7 @@ describe("a window", () => {
       start: "1970-01-01T00:10:00.000Z",
       minutes: 5,
       devices: { attempted: 1 },
-      hours: { active: 2, crashed: 1 },
+      hours: SHOWN_HOURS,
       answered: {},
     });
   });

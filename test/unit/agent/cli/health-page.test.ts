@@ -4,7 +4,7 @@ import { renderHealth, sparkline } from "../../../../agent/cli/health-page.ts";
 import type { HealthAnswer } from "../../../../agent/cli/health-page.ts";
 import { LINE_CHARS_MAX } from "../../../../agent/cli/plain-text.ts";
 
-const NO_HOURS = { active: 0, crashed: 0 };
+const NO_HOURS = { active: 0, crashed: 0, not_responding: 0, first_crashed: 0, first_not_responding: 0 };
 const NOON = Date.UTC(2026, 0, 31, 12);
 const MINUTE_MS = 60_000;
 
@@ -57,9 +57,21 @@ test("totals alone, where nothing else is known", () => {
 });
 
 test("nothing tried: no share of nothing", () => {
-  const lines = linesOf({ devices: {}, hours: { active: 8, crashed: 1 } });
+  const lines = linesOf({ devices: {}, hours: { ...NO_HOURS, active: 8, crashed: 1 } });
   expect(lines).toContain("  failed           0 (-)");
   expect(lines).toContain("  crash rate       12.5%: crashes in 1 of 8 device-hours");
+});
+
+test("hours with crashes, or without an answer, are shown with the devices that they are of", () => {
+  const use = { active: 320, crashed: 40, first_crashed: 1, not_responding: 6, first_not_responding: 2 };
+  const lines = linesOf({ hours: use });
+  const start = lines.findIndex((line) => line.startsWith("  crash rate"));
+  expect(lines.slice(start, start + 4)).toEqual([
+    "  crash rate       12.5%: crashes in 40 of 320 device-hours",
+    "                   on 1 device",
+    "  not responding   1.9%: in 6 of 320 device-hours",
+    "                   on 2 devices",
+  ]);
 });
 
 test("who failed and confirmed later stays failed, and is named", () => {
@@ -95,7 +107,7 @@ describe("kinds of device", () => {
         kind(
           { model: "T1", os_version: "14" },
           { attempted: 4_000, failed: 200, silent: 3, running: 9 },
-          { active: 300, crashed: 1 },
+          { ...NO_HOURS, active: 300, crashed: 1 },
         ),
         kind({ model: "T2" }, { attempted: 30, failed: 0 }),
         kind("unknown", { failed: 0 }),
@@ -130,7 +142,7 @@ describe("the last hours and minutes", () => {
     const lines = linesOf({
       windows: [
         window(NOON - 60 * MINUTE_MS, { attempted: 7, confirmed: 5, failed: 2 }, 60),
-        window(NOON, { attempted: 1 }, 5, { active: 8, crashed: 3 }),
+        window(NOON, { attempted: 1 }, 5, { ...NO_HOURS, active: 8, crashed: 3 }),
         window(NOON + 55 * MINUTE_MS, { attempted: 2, silent: 1 }, 5),
       ],
     });
@@ -186,7 +198,8 @@ test("the largest fleet, with the longest names, fits the terminal", () => {
   const million = 12_345_678;
   const devices = counts(million);
   const long = "x".repeat(128);
-  const hours = { active: million, crashed: million };
+  const bad = { crashed: million, first_crashed: million };
+  const hours = { ...bad, active: million, not_responding: million, first_not_responding: million };
   const stratum = { platform: long, model: "日本".repeat(20), os_version: long, native_version: long };
   const page = renderHealth(
     answer({
@@ -194,7 +207,7 @@ test("the largest fleet, with the longest names, fits the terminal", () => {
       hours,
       strata: [{ stratum, devices, hours }],
       reasons: [{ reason: long, devices: million }],
-      windows: [window(NOON, counts(123_456), 1, { active: million, crashed: million })],
+      windows: [window(NOON, counts(123_456), 1, hours)],
     }),
   );
   for (const line of page.split("\n")) expect([line, line.length <= LINE_CHARS_MAX]).toEqual([line, true]);

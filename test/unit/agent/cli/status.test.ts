@@ -18,7 +18,7 @@ function statusOf(...releases: Partial<Release>[]): string[] {
         releases: releases.map((fields) => ({
           version: "1.4.3",
           devices: { attempted: 1_000, failed: 20, confirmed: 900 },
-          hours: { active: 0, crashed: 0 },
+          hours: { active: 0, crashed: 0, not_responding: 0 },
           verdict: { kind: "inconclusive", reason: "not_enough_evidence", signals: [] },
           condemned: false,
           hold: null,
@@ -41,16 +41,18 @@ test("each release has a line of its own, before what is held back", () => {
   const lines = statusOf(
     {
       devices: { silent: 14, returned_late: 3 },
-      hours: { active: 12_345, crashed: 67 },
+      hours: { active: 12_345, crashed: 67, not_responding: 0 },
       hold: { sentence: "Wait." },
     },
-    { version: "1.4.2", hours: { active: 1, crashed: 0 } },
+    { version: "1.4.2", hours: { active: 1, crashed: 0, not_responding: 0 } },
     { version: "1.4.1", devices: { returned_late: 1 } },
+    { version: "1.4.0", devices: {}, hours: { active: 40, crashed: 0, not_responding: 3 } },
   );
-  expect(lines.slice(-4)).toEqual([
+  expect(lines.slice(-5)).toEqual([
     "  1.4.3: 14 silent, 3 returned late, 12,345 device-hours, 67 crashed (0.54%)",
     "  1.4.2: 1 device-hour",
     "  1.4.1: 1 returned late",
+    "  1.4.0: 40 device-hours, 3 not responding (7.5%)",
     "  held back: Wait.",
   ]);
 });
@@ -59,7 +61,7 @@ test("a long version does not make the line too wide", () => {
   const lines = statusOf({
     version: "2026.11.23-nightly+build.12345",
     devices: { silent: 123_456, returned_late: 12_345 },
-    hours: { active: 123_456_789, crashed: 1_234_567 },
+    hours: { active: 123_456_789, crashed: 1_234_567, not_responding: 0 },
   });
   expect(lines.slice(-3)).toEqual([
     "  2026.11.23-nightly+build.12345:",

@@ -6,6 +6,9 @@ import {
   ACTIVE_HOURS_INDEX,
   ANSWERS_INDEX,
   CRASHED_HOURS_INDEX,
+  FIRST_CRASHED_INDEX,
+  FIRST_NOT_RESPONDING_INDEX,
+  NOT_RESPONDING_HOURS_INDEX,
   addCounts,
   decodeCounts,
   encodeCounts,
@@ -18,7 +21,9 @@ const LENGTH = 56;
 const COUNT_MAX = 2 ** 52 - 1;
 
 it("keeps the stored indexes, and outcomes have not grown into them", () => {
-  expect([ACTIVE_HOURS_INDEX, CRASHED_HOURS_INDEX, ANSWERS_INDEX]).toEqual([24, 25, 32]);
+  const hours = [ACTIVE_HOURS_INDEX, CRASHED_HOURS_INDEX, NOT_RESPONDING_HOURS_INDEX];
+  expect(hours).toEqual([24, 25, 26]);
+  expect([FIRST_CRASHED_INDEX, FIRST_NOT_RESPONDING_INDEX, ANSWERS_INDEX]).toEqual([27, 28, 32]);
   expect(zeroCounts().length).toBe(ANSWERS_INDEX + ANSWER_BINS);
   expect(OUTCOMES.length).toBeLessThanOrEqual(ACTIVE_HOURS_INDEX);
 });

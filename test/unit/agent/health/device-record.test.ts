@@ -19,6 +19,7 @@ import { EVENTS, REPORT_AGE_MS_MAX, REPORT_AHEAD_MS_MAX } from "../../../../inge
 import { AT_MINUTE, AT_MS, RECEIVED_AT_MS, toReport } from "./memory-shard.ts";
 import type { Told } from "./memory-shard.ts";
 
+const HOUR_MS = 3_600_000;
 const RECEIVED_MINUTE = Math.floor(RECEIVED_AT_MS / 60_000);
 const HOUR = AT_MINUTE / 60;
 
@@ -133,10 +134,11 @@ describe("an unannounced failure", () => {
 
 describe("hours", () => {
   it.each(EVENTS)("%s proves use or it does not", (event) => {
-    const { newest, active, crashed } = told({ event }).hours;
+    const { newest, active, crashed, notResponding } = told({ event }).hours;
     const isUse = ["confirmed", "active", "crashed", "not_responding"].includes(event);
     expect(hoursOf(newest, active)).toEqual(isUse ? [HOUR] : []);
     expect(hoursOf(newest, crashed)).toEqual(event === "crashed" ? [HOUR] : []);
+    expect(hoursOf(newest, notResponding)).toEqual(event === "not_responding" ? [HOUR] : []);
   });
 
   it("a clamped time tells none, one that is a millisecond inside does", () => {
@@ -146,6 +148,37 @@ describe("hours", () => {
     expect(hoursAt(AT_MS - REPORT_AGE_MS_MAX + 1).newest).toBe(HOUR - 168);
     expect(hoursAt(AT_MS + REPORT_AHEAD_MS_MAX)).toBe(NO_HOURS);
     expect(hoursAt(AT_MS + REPORT_AHEAD_MS_MAX - 1).newest).toBe(HOUR);
+  });
+});
+
+describe.each([
+  ["crashed", "firstCrashHour", "firstNotRespondingHour"],
+  ["not_responding", "firstNotRespondingHour", "firstCrashHour"],
+] as const)("the first hour in which a device %s", (event, first, other) => {
+  const receivedAtMs = AT_MS + 10 * HOUR_MS;
+  const at = (hours: number): Told => ({ event, atMs: AT_MS + hours * HOUR_MS, receivedAtMs });
+
+  it("is the earliest, in whatever order they are told", () => {
+    const reports = [at(5), at(2), at(9), at(2)];
+    for (const order of [reports, reports.toReversed()])
+      expect(told(...order)).toMatchObject({ [first]: HOUR + 2, [other]: 0 });
+  });
+
+  it("is none while only clamped times are told, and use alone tells none", () => {
+    const clamped: Told = { event, atMs: receivedAtMs - REPORT_AGE_MS_MAX, receivedAtMs };
+    expect(told(clamped, { event: "active" })).toMatchObject({
+      flags: flagOf(event) | flagOf("active"),
+      [first]: 0,
+    });
+    expect(told(clamped, at(3))[first]).toBe(HOUR + 3);
+  });
+
+  it("stays when its hour is told apart no more, and when it comes in that late", () => {
+    const laterMs = AT_MS + 200 * HOUR_MS;
+    const later: Told = { event, atMs: laterMs, receivedAtMs: laterMs };
+    expect(told(at(0), later)[first]).toBe(HOUR);
+    const late = told(later, at(0));
+    expect([late[first], late.hours.newest]).toEqual([HOUR, HOUR + 200]);
   });
 });
 
@@ -191,6 +224,8 @@ it("a report about the same again leaves the same record; any part that differs 
     { failureMinute: 1 },
     { stratum: 4 },
     { hours: NO_HOURS },
+    { firstCrashHour: 1 },
+    { firstNotRespondingHour: 1 },
     { reasons: [4] },
     { reasons: [4, 6] },
   ];

@@ -12,9 +12,9 @@ import {
   tryDecodeDeviceState,
 } from "../../../../agent/health/device-state.ts";
 import type { DeviceState, Heard, ReleaseRecord } from "../../../../agent/health/device-state.ts";
-import { HOURS_RETAINED, NO_HOURS, withHour } from "../../../../agent/health/hour-set.ts";
-import type { HourSet } from "../../../../agent/health/hour-set.ts";
-import { FLAG_BITS } from "../../../../agent/health/outcomes.ts";
+import { HOURS_RETAINED, NO_HOURS, oldestOf, withHour } from "../../../../agent/health/hour-set.ts";
+import type { HourSet, HourUse } from "../../../../agent/health/hour-set.ts";
+import { FLAG_BITS, flagOf } from "../../../../agent/health/outcomes.ts";
 
 const HOUR_SECONDS = 3_600;
 const BITS_MAX = (1n << BigInt(HOURS_RETAINED)) - 1n;
@@ -30,6 +30,10 @@ const number = fc.oneof(
   fc.constantFrom(1, 127, 128, 16_383, 16_384, 2 ** 30, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 51 - 1),
 );
 
+const someBits = fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: BITS_MAX }));
+const CRASHED = flagOf("crashed");
+const NOT_RESPONDING = flagOf("not_responding");
+
 /** Never older than what would be forgotten with it. */
 function hoursUpTo(heardSecond: number): fc.Arbitrary<HourSet> {
   const heardHour = Math.floor(heardSecond / HOUR_SECONDS);
@@ -39,19 +43,26 @@ function hoursUpTo(heardSecond: number): fc.Arbitrary<HourSet> {
   const active = fc.oneof(fc.bigInt({ min: 1n, max: BITS_MAX }), fc.constantFrom(1n, BITS_MAX));
   return fc.oneof(
     fc.constant(NO_HOURS),
-    fc.tuple(newest, active, fc.bigInt({ min: 0n, max: BITS_MAX }), fc.boolean()).map(
-      // A crash is use as well; most devices never crashed.
-      ([newest, active, crashed, hasCrashed]) => ({
-        newest,
-        active,
-        crashed: hasCrashed ? active & crashed : 0n,
-      }),
-    ),
+    // A crash is use as well; most devices never crashed.
+    fc.tuple(newest, active, someBits, someBits).map(([newest, bits, crashed, notResponding]) => {
+      // No hour is before the first.
+      const active = BigInt.asUintN(Math.min(newest, HOURS_RETAINED), bits) || 1n;
+      return { newest, active, crashed: active & crashed, notResponding: active & notResponding };
+    }),
   );
 }
 
+/** The oldest hour of `bits`, or one before it; where there are none, none, or one that slid out. */
+function firstHour({ newest }: HourSet, bits: bigint, heardSecond: number): fc.Arbitrary<number> {
+  const oldest = oldestOf(newest, bits);
+  if (oldest !== 0) return fc.oneof(fc.constant(oldest), fc.integer({ min: 1, max: oldest }));
+  const slidOutMax = Math.floor(heardSecond / HOUR_SECONDS) - HOURS_RETAINED;
+  const none = fc.constant(0);
+  return slidOutMax < 1 ? none : fc.oneof(none, fc.integer({ min: 1, max: slidOutMax }));
+}
+
 function recordUpTo(heardSecond: number): fc.Arbitrary<ReleaseRecord> {
-  return fc.record({
+  const record = fc.record({
     flags: fc.integer({ min: 0, max: 2 ** FLAG_BITS - 1 }),
     attemptMinute: minuteOrNone,
     answerMinute: minuteOrNone,
@@ -59,6 +70,18 @@ function recordUpTo(heardSecond: number): fc.Arbitrary<ReleaseRecord> {
     stratum: fc.oneof(fc.constant(0), number),
     hours: hoursUpTo(heardSecond),
     reasons: fc.array(number, { maxLength: 8 }),
+  });
+  return record.chain((rest) => {
+    const { flags, hours } = rest;
+    const firstOf = (flag: number, bits: bigint): fc.Arbitrary<number> =>
+      (flags & flag) === 0 ? fc.constant(0) : firstHour(hours, bits, heardSecond);
+    return fc
+      .tuple(firstOf(CRASHED, hours.crashed), firstOf(NOT_RESPONDING, hours.notResponding))
+      .map(([firstCrashHour, firstNotRespondingHour]) => ({
+        ...rest,
+        firstCrashHour,
+        firstNotRespondingHour,
+      }));
   });
 }
 
@@ -99,11 +122,19 @@ test("bytes that were damaged are no state, or one that can be stored again; not
       for (const [at, byte] of damaged) whole[at % whole.length] = byte;
       const read = tryDecodeDeviceState(whole.subarray(0, length % (whole.length + 1)));
       if (read === undefined) return;
-      for (const { attemptMinute, answerMinute, failureMinute } of read.records.values())
-        for (const one of [attemptMinute, answerMinute, failureMinute]) {
+      for (const record of read.records.values()) {
+        const { attemptMinute, answerMinute, failureMinute, firstCrashHour, firstNotRespondingHour } = record;
+        for (const one of [
+          attemptMinute,
+          answerMinute,
+          failureMinute,
+          firstCrashHour,
+          firstNotRespondingHour,
+        ]) {
           expect(one).toBeGreaterThanOrEqual(0);
           expect(one).toBeLessThanOrEqual(MINUTE_MAX);
         }
+      }
       expect(tryDecodeDeviceState(Buffer.from(encodeDeviceState(read)))).toBeDefined();
     }),
     { numRuns: 500 },
@@ -128,6 +159,11 @@ const HEARD: Heard = { atSecond: 1_769_860_800, release: 3, isPending: false, re
 const HEARD_MINUTE = HEARD.atSecond / 60;
 const HEARD_HOUR = HEARD_MINUTE / 60;
 
+function hoursUsed(hours: number, use: HourUse): HourSet {
+  const ago = Array.from({ length: hours }, (_, index) => HEARD_HOUR - index);
+  return ago.reduce((set, hour) => withHour(set, hour, use), NO_HOURS);
+}
+
 function sizeOf(record: Partial<ReleaseRecord>, release = 1): number {
   const records = new Map([[release, { ...NO_RECORD, ...record }]]);
   return encodeDeviceState({ heard: HEARD, running: undefined, records }).length;
@@ -149,7 +185,26 @@ describe("bytes", () => {
     [16_383, 5],
     [16_384, 6],
   ])("a record of release number %d without any parts takes %d", (release, bytes) => {
-    expect(sizeOf({ flags: 2 ** FLAG_BITS - 1 }, release)).toBe(HEARD_BYTES + bytes);
+    const flags = (2 ** FLAG_BITS - 1) & ~(CRASHED | NOT_RESPONDING);
+    expect(sizeOf({ flags }, release)).toBe(HEARD_BYTES + bytes);
+  });
+
+  const active = hoursUsed(10, "active");
+  const crashed = withHour(active, HEARD_HOUR - 7, "crashed");
+  const stalled = withHour(active, HEARD_HOUR - 7, "notResponding");
+  it.each<[string, Partial<ReleaseRecord>, number]>([
+    ["used in the last ten hours", { hours: active }, 0],
+    // A second byte of flags, which of the hours are meant, and that the first of them is the first.
+    ["that crashed, too", { hours: crashed, flags: CRASHED, firstCrashHour: HEARD_HOUR - 7 }, 4],
+    ["that crashed a month ago", { hours: active, flags: CRASHED, firstCrashHour: HEARD_HOUR - 720 }, 3],
+    ["that crashed by a clock that tells no hour", { hours: active, flags: CRASHED }, 2],
+    [
+      "that did not respond",
+      { hours: stalled, flags: NOT_RESPONDING, firstNotRespondingHour: HEARD_HOUR - 7 },
+      5,
+    ],
+  ])("a device %s: %#", (_what, record, more) => {
+    expect(sizeOf(record)).toBe(sizeOf({ hours: active }) + more);
   });
 
   it("a usual device, three releases taken up within a day, takes 22", () => {
@@ -184,6 +239,7 @@ describe("hours", () => {
       newest: HEARD_HOUR + 1,
       active: 0b100001n,
       crashed: 0b100000n,
+      notResponding: 0n,
     });
   });
 });

@@ -4,6 +4,7 @@ import { DEFAULT_COUNTING_RULES } from "../../../../agent/health/counting-rules.
 import { CRASHED_HOURS_INDEX } from "../../../../agent/health/count-vector.ts";
 import { NO_RECORD } from "../../../../agent/health/device-state.ts";
 import type { FoldPlan } from "../../../../agent/health/fold-plan.ts";
+import { NO_DEVICE_HOURS } from "../../../../agent/health/health-window.ts";
 import { OUTCOMES, flagOf, toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import { REPORT_AGE_MS_MAX } from "../../../../ingest/contract/device-report.ts";
@@ -99,10 +100,17 @@ describe("one device", () => {
     shard.fold({ event: "reverted", atMs: AT_MS + 10 * MINUTE_MS, receivedAtMs });
     const plan = shard.fold({ event: "update_started", receivedAtMs: receivedAtMs + MINUTE_MS });
     expect(totalsOf(plan)).toEqual(
-      outcomeCounts({ update_started: 1, announced: 1, failed_unannounced: -1 }),
+      outcomeCounts({ update_started: 1, announced: 1, failed_unannounced: -1, failed_announced: 1 }),
     );
     expect(windowsOf(plan)).toEqual({
-      [AT_MINUTE]: outcomeCounts({ update_started: 1, reverted: 1, attempted: 1, failed: 1, announced: 1 }),
+      [AT_MINUTE]: outcomeCounts({
+        update_started: 1,
+        reverted: 1,
+        attempted: 1,
+        failed: 1,
+        announced: 1,
+        failed_announced: 1,
+      }),
       [AT_MINUTE + 10]: outcomeCounts({ reverted: -1, attempted: -1, failed: -1 }),
       // It was announced after all: what waited since it came in waits no more.
       [AT_MINUTE + 12]: outcomeCounts({ failed_unannounced: -1 }),
@@ -305,9 +313,9 @@ describe("device-hours", () => {
     const at = (atMs: number): Told => ({ event: "active", atMs, receivedAtMs: AT_MS + 2 * HOUR_MS });
     shard.fold(at(AT_MS), at(AT_MS + HOUR_MS - 1));
     shard.fold(at(AT_MS + 1_000), { ...at(AT_MS), event: "crashed" }, { ...at(AT_MS + 5), event: "crashed" });
-    expect(countsOf(shard).hours).toEqual({ active: 1, crashed: 1 });
+    expect(countsOf(shard).hours).toEqual({ ...NO_DEVICE_HOURS, active: 1, crashed: 1, firstCrashed: 1 });
     shard.fold(at(AT_MS + HOUR_MS));
-    expect(countsOf(shard).hours).toEqual({ active: 2, crashed: 1 });
+    expect(countsOf(shard).hours).toEqual({ ...NO_DEVICE_HOURS, active: 2, crashed: 1, firstCrashed: 1 });
     const { windows } = countsOf(shard);
     expect(Object.keys(windows)).toEqual([`${AT_MINUTE}/1 unknown`, `${AT_MINUTE + 60}/1 unknown`]);
     expect(shard.fold(at(AT_MS)).releases.get(RELEASE)!.totals[CRASHED_HOURS_INDEX]).toBe(0);
@@ -325,9 +333,42 @@ describe("device-hours", () => {
       const late: Told = { event: "crashed", model: "S1", atMs: laterMs, receivedAtMs: laterMs };
       if (batches === 1) shard.fold(early, late);
       else for (const each of [early, late]) shard.fold(each);
-      expect(countsOf(shard).hours).toEqual({ active: 2, crashed: 1 });
+      expect(countsOf(shard).hours).toEqual({ ...NO_DEVICE_HOURS, active: 2, crashed: 1, firstCrashed: 1 });
     },
   );
+});
+
+describe.each([
+  ["crashed", "crashed", "firstCrashed"],
+  ["not_responding", "notResponding", "firstNotResponding"],
+] as const)("devices that %s", (event, hours, first) => {
+  const at = (hour: number, told: Partial<Told> = {}): Told => {
+    const atMs = AT_MS + hour * HOUR_MS;
+    return { event, atMs, receivedAtMs: atMs, ...told };
+  };
+  const firstsOf = (shard: MemoryShard): [string, number][] =>
+    Object.entries(countsOf(shard).windows)
+      .filter(([, window]) => window.hours[first] !== 0)
+      .map(([name, window]) => [name, window.hours[first]]);
+
+  it("in every hour, for longer than is told apart, count once among devices and with each hour among hours", () => {
+    const shard = createMemoryShard();
+    for (let hour = 0; hour < 400; hour += 1) shard.fold(at(hour), at(hour, { device: "till-2" }));
+    expect(countsOf(shard).hours).toEqual({ ...NO_DEVICE_HOURS, active: 800, [hours]: 800, [first]: 2 });
+    expect(firstsOf(shard)).toEqual([[`${AT_MINUTE}/1 unknown`, 2]]);
+  });
+
+  it("move to an earlier hour when it is told later, and take it along to another stratum for good", () => {
+    const shard = createMemoryShard();
+    shard.fold(at(9));
+    shard.fold(at(4, { receivedAtMs: AT_MS + 10 * HOUR_MS }));
+    expect(firstsOf(shard)).toEqual([[`${AT_MINUTE + 240}/1 unknown`, 1]]);
+    shard.fold(at(300, { event: "active" }));
+    shard.fold(at(301, { event: "active", model: "T1" }));
+    expect(firstsOf(shard)).toEqual([[`${AT_MINUTE + 240}/1 ["","T1","",""]`, 1]]);
+    // The hours that slid out stay where they were counted.
+    expect(countsOf(shard).strata["unknown"]!.hours).toMatchObject({ [hours]: 2, [first]: 0 });
+  });
 });
 
 describe("time to answer", () => {

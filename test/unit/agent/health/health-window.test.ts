@@ -6,6 +6,7 @@ import {
   FINE_SLOT_MINUTES,
   MIDDLE_FOR_MINUTES,
   MIDDLE_SLOT_MINUTES,
+  NO_DEVICE_HOURS,
   WINDOW_RETENTION_DAYS,
   horizonsAt,
   maturedWindows,
@@ -74,7 +75,7 @@ describe("maturedWindows", () => {
     slotMinutes,
     stratum: "unknown",
     devices: outcomeCounts({ attempted: 1 }),
-    hours: { active: 0, crashed: 0 },
+    hours: NO_DEVICE_HOURS,
     answered: [],
   });
   const deadlineMs = 6 * 3_600_000;

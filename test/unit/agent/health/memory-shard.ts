@@ -2,14 +2,7 @@
 // for the counts. Enters: reports in a short form, or foldable ones, and visits. Leaves: plans, and counts in
 // the form of the naive model (test/support/naive-counts.ts). Windows stay minutes; nothing is rolled up.
 import { ANSWER_BINS } from "../../../../agent/health/answer-bins.ts";
-import {
-  ACTIVE_HOURS_INDEX,
-  ANSWERS_INDEX,
-  CRASHED_HOURS_INDEX,
-  addCounts,
-  isZero,
-  zeroCounts,
-} from "../../../../agent/health/count-vector.ts";
+import { ANSWERS_INDEX, addCounts, isZero, zeroCounts } from "../../../../agent/health/count-vector.ts";
 import type { CountVector } from "../../../../agent/health/count-vector.ts";
 import { DEFAULT_COUNTING_RULES } from "../../../../agent/health/counting-rules.ts";
 import type { CountingRules } from "../../../../agent/health/counting-rules.ts";
@@ -21,7 +14,7 @@ import { fold } from "../../../../agent/health/fold.ts";
 import type { FoldableReport } from "../../../../agent/health/fold.ts";
 import type { FoldPlan } from "../../../../agent/health/fold-plan.ts";
 import { toFoldable } from "../../../../agent/health/report-batch.ts";
-import { toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
+import { toStratumHealth } from "../../../../agent/health/release-counts.ts";
 import type { ReleaseDelta } from "../../../../agent/health/release-delta.ts";
 import { NO_TABLES, grown, textWithoutApp } from "../../../../agent/health/shard-tables.ts";
 import type { ShardTable, ShardTables } from "../../../../agent/health/shard-tables.ts";
@@ -30,7 +23,7 @@ import { foldLeaving, foldSilence } from "../../../../agent/health/visit.ts";
 import type { DeviceEvent } from "../../../../ingest/contract/device-report.ts";
 import type { Channel } from "../../../../ingest/contract/release-key.ts";
 import type { AcceptedReport } from "../../../../ingest/contract/report-entry.ts";
-import type { ReleaseCounts, Tally, WindowTally } from "../../../support/naive-counts.ts";
+import type { ReleaseCounts, WindowTally } from "../../../support/naive-counts.ts";
 import { releaseOf } from "../../../support/verdicts.ts";
 
 /** A whole number of hours after the epoch. */
@@ -157,8 +150,10 @@ function shownOf(
   const stratumText = textsOf(strataTable);
   const reasonText = textsOf(reasonTable);
   return {
-    ...tallyOf(totals),
-    strata: Object.fromEntries(nonZero(strata).map(([number, sum]) => [stratumText(number), tallyOf(sum)])),
+    ...toStratumHealth(totals),
+    strata: Object.fromEntries(
+      nonZero(strata).map(([number, sum]) => [stratumText(number), toStratumHealth(sum)]),
+    ),
     reasons: Object.fromEntries(
       [...reasons]
         .filter(([, devices]) => devices !== 0)
@@ -186,15 +181,8 @@ function textsOf(table: ShardTable): (number: number) => string {
   return (number) => texts.get(number) ?? STRATUM_UNKNOWN;
 }
 
-function tallyOf(counts: CountVector): Tally {
-  return {
-    devices: toOutcomeCounts(counts),
-    hours: { active: counts[ACTIVE_HOURS_INDEX]!, crashed: counts[CRASHED_HOURS_INDEX]! },
-  };
-}
-
 function windowTallyOf(counts: CountVector): WindowTally {
-  return { ...tallyOf(counts), answered: counts.slice(ANSWERS_INDEX, ANSWERS_INDEX + ANSWER_BINS) };
+  return { ...toStratumHealth(counts), answered: counts.slice(ANSWERS_INDEX, ANSWERS_INDEX + ANSWER_BINS) };
 }
 
 function entryOf<K, V>(map: Map<K, V>, key: K, create: () => V): V {

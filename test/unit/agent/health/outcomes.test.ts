@@ -61,6 +61,8 @@ it("keeps the stored order: renaming or moving an outcome would misread every co
     "silent",
     "returned_late",
     "running",
+    "failed_announced",
+    "download_failed_announced",
   ]);
 });
 
@@ -83,6 +85,9 @@ describe("all 512 sets of events", () => {
       expect(counts.failed_unannounced).toBe(failed && !announced ? 1 : 0);
       const unannouncedDownload = events.has("download_failed") && !announced;
       expect(counts.download_failed_unannounced).toBe(unannouncedDownload ? 1 : 0);
+      expect(counts.failed_announced).toBe(counts.failed - counts.failed_unannounced);
+      const announcedDownload = counts.download_failed - counts.download_failed_unannounced;
+      expect(counts.download_failed_announced).toBe(announcedDownload);
       expect([counts.silent, counts.returned_late, counts.running]).toEqual([0, 0, 0]);
     }
   });

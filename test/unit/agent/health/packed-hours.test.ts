@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { expect, it, test } from "vitest";
 import { HOURS_RETAINED, withHour, NO_HOURS } from "../../../../agent/health/hour-set.ts";
-import type { HourSet } from "../../../../agent/health/hour-set.ts";
+import type { HourSet, HourUse } from "../../../../agent/health/hour-set.ts";
 import { ByteReader, ByteWriter } from "../../../../agent/health/packed-bytes.ts";
 import { readHours, writeHours } from "../../../../agent/health/packed-hours.ts";
 
@@ -31,8 +31,9 @@ const bits = fc.oneof(
 
 test("what was written is read again, and nothing is left", () => {
   fc.assert(
-    fc.property(fc.integer({ min: -1, max: 400 }), bits, bits, (ago, active, crashed) => {
-      const hours = { newest: HEARD_HOUR - ago, active, crashed };
+    fc.property(fc.integer({ min: -1, max: 400 }), bits, bits, bits, (ago, ...each) => {
+      const [active, crashed, notResponding] = each;
+      const hours = { newest: HEARD_HOUR - ago, active, crashed, notResponding };
       const reader = new ByteReader(Buffer.concat([Buffer.from("xyz"), pack(hours)]).subarray(3));
       expect(readHours(reader, HEARD_HOUR)).toEqual(hours);
       expect(reader.isAtEnd()).toBe(true);
@@ -41,7 +42,7 @@ test("what was written is read again, and nothing is left", () => {
   );
 });
 
-function used(isUsed: (hoursAgo: number) => boolean, use: "active" | "crashed" = "active"): HourSet {
+function used(isUsed: (hoursAgo: number) => boolean, use: HourUse = "active"): HourSet {
   let hours = NO_HOURS;
   for (let ago = 167; ago >= 0; ago -= 1) if (isUsed(ago)) hours = withHour(hours, HEARD_HOUR - ago, use);
   return hours;
@@ -54,6 +55,7 @@ it.each([
   ["every second hour for a week", used((ago) => ago % 2 === 0), 23],
   ["never more than three hours on, never more than three off", used((ago) => ago % 6 < 3), 23],
   ["crashed in every hour of a week", used(() => true, "crashed"), 7],
+  ["not responding in every hour of a week", used(() => true, "notResponding"), 8],
 ])("a device %s", (_habit, hours, bytes) => {
   expect(pack(hours).length).toBe(bytes);
 });

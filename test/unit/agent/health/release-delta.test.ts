@@ -5,6 +5,9 @@ import {
   ACTIVE_HOURS_INDEX,
   ANSWERS_INDEX,
   CRASHED_HOURS_INDEX,
+  FIRST_CRASHED_INDEX,
+  FIRST_NOT_RESPONDING_INDEX,
+  NOT_RESPONDING_HOURS_INDEX,
   isZero,
 } from "../../../../agent/health/count-vector.ts";
 import type { CountVector } from "../../../../agent/health/count-vector.ts";
@@ -19,13 +22,20 @@ import { AT_MINUTE } from "./memory-shard.ts";
 
 const HOUR = AT_MINUTE / 60;
 
-/** By outcome, `active_hours`, `crashed_hours` and `bin<n>`; only what is not 0. */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [ACTIVE_HOURS_INDEX, "active_hours"],
+  [CRASHED_HOURS_INDEX, "crashed_hours"],
+  [NOT_RESPONDING_HOURS_INDEX, "not_responding_hours"],
+  [FIRST_CRASHED_INDEX, "first_crashed"],
+  [FIRST_NOT_RESPONDING_INDEX, "first_not_responding"],
+]);
+
+/** By outcome, what happened in hours, and `bin<n>`; only what is not 0. */
 function shown(counts: CountVector): Record<string, number> {
-  const nameOf = (index: number): string => {
-    if (index === ACTIVE_HOURS_INDEX) return "active_hours";
-    if (index === CRASHED_HOURS_INDEX) return "crashed_hours";
-    return index < ANSWERS_INDEX ? (OUTCOMES[index] ?? `index ${index}`) : `bin${index - ANSWERS_INDEX}`;
-  };
+  const nameOf = (index: number): string =>
+    index < ANSWERS_INDEX
+      ? (OUTCOMES[index] ?? NAMES.get(index) ?? `index ${index}`)
+      : `bin${index - ANSWERS_INDEX}`;
   const rows = counts.map((count, index) => [nameOf(index), count] as const);
   return Object.fromEntries(rows.filter(([, count]) => count !== 0));
 }
@@ -159,7 +169,51 @@ describe("hours that are told apart no more", () => {
   });
 });
 
+describe("the first crash, and the first time that it did not respond", () => {
+  const crashed = { ...NO_RECORD, flags: flagOf("crashed"), firstCrashHour: HOUR, stratum: 2 };
+
+  it("count once, in the first minute of their hour, with and without an attempt", () => {
+    const record = { ...crashed, firstNotRespondingHour: HOUR + 2 };
+    const firsts = { first_crashed: 1, first_not_responding: 1 };
+    expect(deltaOf(undefined, record)).toMatchObject({
+      totals: { crashed: 1, ...firsts },
+      strata: { 2: { crashed: 1, ...firsts } },
+      windows: {
+        [HOUR * 60]: { 2: { first_crashed: 1 } },
+        [(HOUR + 2) * 60]: { 2: { first_not_responding: 1 } },
+      },
+    });
+    const attempted = deltaOf(undefined, { ...record, attemptMinute: AT_MINUTE });
+    expect(attempted.totals).toMatchObject(firsts);
+  });
+
+  it("move when an earlier one is told", () => {
+    expect(deltaOf(crashed, { ...crashed, firstCrashHour: HOUR - 3 })).toEqual({
+      totals: {},
+      strata: {},
+      windows: { [HOUR * 60]: { 2: { first_crashed: -1 } }, [(HOUR - 3) * 60]: { 2: { first_crashed: 1 } } },
+      reasons: {},
+    });
+  });
+
+  it("move with the stratum, whether their hour is told apart or not", () => {
+    expect(deltaOf(crashed, { ...crashed, stratum: 3 })).toEqual({
+      totals: {},
+      strata: { 2: { crashed: -1, first_crashed: -1 }, 3: { crashed: 1, first_crashed: 1 } },
+      windows: { [HOUR * 60]: { 2: { first_crashed: -1 }, 3: { first_crashed: 1 } } },
+      reasons: {},
+    });
+  });
+
+  it("leave no window to be read where nothing of them changed", () => {
+    const delta = emptyDelta();
+    replaceRecord(delta, { before: crashed, after: { ...crashed, flags: 0 }, passedHours: [] });
+    expect(delta.windows.size).toBe(0);
+  });
+});
+
 const minute = fc.integer({ min: AT_MINUTE, max: AT_MINUTE + 5 });
+const firstHour = fc.oneof(fc.constant(0), fc.integer({ min: HOUR - 3, max: HOUR }));
 const record: fc.Arbitrary<ReleaseRecord> = fc
   .record({
     flags: fc.integer({ min: 1, max: 2 ** FLAG_BITS - 1 }),
@@ -167,6 +221,8 @@ const record: fc.Arbitrary<ReleaseRecord> = fc
     answerMinute: fc.oneof(fc.constant(0), minute),
     failureMinute: minute,
     stratum: fc.nat(2),
+    firstCrashHour: firstHour,
+    firstNotRespondingHour: firstHour,
     reasons: fc.uniqueArray(fc.integer({ min: 1, max: 4 })),
   })
   .map((each) => {
@@ -175,7 +231,7 @@ const record: fc.Arbitrary<ReleaseRecord> = fc
   });
 const hour = fc.record({
   hour: fc.integer({ min: HOUR, max: HOUR + 6 }),
-  use: fc.constantFrom("active", "crashed"),
+  use: fc.constantFrom("active", "crashed", "notResponding"),
 });
 
 test("replaced step by step, a record counts as though it had come at once", () => {

@@ -1,6 +1,7 @@
 // Failures that wait, where a fleet does not say that it begins: the share and the age at their edges, and a
 // fleet whose failures answer in seconds and whose good devices answer in minutes.
 import { describe, expect, it } from "vitest";
+import { NO_DEVICE_HOURS } from "../../../../agent/health/health-window.ts";
 import type { HealthWindow } from "../../../../agent/health/health-window.ts";
 import { OUTCOMES, flagOf, outcomesOf, toOutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
@@ -40,7 +41,7 @@ function windowAt(minute: number, counts: Partial<OutcomeCounts>, slotMinutes = 
     slotMinutes,
     stratum: "unknown",
     devices: outcomeCounts(counts),
-    hours: { active: 0, crashed: 0 },
+    hours: NO_DEVICE_HOURS,
     answered: [],
   };
 }
