@@ -8,6 +8,9 @@ import type { Redis } from "../../runtime/redis.ts";
 import { firstDueMinute } from "./deadline-index.ts";
 import { readDevice } from "./device-view.ts";
 import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
+import { createHistoryReader } from "./history-reader.ts";
+import type { HistoryChoice } from "./history-reader.ts";
+import type { ReleaseHistory } from "./release-history.ts";
 import { readDetail, readTotals } from "./release-counts.ts";
 import type { ReleasePlace } from "./release-counts.ts";
 import { ALL_WINDOWS, collectWindows, streamWindows } from "./release-windows.ts";
@@ -36,6 +39,8 @@ export interface HealthStore {
   readWindows(release: ReleaseKey, choice?: Partial<WindowChoice>): Promise<HealthWindow[]>;
   /** The same, slot by slot, in the memory of a few slots. */
   streamWindows(release: ReleaseKey, choice: WindowChoice): AsyncIterable<readonly HealthWindow[]>;
+  /** All windows, as objects that stay the same until they change. */
+  readHistory(release: ReleaseKey, choice?: Partial<HistoryChoice>): Promise<ReleaseHistory>;
   /** Undefined for a device that never reported, or has left. */
   readDevice(app: string, device: string): Promise<DeviceView | undefined>;
   listReleases(): Promise<ReleaseKey[]>;
@@ -64,6 +69,8 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
     );
   };
 
+  const histories = createHistoryReader({ redis, locate });
+
   return {
     readRelease: async (release) => readTotals(redis, release, await locate(release)),
     readDetail: async (release) => readDetail(redis, await locate(release)),
@@ -72,6 +79,7 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
     async *streamWindows(release, choice) {
       yield* streamWindows(redis, await locate(release), choice);
     },
+    readHistory: (release, choice) => histories.read(release, choice),
     readDevice: (app, device) => readDevice({ redis, shards, app, device }),
     async listReleases() {
       const names = await onEachShard((shard) => redis.hkeys(tableKey(shard, "releases")));

@@ -44,6 +44,14 @@ export async function* streamWindows(
       return { key, stratumText, fieldsOfHours: byHour(await redis.hkeys(key), sinceMinute) };
     }),
   );
+  yield* streamSlots(redis, shards);
+}
+
+/** Each step is a slot, by time. */
+export async function* streamSlots(
+  redis: Redis,
+  shards: readonly ShardWindows[],
+): AsyncGenerator<HealthWindow[]> {
   const takeTurns = createTurns();
   for (const hours of batchesOf(shards)) {
     const rows = await Promise.all(
@@ -73,7 +81,9 @@ export async function collectWindows(
   return windows;
 }
 
-interface ShardWindows {
+/** What is read of one shard. */
+export interface ShardWindows {
+  /** Of the windows there. */
   readonly key: string;
   readonly stratumText: (number: number) => string;
   /** First minute of an hour -> fields of the hour's slots. */

@@ -39,6 +39,16 @@ export function windowsKey(shard: number, releaseNumber: number): string {
   return `${shardTag(shard)}:w:${releaseNumber}`;
 }
 
+/** Hash: day since the epoch -> revision of the newest commit that changed a window of the release in it. */
+export function dayMarksKey(shard: number, releaseNumber: number): string {
+  return `${shardTag(shard)}:md:${releaseNumber}`;
+}
+
+/** The same by hour since the epoch. */
+export function hourMarksKey(shard: number, releaseNumber: number): string {
+  return `${shardTag(shard)}:mh:${releaseNumber}`;
+}
+
 /** Set: numbers of releases that have windows to roll up. */
 export function fineKey(shard: number): string {
   return `${shardTag(shard)}:fine`;

@@ -15,7 +15,16 @@ import { createShardCommit } from "./shard-commit.ts";
 import type { CommitResult, ShardCommit } from "./shard-commit.ts";
 import { readDue, writeDue, writeSeen } from "./deadline-index.ts";
 import type { DueDevices } from "./deadline-index.ts";
-import { countsKey, deviceBucketKey, dirtyKey, metaKey, tableKey, windowsKey } from "./shard-keys.ts";
+import {
+  countsKey,
+  dayMarksKey,
+  deviceBucketKey,
+  dirtyKey,
+  hourMarksKey,
+  metaKey,
+  tableKey,
+  windowsKey,
+} from "./shard-keys.ts";
 import { TABLE_NAMES, grown, highestNumber, parseTable } from "./shard-tables.ts";
 import type { ShardTable, ShardTables } from "./shard-tables.ts";
 import { writeCounts } from "./stored-counts.ts";
@@ -215,6 +224,8 @@ async function retireReleases(at: ShardAt, releases: ShardTable, key: ChannelKey
     commit.command("HSET", dirtyKey(shard), text, commit.revision);
     commit.command("DEL", countsKey(shard, releaseNumber));
     commit.command("DEL", windowsKey(shard, releaseNumber));
+    commit.command("DEL", dayMarksKey(shard, releaseNumber));
+    commit.command("DEL", hourMarksKey(shard, releaseNumber));
   }
   return commit.run(revision);
 }

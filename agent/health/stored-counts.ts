@@ -10,6 +10,7 @@ import type { ShardCommit } from "./shard-commit.ts";
 import { countsKey, fineKey, windowsKey } from "./shard-keys.ts";
 import { readFields } from "./stored-fields.ts";
 import type { Fields } from "./stored-fields.ts";
+import { markWindows } from "./window-marks.ts";
 import { addToSlot, formatSlot } from "./windows.ts";
 import type { StrataCounts } from "./windows.ts";
 
@@ -51,6 +52,7 @@ export async function writeCounts(
   withWindows.forEach(({ releaseNumber, delta, counts, windows }, index) => {
     writeTotals(commit, countsKey(shard, releaseNumber), { delta, stored: counts });
     writeWindows(commit, windowsKey(shard, releaseNumber), { added: windows, stored: storedWindows[index]! });
+    markWindows(commit, { shard, releaseNumber }, windows.keys());
     if (windows.size > 0) commit.command("SADD", fineKey(shard), releaseNumber);
   });
 }

@@ -3,10 +3,14 @@
 // counted twice.
 import { NO_REVISION, readAt } from "../health/revision.ts";
 import type { ShardAt } from "../health/revision.ts";
+import { horizonsAt } from "../health/health-window.ts";
 import { createShardCommit } from "../health/shard-commit.ts";
+import type { ShardCommit } from "../health/shard-commit.ts";
 import { countsKey, fineKey, metaKey, tableKey, windowsKey } from "../health/shard-keys.ts";
 import { readFields } from "../health/stored-fields.ts";
 import type { Fields } from "../health/stored-fields.ts";
+import { markWindows, unmarkWindows } from "../health/window-marks.ts";
+import type { MarkedRelease } from "../health/window-marks.ts";
 import { planRollUp, rollUp } from "../health/windows.ts";
 import type { RollUpPlan } from "../health/windows.ts";
 import type { Redis } from "../../runtime/redis.ts";
@@ -73,9 +77,21 @@ async function rollUpSome(
     some.map(({ field }) => [field]),
   );
   commit.fields(key, [...rollUp(await readSlots(at, key, some), some)]);
+  markMoved(commit, { shard, releaseNumber }, { some, nowMinute });
   // From the first commit on folding puts what is late into the coarser windows; those that wait join it there.
   if (some.length > 0) commit.command("HSET", totals, "rolled", nowMinute);
   return (await commit.run(revision)) === "committed" ? { slots: some.length, next } : "conflict";
+}
+
+function markMoved(
+  commit: ShardCommit,
+  release: MarkedRelease,
+  { some, nowMinute }: { some: RollUpPlan["moving"]; nowMinute: number },
+): void {
+  const fieldsThat = (isDropped: boolean): string[] =>
+    some.flatMap(({ field, into }) => ((into === undefined) === isDropped ? [field] : []));
+  markWindows(commit, release, fieldsThat(false));
+  unmarkWindows(commit, release, { fields: fieldsThat(true), dropMinute: horizonsAt(nowMinute).drop });
 }
 
 async function readSlots(at: ShardAt, key: string, moving: RollUpPlan["moving"]): Promise<Fields> {

@@ -2,20 +2,17 @@
 // Enters: the release's history, and those of the versions it is compared with. Leaves: cells, by day and hour.
 // Pure. What is made of objects that have not changed is the same object again, so that whatever is worked out of a
 // day or an hour has to be worked out once (memo.ts).
-import type { StratumHealth } from "../health/health-window.ts";
-import type { HistoryDay, HistoryHour, ReleaseHistory } from "../health/release-history.ts";
+import { addSlotCounts, byTimeThenStratum } from "../health/release-history.ts";
+import type { HistoryDay, HistoryHour, ReleaseHistory, SlotCounts } from "../health/release-history.ts";
 import { memoBySources } from "./memo.ts";
-
-/** Counts of one side in a cell. */
-export type SideCounts = StratumHealth & { readonly answered: readonly number[] };
 
 export interface ComparedCell {
   readonly slotMinute: number;
   readonly slotMinutes: number;
   /** Text of the stratum. */
   readonly stratum: string;
-  readonly candidate: SideCounts;
-  readonly baseline: SideCounts;
+  readonly candidate: SlotCounts;
+  readonly baseline: SlotCounts;
 }
 
 export interface ComparedHour {
@@ -79,7 +76,7 @@ const compareHours = memoBySources((hour: HistoryHour, others: readonly HistoryH
   return { hourMinute: hour.hourMinute, cells };
 });
 
-type Placed = SideCounts & { readonly slotMinute: number; readonly stratum: string };
+type Placed = SlotCounts & { readonly slotMinute: number; readonly stratum: string };
 
 /** What all of them hold, in slots of this length; by time, then by stratum, each once. */
 function inSlots(hours: readonly HistoryHour[], slotMinutes: number): readonly Placed[] {
@@ -92,29 +89,8 @@ function inSlots(hours: readonly HistoryHour[], slotMinutes: number): readonly P
     const slotMinute = window.slotMinute - (window.slotMinute % slotMinutes);
     const slot = `${slotMinute} ${stratum}`;
     const known = sums.get(slot);
-    const { devices, hours, answered } = known === undefined ? window : addSides(known, window);
+    const { devices, hours, answered } = known === undefined ? window : addSlotCounts(known, window);
     sums.set(slot, { slotMinute, stratum, devices, hours, answered });
   }
   return [...sums.values()].toSorted(byTimeThenStratum);
-}
-
-export function addSides(left: SideCounts, right: SideCounts): SideCounts {
-  return {
-    devices: addEach(left.devices, right.devices),
-    hours: addEach(left.hours, right.hours),
-    answered: left.answered.map((count, bin) => count + (right.answered[bin] ?? 0)),
-  };
-}
-
-function addEach<Counts extends { readonly [Name in keyof Counts]: number }>(
-  left: Counts,
-  right: Counts,
-): Counts {
-  const names = Object.keys(left) as (keyof Counts)[];
-  return Object.fromEntries(names.map((name) => [name, left[name] + right[name]])) as unknown as Counts;
-}
-
-function byTimeThenStratum(left: Placed, right: Placed): number {
-  if (left.slotMinute !== right.slotMinute) return left.slotMinute - right.slotMinute;
-  return left.stratum < right.stratum ? -1 : left.stratum > right.stratum ? 1 : 0;
 }

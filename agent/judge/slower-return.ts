@@ -5,7 +5,9 @@
 // Only spans of age that are over for every device of a cohort count, and none before the first minute: healthy
 // devices are busy restarting then, and those that did not announce "answer" in the minute of their attempt.
 import { ANSWER_BIN_MINUTES } from "../health/answer-bins.ts";
-import type { ComparedCell, ComparedDay, ComparedHour, Comparison, SideCounts } from "./comparison.ts";
+import { DAY_MINUTES } from "../health/release-history.ts";
+import type { SlotCounts } from "../health/release-history.ts";
+import type { ComparedCell, ComparedDay, ComparedHour, Comparison } from "./comparison.ts";
 import { memoByQuestion, memoFold } from "./memo.ts";
 import { addAnswerSpan, addLogRankSums, zeroLogRankSums } from "./statistics/log-rank.ts";
 import type { LogRankSums } from "./statistics/log-rank.ts";
@@ -47,8 +49,6 @@ interface ReturnQuestionAt extends ReturnQuestion {
   /** Minutes since the beginning of what is asked about. */
   readonly sinceStart: number;
 }
-
-const DAY_MINUTES = 24 * 60;
 
 const keyOf = ({ slower, ageMinutesMax }: ReturnQuestion): string => `${slower} ${ageMinutesMax}`;
 
@@ -140,7 +140,7 @@ function addCell(
   sums.baseline.failures += baselineUnheard;
 }
 
-function sumOfBins({ answered }: SideCounts, bins: number): number {
+function sumOfBins({ answered }: SlotCounts, bins: number): number {
   return answered.slice(0, bins).reduce((sum, count) => sum + count, 0);
 }
 

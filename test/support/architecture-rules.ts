@@ -45,6 +45,7 @@ const PURE_FILES = [
   "agent/health/packed-bytes.ts",
   "agent/health/packed-hours.ts",
   "agent/health/release-delta.ts",
+  "agent/health/release-history.ts",
   "agent/health/settled-counts.ts",
   "agent/health/shard-tables.ts",
   "agent/health/stratum.ts",
