@@ -19,22 +19,44 @@ export function markWindows(commit: ShardCommit, release: MarkedRelease, fields:
   markDays(commit, release, hours);
 }
 
-/** Adds to the commit that windows with these fields leave for good, as all that began before `dropMinute` do. */
-export function unmarkWindows(
+/** The marks that a release has: days and hours since the epoch. */
+export interface HeldMarks {
+  readonly days: readonly string[];
+  readonly hours: readonly string[];
+}
+
+export function hasOldMarks({ hours }: HeldMarks, dropMinute: number): boolean {
+  return hours.some((hour) => isOver(hour, COARSE_SLOT_MINUTES, dropMinute));
+}
+
+/** Adds to the commit that the marks of all windows that ended by `dropMinute` leave with them. */
+export function dropMarks(
   commit: ShardCommit,
   release: MarkedRelease,
-  { fields, dropMinute }: { readonly fields: Iterable<string>; readonly dropMinute: number },
+  { held, dropMinute }: { readonly held: HeldMarks; readonly dropMinute: number },
 ): void {
   const { shard, releaseNumber } = release;
-  const hours = startsOf(fields, COARSE_SLOT_MINUTES);
-  const isOver = (minute: number): boolean => startOf(minute, DAY_MINUTES) + DAY_MINUTES <= dropMinute;
-  removeMarks(commit, hourMarksKey(shard, releaseNumber), hours, COARSE_SLOT_MINUTES);
-  removeMarks(commit, dayMarksKey(shard, releaseNumber), startsOfDays(hours.filter(isOver)), DAY_MINUTES);
+  const hours = held.hours.filter((hour) => isOver(hour, COARSE_SLOT_MINUTES, dropMinute));
+  // A day that loses an hour has changed, unless it leaves itself.
   markDays(
     commit,
     release,
-    hours.filter((minute) => !isOver(minute)),
+    hours.map((hour) => Number(hour) * COARSE_SLOT_MINUTES),
   );
+  commit.many(
+    "HDEL",
+    hourMarksKey(shard, releaseNumber),
+    hours.map((hour) => [hour]),
+  );
+  commit.many(
+    "HDEL",
+    dayMarksKey(shard, releaseNumber),
+    held.days.filter((day) => isOver(day, DAY_MINUTES, dropMinute)).map((day) => [day]),
+  );
+}
+
+function isOver(each: string, minutes: number, dropMinute: number): boolean {
+  return (Number(each) + 1) * minutes <= dropMinute;
 }
 
 function markDays(
@@ -58,13 +80,5 @@ function writeMarks(commit: ShardCommit, key: string, starts: readonly number[],
     "HSET",
     key,
     starts.map((start) => [start / minutes, commit.revision]),
-  );
-}
-
-function removeMarks(commit: ShardCommit, key: string, starts: readonly number[], minutes: number): void {
-  commit.many(
-    "HDEL",
-    key,
-    starts.map((start) => [start / minutes]),
   );
 }

@@ -5,12 +5,18 @@ import { NO_REVISION, readAt } from "../health/revision.ts";
 import type { ShardAt } from "../health/revision.ts";
 import { horizonsAt } from "../health/health-window.ts";
 import { createShardCommit } from "../health/shard-commit.ts";
-import type { ShardCommit } from "../health/shard-commit.ts";
-import { countsKey, fineKey, metaKey, tableKey, windowsKey } from "../health/shard-keys.ts";
+import {
+  countsKey,
+  dayMarksKey,
+  fineKey,
+  hourMarksKey,
+  metaKey,
+  tableKey,
+  windowsKey,
+} from "../health/shard-keys.ts";
 import { readFields } from "../health/stored-fields.ts";
 import type { Fields } from "../health/stored-fields.ts";
-import { markWindows, unmarkWindows } from "../health/window-marks.ts";
-import type { MarkedRelease } from "../health/window-marks.ts";
+import { dropMarks, hasOldMarks, markWindows } from "../health/window-marks.ts";
 import { planRollUp, rollUp } from "../health/windows.ts";
 import type { RollUpPlan } from "../health/windows.ts";
 import type { Redis } from "../../runtime/redis.ts";
@@ -59,16 +65,22 @@ async function rollUpSome(
   const revision = (await redis.hget(metaKey(shard), "revision")) ?? NO_REVISION;
   const at = { redis, shard, revision };
   const [key, totals] = [windowsKey(shard, releaseNumber), countsKey(shard, releaseNumber)];
-  const [fields, rolled] = (await readAt(at, (transaction) =>
-    transaction.hkeys(key).hget(totals, "rolled"),
-  )) as [string[], string | null];
+  const [fields, rolled, days, hours] = (await readAt(at, (transaction) =>
+    transaction
+      .hkeys(key)
+      .hget(totals, "rolled")
+      .hkeys(dayMarksKey(shard, releaseNumber))
+      .hkeys(hourMarksKey(shard, releaseNumber)),
+  )) as [string[], string | null, string[], string[]];
   // Never back: after a clock was set back, what is late would miss the windows that it belongs to.
   const nowMinute = Math.max(Number(rolled ?? 0), Math.floor(nowMs / 60_000));
   const { moving, isFine } = planRollUp(fields, nowMinute);
   const some = moving.slice(0, atOnce);
   const next = moving.length > some.length ? "more" : "done";
   const leavesFine = which === "fine" && !isFine && next === "done";
-  if (some.length === 0 && !leavesFine) return { slots: 0, next };
+  const marks = { held: { days, hours }, dropMinute: horizonsAt(nowMinute).drop };
+  if (some.length === 0 && !leavesFine && !hasOldMarks(marks.held, marks.dropMinute))
+    return { slots: 0, next };
   const commit = createShardCommit(redis, shard);
   if (leavesFine) commit.command("SREM", fineKey(shard), releaseNumber);
   commit.many(
@@ -77,21 +89,12 @@ async function rollUpSome(
     some.map(({ field }) => [field]),
   );
   commit.fields(key, [...rollUp(await readSlots(at, key, some), some)]);
-  markMoved(commit, { shard, releaseNumber }, { some, nowMinute });
+  const moved = some.flatMap(({ field, into }) => (into === undefined ? [] : [field]));
+  markWindows(commit, { shard, releaseNumber }, moved);
+  if (next === "done") dropMarks(commit, { shard, releaseNumber }, marks);
   // From the first commit on folding puts what is late into the coarser windows; those that wait join it there.
   if (some.length > 0) commit.command("HSET", totals, "rolled", nowMinute);
   return (await commit.run(revision)) === "committed" ? { slots: some.length, next } : "conflict";
-}
-
-function markMoved(
-  commit: ShardCommit,
-  release: MarkedRelease,
-  { some, nowMinute }: { some: RollUpPlan["moving"]; nowMinute: number },
-): void {
-  const fieldsThat = (isDropped: boolean): string[] =>
-    some.flatMap(({ field, into }) => ((into === undefined) === isDropped ? [field] : []));
-  markWindows(commit, release, fieldsThat(false));
-  unmarkWindows(commit, release, { fields: fieldsThat(true), dropMinute: horizonsAt(nowMinute).drop });
 }
 
 async function readSlots(at: ShardAt, key: string, moving: RollUpPlan["moving"]): Promise<Fields> {

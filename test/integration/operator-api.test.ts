@@ -144,7 +144,9 @@ describe("what it shows", () => {
       verdict: {
         kind: "failing",
         reason: "limit_exceeded",
-        sentence: expect.stringContaining("10 of 40 devices failed to install or boot 1.4.0 (25%)"),
+        sentence: expect.stringContaining(
+          "10 of 40 devices failed to install or boot 1.4.0 (25.0%, at least 7.9%)",
+        ),
         signals: [
           {
             signal: "update_failure",

@@ -228,7 +228,7 @@ function overtakenBy(work: () => Promise<unknown>): Redis {
     let isOfRelease = false;
     return Object.assign(transaction, {
       hkeys(key: string) {
-        isOfRelease = key === windowsKey(0, 1);
+        isOfRelease ||= key === windowsKey(0, 1);
         return hkeys(key);
       },
       async exec() {

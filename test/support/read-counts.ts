@@ -2,7 +2,9 @@
 // Leaves: counts by release; nothing is left out (but the deadline that silence was counted with, which
 // depends on who looked when) or tidied up on the way. And two ways to make counts coarser
 // on both sides, for comparing what is exact only together.
+import { expect } from "vitest";
 import type { HealthStore } from "../../agent/health/health-store.ts";
+import { historyOf } from "../../agent/health/release-history.ts";
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { NaiveDeviceView, ReleaseCounts, Tally } from "./naive-counts.ts";
@@ -19,6 +21,8 @@ export async function readCounts(health: HealthStore): Promise<Record<string, Re
 async function readOne(health: HealthStore, release: ReleaseKey): Promise<ReleaseCounts> {
   const [{ release: _release, silenceDeadlineMs: _deadline, ...totals }, { strata, reasons }, windows] =
     await Promise.all([health.readRelease(release), health.readDetail(release), health.readWindows(release)]);
+  // What is read by what changed must be what stands there, whatever was remembered.
+  expect(await health.readHistory(release)).toEqual(historyOf(release, windows));
   return {
     ...totals,
     strata: Object.fromEntries(strata),
