@@ -11,7 +11,7 @@
 import { LN10, logMeanExp } from "./statistics/log-space.ts";
 
 /** Alternatives as multiples of the limit, and two absolute ones that make "3 of 3 failed" count at once. */
-const HARM_MULTIPLES = [1.2, 1.5, 2, 3, 5, 10] as const;
+const HARM_MULTIPLES = [1.2, 1.5, 2, 3, 5, 10, 20] as const;
 const HARM_RATES = [0.75, 0.95] as const;
 const SAFE_MULTIPLES = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8] as const;
 
