@@ -1,13 +1,13 @@
 // When it is not the release: a backend that is down, a network, a bad hour. Whatever hits every version alike must
-// not roll one of them back; a person must look. Enters: a comparison, and the baselines' histories. Leaves: whether
+// not roll one of them back; a person must look. Enters: the histories of the release and its baselines. Leaves: whether
 // a broken limit, or a sudden change, is explained by the environment. Pure.
-import type { ReleaseHistory } from "../health/release-history.ts";
-import type { Comparison } from "./comparison.ts";
+import { addSlotCounts } from "../health/release-history.ts";
+import type { ReleaseHistory, SlotCounts } from "../health/release-history.ts";
 import { usageSince } from "./hour-usage.ts";
-import { usageCountsOf } from "./signals.ts";
+import { harmEvidenceLog10 } from "./limit.ts";
+import { baselineCounts, candidateCounts, usageCountsOf } from "./signals.ts";
 import type { JudgedSignal, UsageSignal } from "./signals.ts";
 import { addRatioCell, ratioHarmLog10, zeroRatioSums } from "./statistics/ratio-test.ts";
-import { sumComparison, sumStrata } from "./worse-than-baseline.ts";
 
 /** Failures that a baseline exactly at the limit would be expected to have by now, for its silence to mean anything. */
 export const BASELINE_FAILURES_LEAST = 3;
@@ -16,6 +16,8 @@ const EQUAL = { ratio: 1, points: 0 } as const;
 export interface BrokenLimit {
   readonly signal: JudgedSignal;
   readonly limit: number;
+  /** log10 of the evidence at which it is broken. */
+  readonly thresholdLog10: number;
   /** The strata that it is broken in. */
   readonly isMeant: (stratum: string) => boolean;
   /** log10 of the evidence that the release is worse at all than its baseline, from which on it is at fault. */
@@ -23,17 +25,53 @@ export interface BrokenLimit {
 }
 
 /**
- * Whether the baseline does no better than the release that broke a limit. A baseline too small to tell explains
- * nothing: then the limit alone speaks.
+ * Whether the baseline does no better than the release that broke a limit, in the hours in which it was there: what
+ * hits every version shows in any kind of device. A baseline too small to tell explains nothing, nor does one explain
+ * what happened in other hours: if that alone breaks the limit, the limit speaks.
  */
 export function isExplainedByBaseline(
-  comparison: Comparison,
-  { signal, limit, isMeant, atFaultLog10 }: BrokenLimit,
+  history: ReleaseHistory,
+  baselines: readonly ReleaseHistory[],
+  { signal, limit, thresholdLog10, isMeant, atFaultLog10 }: BrokenLimit,
 ): boolean {
-  const question = { signal, allowance: EQUAL };
-  const sums = sumStrata(sumComparison(comparison, question), question, isMeant);
+  const beside = new Map<number, SlotCounts>();
+  for (const [hourMinute, counts] of baselines.flatMap((baseline) => [...countsByHour(baseline, isMeant)])) {
+    const known = beside.get(hourMinute);
+    beside.set(hourMinute, known === undefined ? counts : addSlotCounts(known, counts));
+  }
+  const sums = zeroRatioSums("evidence", EQUAL);
+  const alone = { trials: 0, failures: 0 };
+  for (const [hourMinute, counts] of countsByHour(history, isMeant)) {
+    const accused = candidateCounts(signal, counts);
+    const other = beside.get(hourMinute);
+    const excusing = other === undefined ? NO_COUNTS : baselineCounts(signal, other);
+    addRatioCell(sums, {
+      failures: accused.failures,
+      exposure: accused.exposure,
+      baselineFailures: excusing.failures,
+      baselineExposure: excusing.exposure,
+    });
+    if (excusing.exposure > 0) continue;
+    alone.trials += accused.exposure;
+    alone.failures += accused.failures;
+  }
   if (sums.baselineExposure * limit < BASELINE_FAILURES_LEAST) return false;
+  if (harmEvidenceLog10({ ...alone, limit }) >= thresholdLog10) return false;
   return ratioHarmLog10(sums) < atFaultLog10;
+}
+
+const NO_COUNTS = { exposure: 0, failures: 0 };
+
+function countsByHour(
+  { days }: ReleaseHistory,
+  isMeant: (stratum: string) => boolean,
+): Map<number, SlotCounts> {
+  const counts = new Map<number, SlotCounts>();
+  for (const { hourMinute, windows } of days.flatMap(({ hours }) => hours)) {
+    const [first, ...others] = windows.filter(({ stratum }) => isMeant(stratum));
+    if (first !== undefined) counts.set(hourMinute, others.reduce<SlotCounts>(addSlotCounts, first));
+  }
+  return counts;
 }
 
 /** Hours whose rate is held against those before. */

@@ -7,6 +7,7 @@ import type { ReleaseHistory } from "../health/release-history.ts";
 import type { UnsettledFailures } from "../health/settled-counts.ts";
 import { compareHistories } from "./comparison.ts";
 import { isCutOff, isExplainedByBaseline, isSurging } from "./environment.ts";
+import type { BrokenLimit } from "./environment.ts";
 import { usageSince } from "./hour-usage.ts";
 import { weighPlain } from "./plain.ts";
 import { thresholdsOf } from "./rule-to-judge.ts";
@@ -129,23 +130,29 @@ function sortAccused(
 
 function isExcused(
   { evidence, accuses }: Weighed,
-  { input, comparison, segments, thresholds }: WeighingContext,
+  { input, segments, thresholds }: WeighingContext,
 ): boolean {
-  const { signal, limit } = evidence;
+  const { signal, limit, thresholdLog10 } = evidence;
   if (limit === null) return false;
-  const isExplained = (isMeant: (stratum: string) => boolean, weight: number): boolean =>
-    isExplainedByBaseline(comparison, {
+  if (signal === "silence" && isNetworkDown(input)) return true;
+  const isExplained = (broken: Pick<BrokenLimit, "isMeant" | "thresholdLog10">, weight: number): boolean =>
+    isExplainedByBaseline(input.history, input.baseline.histories, {
+      ...broken,
       signal,
       limit,
-      isMeant,
       atFaultLog10: thresholds.atFaultLog10(weight),
     });
-  if (signal === "silence" && isNetworkDown(input)) return true;
-  if (accuses === "fleet" && !isExplained(() => true, 1)) return false;
-  const failing = new Set(evidence.segments.filter(isOverThreshold).map(({ segment }) => segment));
+  if (accuses === "fleet" && !isExplained({ isMeant: () => true, thresholdLog10 }, 1)) return false;
+  const failing = new Map(evidence.segments.filter(isOverThreshold).map((each) => [each.segment, each]));
   return segments
     .filter(({ name }) => failing.has(name))
-    .every(({ strata, weight }) => isExplained((stratum) => strata.has(stratum), weight));
+    .every(({ name, strata, weight }) => {
+      const broken = {
+        isMeant: (stratum: string) => strata.has(stratum),
+        thresholdLog10: failing.get(name)!.thresholdLog10,
+      };
+      return isExplained(broken, weight);
+    });
 }
 
 /** Devices that never began to take the release up are quiet as well. */

@@ -8,16 +8,16 @@ import type { PlainRule } from "./rule-to-judge.ts";
 import { countsOf, isUsageSignal, usageCountsOf } from "./signals.ts";
 import type { Weighed, WeighingContext } from "./weighing.ts";
 
-/** Windows end on these minutes: the length of the slots that history is kept in. */
+/** Windows end so far apart: the length of the slots that history is kept in. */
 const STEP_MINUTES = 5;
 
 export function weighPlain(rule: PlainRule, { input: { history, nowMs } }: WeighingContext): Weighed {
   const { signal, limit, windowMs, forMs, minDevices } = rule;
   const windows = recentWindows(history, nowMs - windowMs - forMs);
-  const newestEnd = STEP_MINUTES * (Math.floor(nowMs / 60_000 / STEP_MINUTES) + 1);
+  const nowMinute = Math.floor(nowMs / 60_000);
   const ends = Array.from(
     { length: Math.floor(forMs / 60_000 / STEP_MINUTES) + 1 },
-    (_, step) => newestEnd - step * STEP_MINUTES,
+    (_, step) => nowMinute - step * STEP_MINUTES,
   );
   const rates = ends.map((end) => ratesWithin(windows, rule, { from: end - windowMs / 60_000, end }));
   const isOver = rates.every(({ failures, trials }) => trials >= minDevices && failures > limit * trials);

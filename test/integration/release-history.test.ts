@@ -14,7 +14,7 @@ import { recordCommands } from "../support/recorded-commands.ts";
 import { useShardForEach } from "../support/shard-for-each.ts";
 import { DAY_MS, DUE_MS, HOUR_MS, MINUTE_MS, NOON_MS, each, names } from "../support/test-shard.ts";
 import type { TestShard } from "../support/test-shard.ts";
-import { releaseOf } from "../support/verdicts.ts";
+import { releaseOf, version } from "../support/verdicts.ts";
 
 const RELEASE = releaseOf("1.4.0");
 const MINUTES_BEFORE = 24 * 60;
@@ -172,14 +172,14 @@ describe("what is remembered", () => {
   it(`${HISTORY_RELEASES_MAX} releases; of one more, the one asked for longest ago is read anew`, async () => {
     const versions = Array.from({ length: HISTORY_RELEASES_MAX + 1 }, (_, index) => `2.0.${index}`);
     await shard.tell(
-      ...versions.map((version) => ({ device: version, event: "update_started" as const, version })),
+      ...versions.map((text) => ({ device: text, event: "update_started" as const, version: version(text) })),
     );
     await shard.fold();
-    const daysOf = async (version: string) => (await shard.health.readHistory(releaseOf(version))).days[0];
+    const daysOf = async (text: string) => (await shard.health.readHistory(releaseOf(text))).days[0];
     const [first, second, ...others] = versions;
     const firstDay = await daysOf(first!);
     const secondDay = await daysOf(second!);
-    for (const version of others.slice(0, -1)) await daysOf(version);
+    for (const text of others.slice(0, -1)) await daysOf(text);
     expect(await daysOf(first!)).toBe(firstDay);
     await daysOf(others.at(-1)!);
     expect(await daysOf(first!)).toBe(firstDay);

@@ -16,8 +16,11 @@ export interface RateCounts {
   readonly notProvenGood: number;
 }
 
-/** Halvings of the span between a bound that is too far out and the rate itself: to a millionth of it. */
-const HALVINGS = 20;
+/** Rates that are looked at; beyond them an end is 0 or 1. */
+const RATE_LEAST = 1e-9;
+const RATE_MOST = 1 - 1e-9;
+/** Halvings of the span between a bound that is too far out and the rate itself: to a hundred-thousandth of it. */
+const HALVINGS = 22;
 
 export function rateInterval({ trials, failures, notProvenGood }: RateCounts, miss: number): RateInterval {
   if (trials === 0) return { low: 0, high: 1 };
@@ -26,8 +29,8 @@ export function rateInterval({ trials, failures, notProvenGood }: RateCounts, mi
   const isTooHigh = (limit: number): boolean =>
     safetyEvidenceLog10({ trials, failures: notProvenGood, limit }) >= needed;
   return {
-    low: edge({ outside: 1e-9, inside: failures / trials, isOutside: isTooLow }),
-    high: edge({ outside: 1 - 1e-9, inside: notProvenGood / trials, isOutside: isTooHigh }),
+    low: edge({ outside: RATE_LEAST, inside: failures / trials, isOutside: isTooLow }),
+    high: edge({ outside: RATE_MOST, inside: notProvenGood / trials, isOutside: isTooHigh }),
   };
 }
 
@@ -40,10 +43,10 @@ interface EdgeSearch {
 /** The outermost rate that is not ruled out; 0 or 1 when nothing is. */
 function edge({ outside, inside, isOutside }: EdgeSearch): number {
   if (!isOutside(outside)) return outside < 0.5 ? 0 : 1;
-  let [far, near] = [outside, inside];
+  let [far, near] = [outside, Math.max(inside, RATE_LEAST)];
   for (let halving = 0; halving < HALVINGS; halving += 1) {
-    const middle =
-      far < near && far > 0 ? Math.sqrt(far * Math.max(near, Number.MIN_VALUE)) : (far + near) / 2;
+    // By ratios: rates may be a millionth, or a half.
+    const middle = Math.sqrt(far * near);
     if (isOutside(middle)) far = middle;
     else near = middle;
   }

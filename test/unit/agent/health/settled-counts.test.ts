@@ -15,7 +15,7 @@ import {
   unsettledFailures,
   unsettledOf,
 } from "../../../../agent/health/settled-counts.ts";
-import { judge } from "../../../../agent/judge/judge.ts";
+import { NO_BASELINE, judge } from "../../../../agent/judge/judge.ts";
 import type { Verdict } from "../../../../agent/judge/verdict.ts";
 import { createRandom } from "../../../simulation/random.ts";
 import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
@@ -133,6 +133,14 @@ function createCounts() {
   };
 }
 
+/** Nothing to compare it with. */
+const ALONE = {
+  release: releaseOf("1.4.0"),
+  history: { release: releaseOf("1.4.0"), days: [] },
+  baseline: NO_BASELINE,
+  nowMs: START_MS,
+};
+
 /** The first second at which the release is called failing, looked at every second; undefined: never. */
 function failingAt(answers: readonly Answer[], isSettling = true): number | undefined {
   const counts = createCounts();
@@ -150,9 +158,9 @@ function failingAt(answers: readonly Answer[], isSettling = true): number | unde
 function judgeAt(counts: ReturnType<typeof createCounts>, second: number, isSettling: boolean): Verdict {
   const devices = counts.devices();
   return judge({
-    release: releaseOf("1.4.0"),
     devices,
-    rules: [{ signal: "update_failure", limit: LIMIT }],
+    ...ALONE,
+    rules: [{ form: "limit", signal: "update_failure", limit: LIMIT }],
     falseRollbackBudget: 0.01,
     unsettled: isSettling
       ? unsettledOf({
@@ -188,8 +196,8 @@ function judgeExpected(counts: Partial<OutcomeCounts>): Verdict {
     windows: [windowAt(0, counts)],
     nowMs: START_MS,
   });
-  const rules = [{ signal: "update_failure" as const, limit: LIMIT }];
-  return judge({ release: releaseOf("1.4.0"), devices, rules, falseRollbackBudget: 0.01, unsettled });
+  const rules = [{ form: "limit" as const, signal: "update_failure" as const, limit: LIMIT }];
+  return judge({ ...ALONE, devices, rules, falseRollbackBudget: 0.01, unsettled });
 }
 
 describe("fleets of which only some say when they begin", () => {

@@ -5,16 +5,25 @@ import { describe, expect, it, test } from "vitest";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import { ALL_SETTLED } from "../../../../agent/health/settled-counts.ts";
 import type { UnsettledFailures } from "../../../../agent/health/settled-counts.ts";
-import { FLEET_BUDGET_SHARE, HEALTHY_EVIDENCE, judge } from "../../../../agent/judge/judge.ts";
-import type { RuleToJudge } from "../../../../agent/judge/judge.ts";
+import { HEALTHY_LOG10, NO_BASELINE, judge } from "../../../../agent/judge/judge.ts";
+import type { JudgeInput } from "../../../../agent/judge/judge.ts";
 import { harmEvidenceLog10, safetyEvidenceLog10 } from "../../../../agent/judge/limit.ts";
-import { VERDICT_REASONS } from "../../../../agent/judge/verdict.ts";
+import { FLEET_BUDGET_SHARE } from "../../../../agent/judge/rule-to-judge.ts";
+import type { LimitRule, RuleToJudge } from "../../../../agent/judge/rule-to-judge.ts";
 import type { Verdict } from "../../../../agent/judge/verdict.ts";
 import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
 
-const UPDATE: RuleToJudge = { signal: "update_failure", limit: 0.05 };
-const DOWNLOAD: RuleToJudge = { signal: "download_failure", limit: 0.1 };
-const SILENCE: RuleToJudge = { signal: "silence", limit: 0.02 };
+const UPDATE: LimitRule = { form: "limit", signal: "update_failure", limit: 0.05 };
+const DOWNLOAD: LimitRule = { form: "limit", signal: "download_failure", limit: 0.1 };
+const SILENCE: LimitRule = { form: "limit", signal: "silence", limit: 0.02 };
+
+/** Of a release that nothing is known of, and nothing to compare it with: limits alone judge. */
+const ALONE: Pick<JudgeInput, "release" | "history" | "baseline" | "nowMs"> = {
+  release: releaseOf("1.4.3"),
+  history: { release: releaseOf("1.4.3"), days: [] },
+  baseline: NO_BASELINE,
+  nowMs: Date.UTC(2026, 0, 31, 12),
+};
 
 function judged(
   counts: Partial<OutcomeCounts>,
@@ -23,7 +32,7 @@ function judged(
   unsettled?: UnsettledFailures,
 ): Verdict {
   return judge({
-    release: releaseOf("1.4.3"),
+    ...ALONE,
     devices: outcomeCounts(counts),
     rules,
     falseRollbackBudget,
@@ -56,38 +65,36 @@ describe("kinds and reasons", () => {
     expect(CASES[reason]()).toMatchObject({ kind, reason, release: releaseOf("1.4.3") });
   });
 
-  it("every reason of the list has its case", () => {
-    expect(Object.values(CASES).map((verdict) => verdict().reason)).toEqual(
-      expect.arrayContaining([...VERDICT_REASONS]),
-    );
-  });
+  // The others need a history: judge-reasons.test.ts has a case for every reason there is.
 });
 
 describe("the sentence", () => {
   it("names counts, rate, limit and evidence", () => {
-    const verdict = judged({ attempted: 5_310, failed: 212 }, [{ signal: "update_failure", limit: 0.02 }]);
+    const verdict = judged({ attempted: 5_310, failed: 212 }, [{ ...UPDATE, limit: 0.02 }]);
     expect(verdict.sentence).toBe(
-      "212 of 5,310 devices failed to install or boot 1.4.3 (4%); limit 2%; evidence 10^17.3 against 10^2.3 needed.",
+      "212 of 5,310 devices failed to install or boot 1.4.3 (4.0%, at least 3.1%); limit 2%; evidence 10^17.2 against 10^2.3 needed.",
     );
   });
 
   it("shows small shares with two places", () => {
     const verdict = judged({ attempted: 100_000, failed: 456, confirmed: 99_544 }, [
-      { signal: "update_failure", limit: 0.0075 },
+      { ...UPDATE, limit: 0.0075 },
     ]);
     expect(verdict.sentence).toMatch(
-      /^456 of 100,000 devices .* \(0\.46%\); limit 0\.75%; evidence 10\^-\d+\.\d against 10\^2\.3 needed\.$/,
+      /^456 of 100,000 devices .* \(0\.46%, at least 0\.\d\d%\); limit 0\.75%; evidence 10\^-\d+\.\d against 10\^2\.3 needed\.$/,
     );
   });
 
   it("speaks of the rule that is furthest over its threshold", () => {
     const verdict = judged({ attempted: 100, failed: 20, download_failed: 90 }, [UPDATE, DOWNLOAD]);
-    expect(verdict.sentence).toContain("90 of 100 devices failed to download 1.4.3 (90%); limit 10%;");
+    expect(verdict.sentence).toContain(
+      "90 of 100 devices failed to download 1.4.3 (90.0%, at least 78.0%); limit 10%;",
+    );
   });
 
   it("says of silence what fell silent, and while doing what", () => {
     expect(judged({ attempted: 5_310, announced: 5_310, silent: 12 }, [SILENCE]).sentence).toMatch(
-      /^12 of 5,310 devices fell silent while updating to 1\.4\.3 \(0\.23%\); limit 2%; evidence 10\^-\d+\.\d against 10\^2\.3 needed\.$/,
+      /^12 of 5,310 devices fell silent while updating to 1\.4\.3 \(0\.23%, at least 0\.\d\d%\); limit 2%; evidence 10\^-\d+\.\d against 10\^2\.3 needed\.$/,
     );
   });
 
@@ -139,7 +146,9 @@ describe("silence", () => {
   it("alone is enough to condemn, beside update failures that nobody reported", () => {
     const dead = judged({ attempted: 100, announced: 100, confirmed: 80, silent: 20 }, [UPDATE, SILENCE]);
     expect(dead).toMatchObject({ kind: "failing", reason: "limit_exceeded" });
-    expect(dead.sentence).toContain("20 of 100 devices fell silent while updating to 1.4.3 (20%); limit 2%;");
+    expect(dead.sentence).toContain(
+      "20 of 100 devices fell silent while updating to 1.4.3 (20.0%, at least 9.2%); limit 2%;",
+    );
   });
 
   it("accuses of who is silent, not of who has not answered yet", () => {
@@ -172,7 +181,7 @@ describe("silence that was counted by another deadline", () => {
   const counts = { attempted: 100, announced: 100, confirmed: 50, silent: 50 };
   const held = (silenceDeadlineMs: number, ...rules: readonly RuleToJudge[]): Verdict =>
     judge({
-      release: releaseOf("1.4.3"),
+      ...ALONE,
       devices: outcomeCounts(counts),
       rules,
       falseRollbackBudget: 0.01,
@@ -211,7 +220,7 @@ describe("silence that was counted by another deadline", () => {
 
   it("of nobody is no deadline", () => {
     const none = { attempted: 1_000, announced: 1_000, confirmed: 1_000 };
-    const input = { release: releaseOf("1.4.3"), devices: outcomeCounts(none), falseRollbackBudget: 0.01 };
+    const input = { ...ALONE, devices: outcomeCounts(none), falseRollbackBudget: 0.01 };
     expect(judge({ ...input, rules: [rule(HOUR_MS)], silenceDeadlineMs: 0 })).toEqual(
       judge({ ...input, rules: [rule(HOUR_MS)] }),
     );
@@ -260,13 +269,12 @@ describe("healthy", () => {
     expect(judged({ attempted: 1_000, confirmed: 990 }).kind).toBe("healthy");
   });
 
-  it("begins exactly where the evidence reaches HEALTHY_EVIDENCE", () => {
+  it("begins exactly where the evidence reaches 20 to 1", () => {
     const isHealthy = (confirmed: number): boolean =>
       judged({ attempted: 400, confirmed }).kind === "healthy";
     const edge = Array.from({ length: 401 }, (_, confirmed) => confirmed).find(
       (confirmed) =>
-        safetyEvidenceLog10({ trials: 400, failures: 400 - confirmed, limit: 0.05 }) >=
-        Math.log10(HEALTHY_EVIDENCE),
+        safetyEvidenceLog10({ trials: 400, failures: 400 - confirmed, limit: 0.05 }) >= HEALTHY_LOG10,
     )!;
     expect(edge).toBeGreaterThan(300);
     expect(isHealthy(edge)).toBe(true);
@@ -309,10 +317,10 @@ test("failing is exactly: some rule's evidence reaches its threshold; and no ver
       fc.constantFrom([UPDATE], [UPDATE, DOWNLOAD], [UPDATE, DOWNLOAD, SILENCE]),
       (counts, rules) => {
         const verdict = judged(counts, rules);
-        const isOver = verdict.signals.some((signal) => signal.evidenceLog10 >= signal.thresholdLog10);
+        const isOver = verdict.signals.some((signal) => signal.evidenceLog10! >= signal.thresholdLog10);
         expect(verdict.kind === "failing").toBe(isOver);
         for (const { safetyLog10, evidenceLog10 } of verdict.signals)
-          expect(safetyLog10 >= Math.log10(HEALTHY_EVIDENCE) && evidenceLog10 >= 2).toBe(false);
+          expect(safetyLog10 >= HEALTHY_LOG10 && evidenceLog10! >= 2).toBe(false);
         expect(judged(counts, rules)).toEqual(verdict);
       },
     ),

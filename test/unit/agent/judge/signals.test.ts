@@ -2,7 +2,13 @@
 // what is proven.
 import { describe, expect, it } from "vitest";
 import { ALL_SETTLED } from "../../../../agent/health/settled-counts.ts";
-import { JUDGED_SIGNALS, countsOf, describeFailure } from "../../../../agent/judge/signals.ts";
+import {
+  JUDGED_SIGNALS,
+  baselineCounts,
+  candidateCounts,
+  countsOf,
+  describeFailure,
+} from "../../../../agent/judge/signals.ts";
 import { policySchema } from "../../../../agent/policy/policy.ts";
 import { outcomeCounts } from "../../../support/verdicts.ts";
 
@@ -84,6 +90,48 @@ describe("countsOf", () => {
 it("the policy's signals and the judge's are the same list, and each has its words", () => {
   for (const signal of JUDGED_SIGNALS)
     expect(policySchema.safeParse({ rules: [{ signal, limit: "5%" }] }).success).toBe(true);
-  expect(policySchema.safeParse({ rules: [{ signal: "crash", limit: "5%" }] }).success).toBe(false);
+  expect(policySchema.safeParse({ rules: [{ signal: "crashes", limit: "5%" }] }).success).toBe(false);
   expect(new Set(JUDGED_SIGNALS.map(describeFailure)).size).toBe(JUDGED_SIGNALS.length);
+});
+
+describe("what a comparison counts", () => {
+  const hours = { active: 500, crashed: 40, notResponding: 9, firstCrashed: 7, firstNotResponding: 3 };
+  const answered = [10, 70, 5];
+  const announcedDevices = { ...devices, failed_announced: 8, download_failed_announced: 2 };
+  const side = { devices: announcedDevices, hours, answered };
+
+  it("of attempts: devices that announced; of the baseline only those that have answered, and all when it clears", () => {
+    expect(candidateCounts("update_failure", side)).toEqual({
+      exposure: 90,
+      failures: 8,
+      safetyExposure: 90,
+      safetyFailures: 30,
+    });
+    // 15 of 100 have not answered: 75 of those that announced have.
+    expect(baselineCounts("update_failure", side)).toEqual({
+      exposure: 75,
+      failures: 8,
+      safetyExposure: 90,
+      safetyFailures: 8,
+    });
+    expect(candidateCounts("download_failure", side)).toMatchObject({ exposure: 90, failures: 2 });
+    expect(candidateCounts("silence", side)).toMatchObject({ exposure: 90, failures: 2 });
+  });
+
+  it("of use: a device of the release once, every failed hour of the baseline", () => {
+    expect(candidateCounts("crash", side)).toEqual({
+      exposure: 500,
+      failures: 7,
+      safetyExposure: 500,
+      safetyFailures: 40,
+    });
+    expect(baselineCounts("crash", side)).toMatchObject({ exposure: 500, failures: 40, safetyFailures: 40 });
+    expect(candidateCounts("not_responding", side)).toMatchObject({ failures: 3, safetyFailures: 9 });
+    expect(baselineCounts("not_responding", side)).toMatchObject({ failures: 9 });
+  });
+
+  it("the baseline is never smaller than what failed in it", () => {
+    const nobodyAnswered = { ...side, answered: [0, 0, 0] };
+    expect(baselineCounts("update_failure", nobodyAnswered)).toMatchObject({ exposure: 8, failures: 8 });
+  });
 });
