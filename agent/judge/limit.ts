@@ -39,8 +39,9 @@ export function safetyEvidenceLog10(counts: LimitCounts): number {
 
 function evidenceLog10({ trials, failures, limit }: LimitCounts, grid: readonly number[]): number {
   const successes = trials - failures;
-  const logs = grid.map(
-    (rate) => failures * Math.log(rate / limit) + successes * (Math.log1p(-rate) - Math.log1p(-limit)),
-  );
+  const limitLog = Math.log1p(-limit);
+  const logs: number[] = [];
+  for (const rate of grid)
+    logs.push(failures * Math.log(rate / limit) + successes * (Math.log1p(-rate) - limitLog));
   return logMeanExp(logs) / LN10;
 }

@@ -69,7 +69,7 @@ function ask(worker: Worker, chunk: Chunk): Promise<readonly Found[]> {
     };
     worker.once("message", onFound);
     worker.once("error", onError);
-    worker.postMessage(chunk);
+    worker.postMessage(chunk, []);
   });
 }
 

@@ -104,7 +104,7 @@ export const twoSample: Experiment = {
         number(line.reference),
         deviation(block, line.reference),
         number(ours),
-        `${(ours / block).toFixed(2)}`,
+        (ours / block).toFixed(2),
       ];
     }),
     ...NULLS.map((line) => {

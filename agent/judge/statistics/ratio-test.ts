@@ -58,10 +58,9 @@ const STEPS: Readonly<Record<RatioPurpose, readonly number[]>> = {
     INTERVAL_STEP_MOST + Math.max(...HARM_STEPS),
   ),
 };
-const POSITION: Readonly<Record<RatioPurpose, ReadonlyMap<number, number>>> = {
-  evidence: new Map(STEPS.evidence.map((step, index) => [step, index])),
-  interval: new Map(STEPS.interval.map((step, index) => [step, index])),
-};
+const EVIDENCE_POSITIONS: ReadonlyMap<number, number> = new Map(
+  STEPS.evidence.map((step, index) => [step, index]),
+);
 
 function multipleOf(step: number): number {
   return 2 ** (step / STEPS_PER_OCTAVE);
@@ -140,17 +139,25 @@ export function ratioSafetyLog10(sums: RatioSums): number {
   return evidenceAt(sums, 0, SAFE_STEPS);
 }
 
+/** log of the multiple that one step is. */
+const STEP_LOG = Math.LN2 / STEPS_PER_OCTAVE;
+
 /** Against "the ratio is on the other side of the one at `step`". */
 function evidenceAt(sums: RatioSums, step: number, alternatives: readonly number[]): number {
   const { purpose, allowance, failures, logs, charges } = sums;
-  const at = (wanted: number): number => POSITION[purpose].get(wanted)!;
-  const base = logs[at(step)]!;
-  const weighed = alternatives.map((alternative) => {
-    const index = at(step + alternative);
+  const base = logs[positionOf(purpose, step)]!;
+  const weighed: number[] = [];
+  for (const alternative of alternatives) {
+    const index = positionOf(purpose, step + alternative);
     const charge = charges.length === 0 ? 0 : allowance.points * charges[index]!;
-    return failures * Math.log(multipleOf(alternative)) + base - logs[index]! - charge;
-  });
+    weighed.push(failures * alternative * STEP_LOG + base - logs[index]! - charge);
+  }
   return logMeanExp(weighed) / LN10;
+}
+
+/** Steps of intervals are without gaps. */
+function positionOf(purpose: RatioPurpose, step: number): number {
+  return purpose === "interval" ? step - STEPS.interval[0]! : EVIDENCE_POSITIONS.get(step)!;
 }
 
 /** Ratio of the candidate's rate to the baseline's. */

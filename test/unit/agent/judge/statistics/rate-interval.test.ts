@@ -21,14 +21,10 @@ describe("its ends", () => {
     const { low, high } = intervalOf(failures, trials);
     expect(low).toBeLessThan(failures / trials);
     expect(high).toBeGreaterThan(failures / trials);
-    if (low > 0) {
-      expect(harmEvidenceLog10({ trials, failures, limit: low * 0.9999 })).toBeGreaterThan(NEEDED - 0.01);
-      expect(harmEvidenceLog10({ trials, failures, limit: low * 1.01 })).toBeLessThan(NEEDED + 0.01);
-    }
-    if (high < 1) {
-      expect(safetyEvidenceLog10({ trials, failures, limit: high * 1.0001 })).toBeGreaterThan(NEEDED - 0.01);
-      expect(safetyEvidenceLog10({ trials, failures, limit: high * 0.99 })).toBeLessThan(NEEDED + 0.01);
-    }
+    expect(harmEvidenceLog10({ trials, failures, limit: low * 0.9999 })).toBeGreaterThan(NEEDED - 0.01);
+    expect(harmEvidenceLog10({ trials, failures, limit: low * 1.01 })).toBeLessThan(NEEDED + 0.01);
+    expect(safetyEvidenceLog10({ trials, failures, limit: high * 1.0001 })).toBeGreaterThan(NEEDED - 0.01);
+    expect(safetyEvidenceLog10({ trials, failures, limit: high * 0.99 })).toBeLessThan(NEEDED + 0.01);
   });
 
   it("are 0 and 1 where nothing is known", () => {
