@@ -36,6 +36,14 @@ export interface PlainRule {
   readonly minDevices: number;
 }
 
+/** Ages at which devices are compared by how fast they come back, at most; what is silent longer is for the deadline. */
+export const RETURN_AGE_MS_MAX = 6 * 3_600_000;
+
+/** Up to which age this rule compares, in milliseconds. */
+export function returnAgeMs({ deadlineMs = RETURN_AGE_MS_MAX }: ComparisonRule): number {
+  return Math.min(deadlineMs, RETURN_AGE_MS_MAX);
+}
+
 export type RuleToJudge = LimitRule | ComparisonRule | PlainRule;
 
 /** Share of the budget for tests over the whole fleet; the rest is for segments (design section 4). */

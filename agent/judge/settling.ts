@@ -3,6 +3,7 @@
 // everything else costs nothing while nobody reports. Pure.
 import type { HistoryHour, ReleaseHistory } from "../health/release-history.ts";
 import { SETTLE_MS } from "../health/settled-counts.ts";
+import { returnAgeMs } from "./rule-to-judge.ts";
 import type { RuleToJudge } from "./rule-to-judge.ts";
 import { isUsageSignal } from "./signals.ts";
 
@@ -27,7 +28,7 @@ function settlingMs(rule: RuleToJudge): number {
     case "limit":
       return isUsageSignal(rule.signal) ? SETTLE_MS : 0;
     case "worse_than_baseline":
-      return rule.signal === "silence" ? (rule.deadlineMs ?? 0) : 0;
+      return rule.signal === "silence" ? returnAgeMs(rule) : 0;
   }
 }
 

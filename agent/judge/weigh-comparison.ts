@@ -1,6 +1,6 @@
 // The `worse_than_baseline` rule, weighed: the ratio test on shares of devices and rates per device-hour, and for
 // silence the log-rank test on how fast devices answer. Pure.
-import { SILENCE_DEADLINE_MS_DEFAULT } from "../health/counting-rules.ts";
+import { returnAgeMs } from "./rule-to-judge.ts";
 import type { ComparisonRule } from "./rule-to-judge.ts";
 import { isUsageSignal } from "./signals.ts";
 import { sumReturnStrata, sumReturns } from "./slower-return.ts";
@@ -55,7 +55,7 @@ function toInterval(harm: RatioSums): Interval {
 function weighReturns(rule: ComparisonRule, context: WeighingContext): Weighed {
   const question = {
     slower: rule.allowance.ratio,
-    ageMinutesMax: Math.floor((rule.deadlineMs ?? SILENCE_DEADLINE_MS_DEFAULT) / 60_000),
+    ageMinutesMax: Math.floor(returnAgeMs(rule) / 60_000),
   };
   const sums = sumReturns(context.comparison, question, Math.floor(context.input.nowMs / 60_000));
   const { candidate, baseline } = sums;

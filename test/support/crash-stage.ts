@@ -118,10 +118,10 @@ apps:
 policies:
   patient:
     mode: shadow
-    rules: [{ signal: update_failure, limit: 5% }, { signal: silence, limit: 50%, deadline: 7d }]
+    rules: [{ signal: update_failure, limit: 5% }, { signal: silence, limit: 50%, deadline: 7d, worse_than_baseline: off }]
   impatient:
     mode: shadow
-    rules: [{ signal: silence, limit: 50%, deadline: 5m }]
+    rules: [{ signal: silence, limit: 50%, deadline: 5m, worse_than_baseline: off }]
 `;
 }
 
