@@ -8,8 +8,16 @@ import { toSignalRecord } from "../journal/signal-record.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 
-function viewVerdict({ kind, reason, sentence, signals }: Verdict): Record<string, unknown> {
-  return { kind, reason, sentence, signals: signals.map(toSignalRecord) };
+function viewVerdict(verdict: Verdict): Record<string, unknown> {
+  const { kind, reason, sentence, baseline, shareOfFleet, signals } = verdict;
+  return {
+    kind,
+    reason,
+    sentence,
+    baseline,
+    share_of_fleet: shareOfFleet,
+    signals: signals.map(toSignalRecord),
+  };
 }
 
 export function viewRelease(

@@ -77,7 +77,13 @@ export function usageCountsOf(signal: UsageSignal, hours: DeviceHours): SignalCo
     signal === "crash"
       ? [hours.firstCrashed, hours.crashed]
       : [hours.firstNotResponding, hours.notResponding];
-  return { trials: hours.active, failures, notProvenGood: failedHours };
+  // Hours of more than a week ago stay in the stratum they were counted in, when a device tells later what it is: one
+  // stratum may lack what another has too much.
+  return {
+    trials: Math.max(0, hours.active),
+    failures: Math.max(0, failures),
+    notProvenGood: Math.max(0, failedHours),
+  };
 }
 
 /** One side of a comparison in one cell, as it may accuse and as it may clear. */
