@@ -28,7 +28,7 @@ function settlingMs(rule: RuleToJudge): number {
     case "limit":
       return isUsageSignal(rule.signal) ? SETTLE_MS : 0;
     case "worse_than_baseline":
-      return rule.signal === "silence" ? returnAgeMs(rule) : 0;
+      return rule.signal === "silence" ? returnAgeMs(rule) : isUsageSignal(rule.signal) ? SETTLE_MS : 0;
   }
 }
 
@@ -45,7 +45,7 @@ function mayChange({ windows }: HistoryHour, { form, signal }: RuleToJudge): boo
     return windows.some(
       ({ devices, answered }) => devices.attempted > answered.reduce((sum, bin) => sum + bin, 0),
     );
-  if (form === "limit" && isUsageSignal(signal))
+  if (form !== "plain" && isUsageSignal(signal))
     return windows.some(({ hours }) => hours.firstCrashed + hours.firstNotResponding > 0);
   return form === "plain";
 }

@@ -12,7 +12,9 @@ import { CONFIDENCE } from "./verdict.ts";
 import type { Interval, Unmeasured } from "./verdict.ts";
 import { weighSegments } from "./weighing.ts";
 import type { FleetWeighing, Weighed, WeighingContext } from "./weighing.ts";
+import { openSinceMinute } from "./weigh-limit.ts";
 import { sumComparison, sumStrata } from "./worse-than-baseline.ts";
+import type { OpenHours } from "./worse-than-baseline.ts";
 
 export function weighComparison(rule: ComparisonRule, context: WeighingContext): Weighed {
   if (isUsageSignal(rule.signal) && context.usage === "mismatched")
@@ -22,7 +24,11 @@ export function weighComparison(rule: ComparisonRule, context: WeighingContext):
 
 function weighRates(rule: ComparisonRule, context: WeighingContext): Weighed {
   const { allowance } = rule;
-  const sums = sumComparison(context.comparison, rule);
+  const sums = sumComparison(
+    context.comparison,
+    rule,
+    isUsageSignal(rule.signal) ? openHoursOf(context) : undefined,
+  );
   const { failures, exposure, baselineFailures, baselineExposure } = sums.harm;
   if (exposure === 0) return unmeasured(rule, context, "no_baseline");
   return weighSegments({
@@ -45,6 +51,19 @@ function weighRates(rule: ComparisonRule, context: WeighingContext): Weighed {
       return { failures: part.failures, trials: part.exposure, evidenceLog10: ratioHarmLog10(part) };
     },
   });
+}
+
+/** Devices that took the release up, or as many as used it in the hours just before, where they don't say so. */
+function openHoursOf({ input: { history, nowMs }, totals }: WeighingContext): OpenHours {
+  const sinceMinute = openSinceMinute(nowMs);
+  const leastExposure = new Map([...totals].map(([stratum, { devices }]) => [stratum, devices.confirmed]));
+  for (const { hours } of history.days.slice(-2))
+    for (const { hourMinute, windows } of hours) {
+      if (hourMinute >= sinceMinute || hourMinute < sinceMinute - 3 * 60) continue;
+      for (const { stratum, hours: used } of windows)
+        leastExposure.set(stratum, Math.max(leastExposure.get(stratum) ?? 0, used.active));
+    }
+  return { sinceMinute, leastExposure };
 }
 
 function toInterval(harm: RatioSums): Interval {

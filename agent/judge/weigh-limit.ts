@@ -103,12 +103,17 @@ export function isCountedEarlier(
   return silenceDeadlineMs !== undefined && silenceDeadlineMs !== 0 && deadlineMs > silenceDeadlineMs;
 }
 
+/** First minute of the earliest hour that is not over, or whose reports may still be on their way. */
+export function openSinceMinute(nowMs: number): number {
+  return 60 * Math.floor((nowMs - SETTLE_MS) / 3_600_000);
+}
+
 /** Those that are not over, or whose reports may still be on their way. */
 function openHours({ history, nowMs }: JudgeInput): ReleaseHistory {
-  const closedMinute = Math.floor((nowMs - SETTLE_MS) / 60_000);
+  const sinceMinute = openSinceMinute(nowMs);
   const days = history.days.slice(-2).map((day) => ({
     ...day,
-    hours: day.hours.filter(({ hourMinute }) => hourMinute + 60 > closedMinute),
+    hours: day.hours.filter(({ hourMinute }) => hourMinute >= sinceMinute),
   }));
   return { ...history, days: days.filter(({ hours }) => hours.length > 0) };
 }

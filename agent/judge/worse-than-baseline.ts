@@ -3,6 +3,7 @@
 // the whole fleet and of each stratum. Sums are made of hours, days of hours, and the total of days, always in
 // order of time: so days that have not changed need no work, and the bits are those of working all of it out.
 import type { ComparedCell, ComparedDay, ComparedHour, Comparison } from "./comparison.ts";
+import { DAY_MINUTES } from "../health/release-history.ts";
 import { memoByQuestion, memoFold } from "./memo.ts";
 import { baselineCounts, candidateCounts } from "./signals.ts";
 import type { JudgedSignal } from "./signals.ts";
@@ -28,8 +29,30 @@ interface GrowingSums extends FleetSums {
   readonly strata: Map<string, RatioSums>;
 }
 
-export function sumComparison(comparison: Comparison, question: RatioQuestion): FleetSums {
-  return sumDays(comparison, question);
+/**
+ * Hours of use that are not over, or whose reports are still on their way. A crash is told at once, quiet use with the
+ * next heartbeat: until then only devices that crashed would count as used. So the candidate's use is taken to be at
+ * least what it will be; once the hour is over it is what was told.
+ */
+export interface OpenHours {
+  /** Hours that begin at or after it, minutes since the epoch. */
+  readonly sinceMinute: number;
+  /** The candidate's devices that may be used in an hour, by stratum text. */
+  readonly leastExposure: ReadonlyMap<string, number>;
+}
+
+export function sumComparison(comparison: Comparison, question: RatioQuestion, open?: OpenHours): FleetSums {
+  if (open === undefined) return sumDays(comparison, question);
+  const { sinceMinute, leastExposure } = open;
+  const isClosed = ({ dayMinute }: ComparedDay): boolean => dayMinute + DAY_MINUTES <= sinceMinute;
+  const sums = copySums(sumDays(comparison.filter(isClosed), question), question);
+  for (const { hours } of comparison.filter((day) => !isClosed(day))) {
+    const closed = hours.filter(({ hourMinute }) => hourMinute < sinceMinute);
+    addSums(sums, sumHours(closed, question), question);
+    for (const { cells } of hours.slice(closed.length))
+      for (const cell of cells) addCell(sums, cell, question, leastExposure.get(cell.stratum));
+  }
+  return sums;
 }
 
 function keyOf({ signal, allowance }: RatioQuestion): string {
@@ -90,12 +113,13 @@ function addCell(
   sums: GrowingSums,
   { stratum, candidate, baseline }: ComparedCell,
   question: RatioQuestion,
+  leastExposure = 0,
 ): void {
   const accused = candidateCounts(question.signal, candidate);
   const beside = baselineCounts(question.signal, baseline);
   const harm = {
     failures: accused.failures,
-    exposure: accused.exposure,
+    exposure: accused.exposure > 0 ? Math.max(accused.exposure, leastExposure) : 0,
     baselineFailures: beside.failures,
     baselineExposure: beside.exposure,
   };

@@ -253,6 +253,43 @@ describe("the environment", () => {
   });
 });
 
+describe("an hour that is not over", () => {
+  const hour = DAY_START + 13 * HOUR;
+  /** Crashes are told at once, the heartbeats of the release's devices late in the hour, those of the baseline early. */
+  function early(heartbeats: number, crashed: number, takenUp = true) {
+    const candidate = takenUp ? used("1.5.0", 12, { devices: 100, crashed: 1 }) : createSide("1.5.0");
+    if (!takenUp)
+      for (let before = 1; before <= 12; before += 1)
+        candidate.useIn({ hourMinute: DAY_START + before * HOUR }, 100, 1);
+    const baseline = used("1.4.0", 12, { devices: 800, crashed: 7 });
+    candidate.useIn({ hourMinute: hour }, heartbeats + crashed, crashed);
+    baseline.useIn({ hourMinute: hour }, 800, 7);
+    return { candidate, baselines: [baseline], rules: [CRASH_COMPARED] };
+  }
+
+  it.each([true, false])(
+    "does not accuse because only devices that crashed were heard of (took it up: %s)",
+    (takenUp) => {
+      const verdict = judgeSides({ ...early(0, 4, takenUp), minute: hour + 20 });
+      expect(verdict.kind).not.toBe("failing");
+      expect(
+        judgeSides({ ...early(96, 4, takenUp), minute: hour + 20 }).signals[0]!.evidenceLog10,
+      ).toBeCloseTo(verdict.signals[0]!.evidenceLog10!, 10);
+    },
+  );
+
+  it("is what was told of it once it is over and its reports are in", () => {
+    const evidenceAt = (minute: number): number =>
+      judgeSides({ ...early(30, 10), minute }).signals[0]!.evidenceLog10!;
+    expect(evidenceAt(hour + HOUR + 9)).toBe(evidenceAt(hour + 20));
+    expect(evidenceAt(hour + HOUR + 10)).toBeGreaterThan(evidenceAt(hour + HOUR + 9));
+  });
+
+  it("accuses all the same when enough devices crash in it", () => {
+    expect(judgeSides({ ...early(0, 40), minute: hour + 20 }).kind).toBe("failing");
+  });
+});
+
 describe("changed telemetry", () => {
   it("hides no other failure", () => {
     const candidate = seldomHeard();
