@@ -1,8 +1,9 @@
 // The baseline of a release: the channel's other live versions that came before it and are not condemned, with what
 // they did since a day before it appeared. Enters: the stores. Leaves: what the judge compares with.
 import { compareVersions } from "../../ingest/contract/release-key.ts";
-import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { Version } from "../../ingest/contract/release-key.ts";
 import type { HealthStore } from "../health/health-store.ts";
+import type { ReleaseHealth } from "../health/health-window.ts";
 import type { ReleaseHistory } from "../health/release-history.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { NO_BASELINE } from "../judge/judge.ts";
@@ -23,26 +24,51 @@ export interface BaselineDeps {
 }
 
 export async function readBaseline(
-  release: ReleaseKey,
+  { release, firstReportAtMs }: Pick<ReleaseHealth, "release" | "firstReportAtMs">,
   history: ReleaseHistory,
   { health, summaries, decisions }: BaselineDeps,
 ): Promise<Baseline> {
   const firstDay = history.days[0];
   if (firstDay === undefined) return NO_BASELINE;
-  const live = await summaries.listLive(release, {
+  const names = await summaries.listLive(release, {
     sinceMs: firstDay.dayMinute * 60_000,
     most: LIVE_VERSIONS_MAX,
   });
-  // A fix must not make the release before it look bad: only what came before is a measure.
-  const earlier = live.filter((version) => compareVersions(version, release.version) < 0);
-  if (earlier.length === 0) return NO_BASELINE;
-  const { condemned } = await decisions.historyOn(release);
-  const versions = earlier.filter((version) => !condemned.has(version)).slice(0, BASELINE_VERSIONS_MAX);
-  const sinceMinute = firstDay.dayMinute - BEFORE_MINUTES;
-  const histories = await Promise.all(
-    versions.map((version) => health.readHistory({ ...release, version }, { sinceMinute })),
+  const live = await Promise.all(
+    names
+      .filter((version) => version !== release.version)
+      .map((version) => summaries.read({ ...release, version })),
   );
-  const read = await Promise.all(versions.map((version) => summaries.read({ ...release, version })));
-  const running = read.reduce((sum, summary) => sum + (summary?.verdict.devices.running ?? 0), 0);
-  return { versions, histories, running };
+  const { condemned } = await decisions.historyOn(release);
+  // A fix must not make the release before it look bad: only what came before is a measure.
+  const chosen = live
+    .filter((summary) => summary !== undefined)
+    .filter(({ verdict, firstReportAtMs: sinceMs }) => {
+      const { version } = verdict.release;
+      if (condemned.has(version)) return false;
+      return cameBefore({ version, sinceMs }, { version: release.version, sinceMs: firstReportAtMs });
+    })
+    .slice(0, BASELINE_VERSIONS_MAX);
+  if (chosen.length === 0) return NO_BASELINE;
+  const sinceMinute = firstDay.dayMinute - BEFORE_MINUTES;
+  return {
+    versions: chosen.map(({ verdict }) => verdict.release.version),
+    histories: await Promise.all(
+      chosen.map(({ verdict }) => health.readHistory(verdict.release, { sinceMinute })),
+    ),
+    running: chosen.reduce((sum, { verdict }) => sum + verdict.devices.running, 0),
+  };
+}
+
+interface Seen {
+  readonly version: Version;
+  /** When it was first reported about. */
+  readonly sinceMs: number;
+}
+
+/** By number where both have one that begins like `1.2` or `v7`; a hash or a name has no order but when it was first seen. */
+export function cameBefore(left: Seen, right: Seen): boolean {
+  const isNumbered = ({ version }: Seen): boolean => /^v?\d+([.+_-]|$)/i.test(version);
+  if (isNumbered(left) && isNumbered(right)) return compareVersions(left.version, right.version) < 0;
+  return left.sinceMs < right.sinceMs;
 }

@@ -95,7 +95,7 @@ interface Judged {
 async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateDeps): Promise<Judged> {
   const health = await deps.health.readRelease(release);
   const history = await deps.health.readHistory(release);
-  const baseline = await readBaseline(release, history, deps);
+  const baseline = await readBaseline(health, history, deps);
   const { devices, silenceDeadlineMs } = health;
   const nowMs = deps.clock();
   const young = hasUnannouncedFailures(devices)
