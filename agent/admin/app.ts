@@ -14,7 +14,7 @@ import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../ru
 import type { Operator } from "../config/schema.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
-import type { WatchedChannel } from "../jobs/evaluate-channel.ts";
+import type { WatchedChannel } from "../jobs/watched-channel.ts";
 import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";

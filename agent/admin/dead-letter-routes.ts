@@ -16,7 +16,7 @@ import type {
 import { parseLetterId } from "../intake/dead-letter.ts";
 import type { Journal } from "../journal/journal.ts";
 import { operatorDraft } from "../journal/operator-record.ts";
-import type { OperatorAction } from "../journal/operator-record.ts";
+import type { LetterAction } from "../journal/operator-record.ts";
 import { callerOf, refusalOf, requireOperator } from "./authenticate.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 
@@ -73,7 +73,7 @@ export function deadLetterRoutes(deps: DeadLetterRoutesDeps): Router {
 async function act(
   { deadLetters, journal, clock }: DeadLetterRoutesDeps,
   response: Response,
-  action: OperatorAction,
+  action: LetterAction,
   choice: LetterChoice,
 ): Promise<LettersMoved> {
   const operator = callerOf(response).name;

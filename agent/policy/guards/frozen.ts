@@ -1,0 +1,16 @@
+// A channel that was frozen is left alone until it is lifted, or its time is over.
+import { isFreezing } from "../freeze.ts";
+import { PASS } from "./guard.ts";
+import type { GuardCheck } from "./guard.ts";
+
+export const frozen: GuardCheck = ({ freezes, channelKey }) => {
+  const freeze = freezes.find((each) => each.scope !== "all" && isFreezing(each, channelKey));
+  if (freeze === undefined) return PASS;
+  const until = freeze.until === null ? "until it is lifted" : `until ${freeze.until}`;
+  return {
+    kind: "refuse",
+    guard: "freeze",
+    reason: "frozen",
+    sentence: `${freeze.by} froze the channel ${until} (${freeze.reason}); lift it with: lastgood unfreeze ${freeze.id}`,
+  };
+};

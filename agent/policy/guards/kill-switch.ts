@@ -1,0 +1,14 @@
+// The kill switch: one command stops everything that Lastgood does by itself, on all channels, at once.
+import { PASS } from "./guard.ts";
+import type { GuardCheck } from "./guard.ts";
+
+export const killSwitch: GuardCheck = ({ freezes }) => {
+  const freeze = freezes.find(({ scope }) => scope === "all");
+  if (freeze === undefined) return PASS;
+  return {
+    kind: "refuse",
+    guard: "kill_switch",
+    reason: "kill_switch",
+    sentence: `${freeze.by} switched everything automatic off (${freeze.reason}); lift it with: lastgood unfreeze ${freeze.id}`,
+  };
+};
