@@ -179,7 +179,9 @@ function setReleases(
   summaries: readonly ReleaseSummary[],
   decisions: readonly DecisionRecord[],
 ): void {
-  const condemned = new Set(decisions.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
+  const condemned = new Set(
+    decisions.filter(({ mode }) => mode !== "shadow" && mode !== "manual").map(formatReleaseKey),
+  );
   for (const channel of groupByChannel(summaries)) {
     const newestFirst = channel.toSorted((left, right) => right.lastReportAtMs - left.lastReportAtMs);
     for (const summary of newestFirst.slice(0, VERSIONS_PER_CHANNEL_SHOWN))

@@ -94,7 +94,8 @@ async function report(
 
 const BOOTED: readonly DeviceEvent[] = ["update_started", "confirmed"];
 
-const offered: Pick<OtaServer, "readChannel"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",

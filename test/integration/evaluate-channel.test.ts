@@ -79,7 +79,8 @@ function offeredRelease(text: string) {
   return { version: version(text), releasedAt: "2026-01-30T12:00:00.000Z" };
 }
 
-const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel" | "rollback"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",
