@@ -112,5 +112,8 @@ function readAlert({ labels }: WebhookAlert): ReadAlert {
 function sentenceOf({ annotations = {} }: WebhookAlert, alertname: string): string {
   const words = annotations["description"] ?? annotations["summary"] ?? "";
   const said = words.replaceAll(/\s+/g, " ").trim().slice(0, WORDS_CHARS_MAX);
-  return `The alert ${alertname} is firing${said === "" ? "." : `: ${said}`}`;
+  const stop = /[.!?]$/.test(said) ? "" : ".";
+  return said === ""
+    ? `The alert ${alertname} is firing.`
+    : `The alert ${alertname} is firing: ${said}${stop}`;
 }

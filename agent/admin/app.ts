@@ -22,6 +22,7 @@ import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { standingDecisions } from "../rollback/channel-history.ts";
 import { isFreezing } from "../policy/freeze.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { actRoutes } from "./act-routes.ts";
@@ -130,19 +131,20 @@ async function readStatus({
   holds: holdStore,
   decisions,
   freezes: freezeStore,
+  absolutions: absolutionStore,
   clock,
 }: AdminDeps): Promise<Record<string, unknown>> {
   const nowMs = clock();
-  const [all, holds, decided, freezes] = await Promise.all([
+  const [all, holds, decided, freezes, absolutions] = await Promise.all([
     summaries.list(),
     holdStore.list(),
     decisions.list(),
     freezeStore.list(nowMs),
+    absolutionStore.list(),
   ]);
   // Newest first, so the oldest is written first and the newest stays.
   const decisionIds = new Map(
-    decided
-      .filter(({ mode }) => mode !== "shadow" && mode !== "manual")
+    standingDecisions({ decisions: decided, absolutions })
       .toReversed()
       .map((decision) => [formatReleaseKey(decision), decision.id]),
   );

@@ -253,7 +253,8 @@ function registerFreezes(program: Command, context: CliContext): void {
     .option("--reason <text>", "why: it stands in the journal with your name")
     .addHelpText("after", examples("lastgood unfreeze fr_5a0c3d1e9b7f"))
     .action(async (id: string, options: ReasonOptions) => {
-      const query = options.reason === undefined ? "" : `?${new URLSearchParams({ reason: options.reason })}`;
+      const query =
+        options.reason === undefined ? "" : `?${new URLSearchParams({ reason: options.reason }).toString()}`;
       const answer = await tellAgent(
         `/v1/freezes/${encodeURIComponent(id)}${query}`,
         "DELETE",

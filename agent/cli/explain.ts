@@ -17,12 +17,18 @@ export interface DecisionAnswer {
   readonly target: string | null;
   /** Missing in decisions of an older Lastgood. */
   readonly action?: string;
-  readonly approval?: {
-    readonly expires_at: string;
-    readonly answer: string | null;
-    readonly answered_by: string | null;
-  } | null;
-  readonly follow_up?: { readonly kind: string; readonly at: string; readonly detail: string } | null;
+  readonly approval?:
+    | {
+        readonly expires_at: string;
+        readonly answer: string | null;
+        readonly answered_by: string | null;
+      }
+    | null
+    | undefined;
+  readonly follow_up?:
+    | { readonly kind: string; readonly at: string; readonly detail: string }
+    | null
+    | undefined;
   readonly mode: string;
   readonly reason: string;
   readonly sentence: string;
