@@ -61,7 +61,11 @@ async function tryOnce(decision: DecisionRecord, deps: CarryOutDeps): Promise<Ex
   }
   const standing = await standingInTheWay(decision, watched.policy, deps);
   if (standing !== undefined) return { kind: "try_again", detail: standing };
-  return executeDecision(decision, watched.server);
+  const { id } = decision;
+  return executeDecision(decision, watched.server, {
+    wasAsked: await deps.decisions.wasAsked(id),
+    onAsk: () => deps.decisions.noteAsked(id),
+  });
 }
 
 /** What somebody switched while the decision waited; a person who said yes has looked. */

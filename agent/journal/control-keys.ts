@@ -12,6 +12,8 @@ export const DECISIONS = `${TAG}:decisions`;
 export const OUTBOX = `${TAG}:outbox`;
 /** Hash: decision id -> times that it was tried at the OTA server. */
 export const OUTBOX_TRIES = `${TAG}:outbox:tries`;
+/** Hash: decision id -> "1"; decisions that the OTA server was asked to carry out, whether or not it answered. */
+export const OUTBOX_ASKED = `${TAG}:outbox:asked`;
 /** Hash: decision id -> since when the OTA server has been saying no, epoch milliseconds. */
 export const OUTBOX_REFUSED = `${TAG}:outbox:refused`;
 /** Hash: decision id -> when it expires, RFC 3339; decisions that wait for a person's yes. */

@@ -10,6 +10,7 @@ import {
   FOLLOW_UPS,
   HOLDS,
   OUTBOX,
+  OUTBOX_ASKED,
   OUTBOX_REFUSED,
   OUTBOX_TRIES,
 } from "../journal/control-keys.ts";
@@ -52,6 +53,9 @@ export interface DecisionStore {
   isPending(id: string): Promise<boolean>;
   /** Counts one more try; leaves: how many there were, this one included. */
   countTry(id: string): Promise<number>;
+  /** The OTA server is asked now: from here on it may have acted. */
+  noteAsked(id: string): Promise<void>;
+  wasAsked(id: string): Promise<boolean>;
   /** Since when the server has been saying no without a break; this time included. Epoch milliseconds. */
   refusedSince(id: string, nowMs: number): Promise<number>;
   /** It did not say no this time. */
@@ -82,6 +86,8 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
     listFollowed: async () => readAll(await redis.hkeys(FOLLOW_UPS)),
     isPending: async (id) => (await redis.hexists(OUTBOX, id)) === 1,
     countTry: (id) => redis.hincrby(OUTBOX_TRIES, id, 1),
+    noteAsked: async (id) => void (await redis.hset(OUTBOX_ASKED, id, "1")),
+    wasAsked: async (id) => (await redis.hexists(OUTBOX_ASKED, id)) === 1,
     async refusedSince(id, nowMs) {
       await redis.hsetnx(OUTBOX_REFUSED, id, nowMs);
       return Number((await redis.hget(OUTBOX_REFUSED, id)) ?? nowMs);
@@ -113,7 +119,9 @@ function createWriter(redis: Redis, journal: Journal): Writer {
       return journal.append(outcomeDraft(decision, outcome), [
         { op: "present", key: OUTBOX, field: id },
         setDecision({ ...decision, outcome, follow_up: followUp ?? null }),
-        ...[OUTBOX, OUTBOX_TRIES, OUTBOX_REFUSED].map((key) => ({ op: "delete", key, field: id }) as const),
+        ...[OUTBOX, OUTBOX_ASKED, OUTBOX_TRIES, OUTBOX_REFUSED].map(
+          (key) => ({ op: "delete", key, field: id }) as const,
+        ),
         ...watched,
       ]);
     },

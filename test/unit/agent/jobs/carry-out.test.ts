@@ -50,6 +50,8 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
       isPending: () => Promise.resolve(isPending),
       countTry: () => Promise.resolve((counted += 1)),
       refusedSince: () => Promise.resolve(refusedSinceMs),
+      wasAsked: () => Promise.resolve(false),
+      noteAsked: () => Promise.resolve(),
       notRefused: () => Promise.resolve(),
       recordOutcome: (_decision: DecisionRecord, outcome: DecisionOutcome) => {
         outcomes.push(outcome);
