@@ -18,7 +18,7 @@ export const OUTBOX_ASKED = `${TAG}:outbox:asked`;
 export const OUTBOX_REFUSED = `${TAG}:outbox:refused`;
 /** Hash: decision id -> when it expires, RFC 3339; decisions that wait for a person's yes. */
 export const APPROVALS = `${TAG}:approvals`;
-/** Hash: decision id -> when the OTA server had answered, RFC 3339; rollbacks that are watched until devices have left. */
+/** Hash: `<decision id> <kind of its follow-up>` -> since when, RFC 3339; rollbacks that are watched until devices have left. */
 export const FOLLOW_UPS = `${TAG}:follow-ups`;
 /** Hash: id -> Freeze as JSON. */
 export const FREEZES = `${TAG}:freezes`;
