@@ -51,9 +51,7 @@ beforeEach(async () => {
   await stores.decisions.record(decision);
   const http = createHttpOtaServer({ url: ota.url, secret: OTA_SECRET, timeoutMs: 2_000, clock: Date.now });
   const watchedOf = () => ({ server: http, policy: samplePolicy() });
-  expect(await carryOut(decision.id, { ...stores, watchedOf, clock: () => nowMs, logger })).toEqual({
-    kind: "ended",
-  });
+  await carryOut(decision.id, { ...stores, watchedOf, clock: () => nowMs, logger });
   return () => ota.close();
 });
 
