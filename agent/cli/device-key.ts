@@ -3,7 +3,7 @@
 // that provisioning can take it from there; or why there is none. Exit code 0, 1 or 2.
 import type { Command } from "commander";
 import { deviceReportSchema } from "../../ingest/contract/device-report.ts";
-import { deviceKeyOf } from "../../ingest/contract/device-signature.ts";
+import { canHaveKey, deviceKeyOf } from "../../ingest/contract/device-signature.ts";
 import type { AppId } from "../../ingest/contract/release-key.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
 import { formatProblems } from "../../runtime/config-file.ts";
@@ -80,7 +80,7 @@ function findKey({ apps }: Settings, app: string, device: string): FoundKey {
   if (deviceAuth.type === "jwt")
     return none(`"${app}" asks for tokens (device_auth of type jwt): whoever issues them hands them out`);
   // A key that no report could ever use would only be missed later, on the device.
-  if (!deviceReportSchema.shape.device.safeParse(device).success)
+  if (!deviceReportSchema.shape.device.safeParse(device).success || !canHaveKey(device))
     return none("this is no device id: 1 to 128 characters, no control characters");
   return { kind: "key", key: deviceKeyOf({ secret: deviceAuth.secret, app, device }) };
 }

@@ -12,6 +12,13 @@ export const DEVICE_SIGNATURE_AGE_MS_MAX = 300_000;
 /** Longest header that is looked at, in characters: room for several `v1` while a device changes its key. */
 export const DEVICE_SIGNATURE_CHARS_MAX = 512;
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Half a character has no bytes of its own in UTF-8, so ids with one would share a key. */
+export function canHaveKey(device: string): boolean {
+  return !LONE_SURROGATE.test(device);
+}
+
 /** 64 hex digits. They are the key as they stand, as text: nobody has to decode them. */
 export function deviceKeyOf({
   secret,

@@ -4,6 +4,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import {
   DEVICE_SIGNATURE_AGE_MS_MAX,
   DEVICE_SIGNATURE_HEADER,
+  canHaveKey,
   deviceKeyOf,
   isSignedBy,
   readDeviceSignature,
@@ -45,7 +46,11 @@ export function createHmacVerifier({
         };
       const device = devices
         .slice(0, SIGNERS_TRIED_MAX)
-        .find((one) => isSignedBy(deviceKeyOf({ secret, app, device: one }), signature, request.sentBody));
+        .find(
+          (one) =>
+            canHaveKey(one) &&
+            isSignedBy(deviceKeyOf({ secret, app, device: one }), signature, request.sentBody),
+        );
       if (device === undefined)
         return {
           kind: "invalid",

@@ -42,6 +42,13 @@ test.each([
   expect(await prove(signature)).toMatchObject({ kind });
 });
 
+test("ids that UTF-8 can't tell apart have no key", async () => {
+  expect(await prove(sign("\uFFFD"), ["\uFFFD"])).toMatchObject({ kind: "proven" });
+  for (const half of ["\uD800", "\uDFFF"])
+    expect(await prove(sign("\uFFFD"), [half])).toMatchObject({ kind: "invalid" });
+  expect(await prove(sign("\u{1F600}"), ["\u{1F600}"])).toMatchObject({ kind: "proven" });
+});
+
 test("a body that is another by one byte proves nobody", async () => {
   const changed = Buffer.from(BODY);
   changed[0]! ^= 1;
