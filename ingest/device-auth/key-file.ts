@@ -34,7 +34,7 @@ export function readKeyFile(source: KeyFileSource): ParsedKeys {
 
 function unreadable(error: NodeJS.ErrnoException): string {
   if (error.code === "ENOENT")
-    return "there is no such file: check the path; one that is not absolute starts at this file's folder";
+    return "there is no such file: check the path; one that is not absolute starts at the configuration's folder";
   if (error.code === "EISDIR") return "this is a folder: name the file in it";
   if (error.code === "EACCES") return "this user may not read the file: change its permissions or its owner";
   return `the file could not be read: ${error.message}`;

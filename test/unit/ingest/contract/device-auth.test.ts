@@ -228,7 +228,7 @@ describe("files of keys, which only ingest opens", () => {
     [
       "a set that is not there",
       ["jwks_file: none.json", "algorithms: [ES256]"],
-      "8:18 device_auth.jwks_file: there is no such file: check the path; one that is not absolute starts at this file's folder",
+      "8:18 device_auth.jwks_file: there is no such file: check the path; one that is not absolute starts at the configuration's folder",
     ],
     [
       "a key where a set is meant",
