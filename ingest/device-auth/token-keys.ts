@@ -4,7 +4,7 @@
 import { createPublicKey } from "node:crypto";
 import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
 import { createLocalJWKSet } from "jose";
-import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
+import type { JWTVerifyGetKey } from "jose";
 import type { PublicKeyAlgorithm } from "../contract/device-auth.ts";
 
 export type TokenKeyFinder = JWTVerifyGetKey;
@@ -70,7 +70,7 @@ export function parseKeySet(text: string, algorithms: readonly PublicKeyAlgorith
       `the file has no public key for ${algorithms.join(", ")}: add one, or name its algorithm`,
     );
   // Imports each key when it is first asked for, and keeps it.
-  return { kind: "keys", find: createLocalJWKSet({ keys: usable } as unknown as JSONWebKeySet) };
+  return { kind: "keys", find: createLocalJWKSet({ keys: usable }) };
 }
 
 type Member = Readonly<Record<string, unknown>>;

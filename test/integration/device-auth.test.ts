@@ -78,7 +78,7 @@ function start(deviceAuth: Partial<DeviceAuthSettings> & Pick<DeviceAuthSettings
     deviceAuth.type === "jwt"
       ? { ...common, ...jwt, keys, ...deviceAuth }
       : { ...common, secret: SECRET, ...deviceAuth };
-  const made = createTestIngest({ redis, clock: () => nowMs, deviceAuth: settings as DeviceAuthSettings });
+  const made = createTestIngest({ redis, clock: () => nowMs, deviceAuth: settings });
   ({ app, registry } = made);
 }
 
@@ -309,5 +309,6 @@ describe("keys are rotated without a restart", () => {
     writeFileSync(keyFile, "half a fi");
     nowMs += KEY_FILE_CHECK_MS;
     await send(sampleReport(), next).expect(202);
+    expect(await counted()).toEqual({ ok: 5, invalid: 2 });
   });
 });

@@ -1,11 +1,13 @@
 // `apps.<app>.device_auth` in the configuration file: what it becomes, and for each mistake the exact place and
 // sentence; ingest and the agent read the section alike, and only ingest looks into the files that it names.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { parse } from "yaml";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadSettings } from "../../../../agent/config/load.ts";
 import { loadIngestSettings } from "../../../../ingest/config.ts";
+import { deviceAuthSchema } from "../../../../ingest/contract/device-auth.ts";
 import type { DeviceAuthSettings } from "../../../../ingest/contract/device-auth.ts";
 import type { AppId } from "../../../../ingest/contract/release-key.ts";
 import type { ConfigProblem } from "../../../../runtime/config-file.ts";
@@ -249,5 +251,27 @@ describe("files of keys, which only ingest opens", () => {
     const section = SECTION(["type: jwt", ...lines]);
     expect(ofIngest(section)).toEqual([expected]);
     expect(ofAgent(section)).toMatchObject({ type: "jwt" });
+  });
+});
+
+describe("what the pages show", () => {
+  const read = (name: string): string =>
+    readFileSync(path.resolve(import.meta.dirname, "../../../..", name), "utf8").replaceAll(
+      /\$\{\w+\}/g,
+      SECRET_32,
+    );
+  const page = Array.from(read("docs/device-auth.md").matchAll(/```yaml\n(.*?)```/gs), ([, text]) => text!);
+  const commented = ["lastgood.example.yaml", "README.md"].flatMap((name) =>
+    Array.from(read(name).matchAll(/^ +# (device_auth: \{.*\})/gm), ([, text]) => text!),
+  );
+
+  test("sections were found", () => {
+    expect([page.length, commented.length]).toEqual([2, 3]);
+  });
+
+  test.each([...page, ...commented])("can be copied: %s", (text) => {
+    const found = JSON.stringify(parse(text));
+    const section = /"device_auth":(\{.*?\})/.exec(found)?.[1];
+    expect(deviceAuthSchema.safeParse(JSON.parse(section!))).toMatchObject({ success: true });
   });
 });
