@@ -6,6 +6,7 @@ import { registerActs } from "./acts.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
+import { registerDeviceKey } from "./device-key.ts";
 import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
@@ -28,6 +29,7 @@ const program = new Command("lastgood")
       "  $ lastgood status                        what runs where, and how sure we are",
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
       "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
+      "  $ lastgood device-key APP DEVICE         the key with which a device signs its reports",
       "  $ lastgood explain                       what was rolled back, and why",
       "  $ lastgood targets APP CHANNEL           what a channel can be rolled back to",
       "  $ lastgood rollback APP CHANNEL VERSION  put it there, now",
@@ -42,6 +44,7 @@ registerCheckConfig(program, context);
 registerStatus(program, context);
 registerHealth(program, context);
 registerDevice(program, context);
+registerDeviceKey(program, context);
 registerExplain(program, context);
 registerActs(program, context);
 registerDeadLetters(program, context);

@@ -2,6 +2,8 @@
 // variables already filled in. Leaves: camelCase Settings with ratios, milliseconds and bytes. Strict: a
 // key that nobody reads is a mistake somebody made.
 import { z } from "zod";
+import { deviceAuthSchema, refuseIdleTrust } from "../../ingest/contract/device-auth.ts";
+import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
 import {
@@ -65,6 +67,8 @@ export interface AppSettings {
   readonly otaServer: HttpOtaServerSettings;
   readonly channels: ReadonlyMap<Channel, ChannelSettings>;
   readonly strata: StrataSettings;
+  /** How devices prove who they are to ingest; undefined = an ingest key is enough. A file is as written. */
+  readonly deviceAuth?: DeviceAuthSettings | undefined;
 }
 
 export interface StrataSettings {
@@ -208,12 +212,15 @@ const appSchema = z
       .record(channelSchema, channelSettingsSchema)
       .refine((channels) => Object.keys(channels).length > 0, { error: "name at least one channel" }),
     strata: strataSchema,
+    device_auth: deviceAuthSchema.optional(),
   })
+  .superRefine(refuseIdleTrust)
   .transform((app): AppSettings => ({
     ingestKeys: app.ingest_keys,
     otaServer: app.ota_server,
     channels: new Map(Object.entries(app.channels) as [Channel, ChannelSettings][]),
     strata: app.strata,
+    deviceAuth: app.device_auth,
   }));
 
 const appsSchema = z
