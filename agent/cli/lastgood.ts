@@ -5,6 +5,7 @@ import { lastgoodVersion } from "../../runtime/version.ts";
 import { registerActs } from "./acts.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
+import { registerCompletion } from "./completion.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
 import { registerDeviceKey } from "./device-key.ts";
 import { registerDevice } from "./device.ts";
@@ -48,5 +49,6 @@ registerDeviceKey(program, context);
 registerExplain(program, context);
 registerActs(program, context);
 registerDeadLetters(program, context);
+registerCompletion(program, context);
 
 await program.parseAsync();
