@@ -114,8 +114,16 @@ async function keepOutcome(
   // Another worker took this job over while this one stood still, and has told the outcome already.
   const followUp = await beginFollowUp(decision, record, summaries);
   if ((await decisions.recordOutcome(decision, record, followUp)) === "missing") return;
-  if (outcome.versionSeen !== null)
-    await summaries.writeChannel(decision, { version: outcome.versionSeen, readAtMs: nowMs });
+  if (outcome.versionSeen !== null) {
+    const { releases = [] } = (await summaries.readChannel(decision)) ?? {};
+    const paused = decision.action === "pause" && record.kind !== "stale" ? true : null;
+    await summaries.writeChannel(decision, {
+      version: outcome.versionSeen,
+      releases,
+      paused,
+      readAtMs: nowMs,
+    });
+  }
   const isGood = outcome.kind === "applied" || outcome.kind === "already_applied" || outcome.kind === "stale";
   logger[isGood ? "warn" : "error"](
     { decision_id: decision.id, outcome: outcome.kind, attempts },
