@@ -6,7 +6,10 @@ import { h } from "./dom.js";
 import { counted, time } from "./format.js";
 import { viewRelease } from "./release-view.js";
 
-/** @import { ChannelView, Drawing, FreezeView } from "./api-shapes.d.ts" */
+/** @import { ChannelView, Drawing, FreezeView, ReleaseView } from "./api-shapes.d.ts" */
+
+/** Versions that stand open on a channel. */
+const RELEASES_SHOWN = 4;
 
 /** What a channel does with a release that fails, in words. */
 const ACTION_WORDS = /** @type {Readonly<Record<string, string>>} */ ({
@@ -42,17 +45,40 @@ export function viewChannel(channel, drawing) {
         current === null ? h("span", { class: "quiet" }, "(not asked yet)") : h("code", {}, current),
       ),
       channel.paused ? tag("wait", "paused") : null,
-      h("p", { class: "quiet policy" }, tellPolicy(channel)),
       h("div", { class: "acts" }, viewActs(channel, title, drawing)),
+      h("p", { class: "quiet policy" }, tellPolicy(channel)),
     ),
     (channel.freezes ?? [])
       .filter(({ scope }) => scope !== "all")
       .map((freeze) => viewFreeze(freeze, title, drawing)),
     releases.length === 0
       ? h("p", { class: "quiet empty" }, "No device has reported about a version on this channel yet.")
-      : releases.map((release) => viewRelease(release, channel, drawing)),
+      : viewReleases(channel, drawing),
     viewServer(channel, drawing.nowMs),
   );
+}
+
+/**
+ * Newest first; beyond a handful, those that nothing is asked of fold away.
+ * @param {ChannelView} channel
+ * @param {Drawing} drawing
+ */
+function viewReleases(channel, drawing) {
+  const isShown = (/** @type {ReleaseView} */ release, /** @type {number} */ nth) =>
+    nth < RELEASES_SHOWN || release.version === channel.current_version || release.hold !== null;
+  const shown = channel.releases.filter(isShown);
+  const folded = channel.releases.filter((release, nth) => !isShown(release, nth));
+  return [
+    shown.map((release) => viewRelease(release, channel, drawing)),
+    folded.length === 0
+      ? null
+      : h(
+          "details",
+          { key: "older", class: "older" },
+          h("summary", {}, counted(folded.length, "older version")),
+          folded.map((release) => viewRelease(release, channel, drawing)),
+        ),
+  ];
 }
 
 /** @param {ChannelView} channel */

@@ -1,7 +1,7 @@
 // One decision with its story: what was decided and why, on which numbers, how it went, whether it helped. Enters: a
 // decision of GET /v1/decisions. Leaves: a description to draw.
 // @ts-check
-import { actButton, tag } from "./button.js";
+import { tag } from "./button.js";
 import { h } from "./dom.js";
 import { count, counted, duration, percent, time, words } from "./format.js";
 import { shareBar } from "./figures.js";
@@ -17,10 +17,10 @@ const OUTCOMES = /** @type {Readonly<Record<string, readonly ["bad" | "good" | "
   failed: ["bad", "failed"],
 });
 const CAUSES = /** @type {Readonly<Record<string, string>>} */ ({
-  evidence: "evidence",
-  alert: "an alert of Alertmanager",
-  offered_again: "a condemned version was offered again",
-  operator: "an operator",
+  evidence: "on evidence",
+  alert: "because Alertmanager asked for it",
+  offered_again: "because a condemned version was offered again",
+  operator: "by an operator",
 });
 
 /**
@@ -32,6 +32,14 @@ export function isWaiting({ approval, outcome }, nowMs) {
   if (!approval || outcome !== null) return false;
   const isAnswered = Boolean(approval.answer) || Boolean(approval.answered_at);
   return !isAnswered && (approval.expires_at === null || Date.parse(approval.expires_at) > nowMs);
+}
+
+/**
+ * Where a question stands among what waits.
+ * @param {string} id
+ */
+export function needId(id) {
+  return `need-${encodeURIComponent(id)}`;
 }
 
 /**
@@ -70,11 +78,13 @@ export function viewDecision(decision, drawing) {
       {},
       h("h3", {}, viewMove(decision)),
       viewState(decision, drawing.nowMs),
-      mode === "automatic" ? null : h("span", { class: "tag plain" }, mode),
+      mode === "automatic" || mode === "approval" ? null : h("span", { class: "tag plain" }, mode),
     ),
     h("p", { class: "quiet" }, `${app} / ${channel}`),
     h("p", { class: "sentence" }, sentence),
-    viewAnswers(decision, drawing, label),
+    isWaiting(decision, drawing.nowMs)
+      ? h("p", { key: "waits" }, h("a", { href: `#${needId(id)}` }, "Answer it above"))
+      : null,
     viewStory(decision, drawing.nowMs),
     viewFollowUp(decision, drawing.nowMs),
     h(
@@ -105,33 +115,12 @@ function viewState(decision, nowMs) {
 }
 
 /**
- * @param {DecisionView} decision
- * @param {Drawing} drawing
- * @param {string} label
- */
-export function viewAnswers(decision, drawing, label) {
-  if (!isWaiting(decision, drawing.nowMs)) return null;
-  if (!drawing.mayAct)
-    return h(
-      "p",
-      { key: "answers", class: "quiet" },
-      "It waits for somebody with the role operator or admin.",
-    );
-  return h(
-    "div",
-    { key: "answers", class: "acts" },
-    actButton("Approve…", label, { kind: "approve", decision }, drawing, "main"),
-    actButton("Reject…", label, { kind: "reject", decision }, drawing),
-  );
-}
-
-/**
  * Times in order, each with what it took since the one before.
  * @param {DecisionView} decision
  * @param {number} nowMs
  */
 function viewStory({ at, last_needed_report_at: needed, outcome, approval, operator, cause }, nowMs) {
-  const by = operator ? ` by ${operator}` : cause ? `, for ${CAUSES[cause] ?? words(cause)}` : "";
+  const by = operator ? ` by ${operator}` : cause ? ` ${CAUSES[cause] ?? words(cause)}` : "";
   /** @type {[string | null | undefined, string][]} */
   const steps = [
     [needed, "newest failing report taken in"],

@@ -109,7 +109,7 @@ export function rateFigure(signal) {
   const label = `${tellRate(signal)}, ${tellAllowed(signal)}`;
   return svg(
     "svg",
-    { class: isOver(signal) ? "figure over" : "figure", height: 32, role: "img", "aria-label": label },
+    { class: isOver(signal) ? "figure over" : "figure", height: 33, role: "img", "aria-label": label },
     svg("line", { class: "axis", x1: "0%", x2: "100%", y1: 18, y2: 18 }),
     AXIS_MARKS.map((mark) => axisMark(mark)),
     band,
@@ -126,14 +126,14 @@ function point(ratio) {
 
 /** @param {number} ratio */
 function limitMark(ratio) {
-  return [svg("line", { key: "limit", class: "limit", x1: onAxis(ratio), x2: onAxis(ratio), y1: 0, y2: 22 })];
+  return [svg("line", { key: "limit", class: "limit", x1: onAxis(ratio), x2: onAxis(ratio), y1: 2, y2: 18 })];
 }
 
 /** @param {number} ratio */
 function axisMark(ratio) {
   return [
     svg("line", { key: `m${ratio}`, class: "axis", x1: onAxis(ratio), x2: onAxis(ratio), y1: 15, y2: 18 }),
-    svg("text", { key: `t${ratio}`, x: onAxis(ratio), y: 30, "text-anchor": "middle" }, percentSet(ratio)),
+    svg("text", { key: `t${ratio}`, x: onAxis(ratio), y: 31, "text-anchor": "middle" }, percentSet(ratio)),
   ];
 }
 
@@ -146,13 +146,13 @@ export function evidenceFigure(signal) {
   const needed = place(1 / THRESHOLDS_SHOWN);
   return svg(
     "svg",
-    { class: isOver(signal) ? "figure over" : "figure", height: 32, role: "img", "aria-label": label },
+    { class: isOver(signal) ? "figure over" : "figure", height: 33, role: "img", "aria-label": label },
     svg("rect", { class: "track", x: 0, y: 6, width: "100%", height: 8, rx: 2 }),
     svg("rect", { class: "bar", x: 0, y: 6, width: place(share), height: 8, rx: 2 }),
-    svg("line", { class: "limit", x1: needed, x2: needed, y1: 0, y2: 22 }),
+    svg("line", { class: "limit", x1: needed, x2: needed, y1: 2, y2: 18 }),
     svg(
       "text",
-      { x: needed, y: 30, "text-anchor": "middle" },
+      { x: needed, y: 31, "text-anchor": "middle" },
       isSilent ? "needed" : `acts at ${odds(threshold)}`,
     ),
   );

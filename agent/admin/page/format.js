@@ -84,7 +84,9 @@ export function time(iso, nowMs) {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return h("span", {}, iso);
   const isToday = at.toDateString() === new Date(nowMs).toDateString();
-  const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  /** @type {Intl.DateTimeFormatOptions} */
+  const isYear = at.getFullYear() === new Date(nowMs).getFullYear() ? {} : { year: "numeric" };
+  const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...isYear });
   const shown = isToday ? clockTime(at.getTime()) : `${day} ${clockTime(at.getTime()).slice(0, 5)}`;
   const utc = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
   return h("time", { datetime: at.toISOString(), title: utc }, shown);

@@ -51,7 +51,7 @@ export function viewBanner({ link, status }) {
   const [head, text] = {
     agent_away: [
       `Lastgood's agent has not answered since ${since}.`,
-      `${link.detail} While it is down nothing is rolled back. Look at its process and its log; reports wait in Redis, none is lost.`,
+      `${link.detail} While it is down nothing is rolled back: look at its process and its log, or at the way to it. Reports wait in Redis, none is lost.`,
     ],
     redis_away: [
       `Redis has not answered the agent since ${since}.`,
@@ -107,7 +107,39 @@ export function viewFrozen({ freezes }, drawing) {
 export function viewChannels({ status }, drawing) {
   if (status === null) return null;
   if (status.channels.length === 0) return h("p", { class: "quiet" }, "The configuration names no channel.");
-  return status.channels.map((channel) => viewChannel(channel, drawing));
+  return [status.channels.map((channel) => viewChannel(channel, drawing)), viewLegend()];
+}
+
+function viewLegend() {
+  return h(
+    "details",
+    { key: "legend", class: "legend" },
+    h("summary", {}, "How to read the figures"),
+    h(
+      "ul",
+      { class: "happens" },
+      h(
+        "li",
+        {},
+        "Rate: the thick mark is the share that failed, the band its 95% interval, right at every look.",
+      ),
+      h(
+        "li",
+        {},
+        "The dashed line is what the policy allows; a circle is the baseline, other versions at the same times.",
+      ),
+      h(
+        "li",
+        {},
+        "The axis is a square root from 0% to 100%, the same everywhere, so that small rates can be told apart.",
+      ),
+      h(
+        "li",
+        {},
+        "Evidence 10^2 says 100 to 1 that the release breaks the rule. At the dashed line Lastgood acts.",
+      ),
+    ),
+  );
 }
 
 /**

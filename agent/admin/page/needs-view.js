@@ -1,10 +1,10 @@
 // What waits for a person now, most urgent first. Enters: the page's state. Leaves: a description to draw; when nothing
 // waits it says so, so that an empty place is never taken for good news.
 // @ts-check
-import { tag } from "./button.js";
+import { actButton, tag } from "./button.js";
 import { h } from "./dom.js";
 import { duration, time, words } from "./format.js";
-import { isWaiting, viewAnswers, viewMove } from "./decision-view.js";
+import { isWaiting, needId, viewMove } from "./decision-view.js";
 
 /** @import { DecisionView, Drawing, PageState } from "./api-shapes.d.ts" */
 /** @import { Description } from "./dom.js" */
@@ -54,7 +54,7 @@ function needOfDecision(decision, drawing) {
   return [
     h(
       "li",
-      { key: `answer ${id}`, class: "need", tabindex: -1 },
+      { key: `answer ${id}`, id: needId(id), class: "need", tabindex: -1 },
       h(
         "p",
         { class: "what" },
@@ -86,7 +86,8 @@ function needOfDecision(decision, drawing) {
 function needAfter(decision, nowMs) {
   const { id, app, channel, outcome, follow_up: followUp, mode, approval, at } = decision;
   const isAsked = mode !== "shadow" && (!approval || approval.answer === "approved");
-  const isLate = outcome === null && isAsked && nowMs - Date.parse(at) > ANSWER_EXPECTED_MS;
+  const askedAtMs = Date.parse(approval?.answered_at ?? at);
+  const isLate = outcome === null && isAsked && nowMs - askedAtMs > ANSWER_EXPECTED_MS;
   const text =
     outcome?.kind === "refused" || outcome?.kind === "failed"
       ? `${words(outcome.kind)}: ${outcome.detail}`
@@ -142,5 +143,25 @@ function holdsOf({ status }, nowMs) {
         ),
       ];
     }),
+  );
+}
+
+/**
+ * @param {DecisionView} decision
+ * @param {Drawing} drawing
+ * @param {string} label
+ */
+function viewAnswers(decision, drawing, label) {
+  if (!drawing.mayAct)
+    return h(
+      "p",
+      { key: "answers", class: "quiet" },
+      "It waits for somebody with the role operator or admin.",
+    );
+  return h(
+    "div",
+    { key: "answers", class: "acts" },
+    actButton("Approve…", label, { kind: "approve", decision }, drawing, "main"),
+    actButton("Reject…", label, { kind: "reject", decision }, drawing),
   );
 }

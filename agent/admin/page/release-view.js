@@ -44,8 +44,8 @@ export function viewRelease(release, channel, drawing) {
       condemned ? actButton("Absolve…", place, { kind: "absolve", channel, version }, drawing) : null,
       viewSeen(release, drawing.nowMs),
     ),
-    h("div", { class: "numbers" }, viewAdoption(release, channel), first ? viewStatement(first) : null),
     h("p", { class: "sentence" }, verdict.sentence),
+    h("div", { class: "numbers" }, viewAdoption(release, channel), first ? viewStatement(first) : null),
     viewFacts(release, drawing),
     rest.length === 0 ? null : viewRest(rest),
   );
@@ -78,7 +78,7 @@ function viewAdoption({ devices }, channel) {
   return h(
     "div",
     { key: "adoption", class: "adoption" },
-    h("h5", {}, "Running"),
+    h("p", { class: "label" }, "Running"),
     h(
       "p",
       { class: "large" },

@@ -1,6 +1,7 @@
 // One statement of a policy's rules about a release: what was counted, the rate with its interval, the evidence.
 // Enters: signals of a release or of a decision. Leaves: descriptions to draw.
 // @ts-check
+import { tag } from "./button.js";
 import { h } from "./dom.js";
 import { counted, percent, power, signalName } from "./format.js";
 import {
@@ -38,21 +39,21 @@ export function viewStatement(signal) {
     h(
       "div",
       { class: "rate" },
-      h("h5", {}, signalName(signal.signal), h("span", { class: "quiet" }, ` ${tellCounts(signal)}`)),
+      h(
+        "p",
+        { class: "label" },
+        signalName(signal.signal),
+        h("span", { class: "quiet" }, ` ${tellCounts(signal)}`),
+      ),
       rateFigure(signal),
       h("p", {}, h("b", {}, tellRate(signal)), h("span", { class: "quiet" }, ` ${tellAllowed(signal)}`)),
     ),
     h(
       "div",
       { class: "evidence" },
-      h("h5", {}, "Evidence"),
+      h("p", { class: "label" }, "Evidence"),
       evidenceFigure(signal),
-      h(
-        "p",
-        {},
-        h("b", {}, tellEvidence(signal)),
-        over ? h("span", { class: "tag bad" }, "✕ reached") : null,
-      ),
+      h("p", {}, h("b", {}, tellEvidence(signal)), over ? [" ", tag("bad", "reached")] : null),
     ),
   );
 }
