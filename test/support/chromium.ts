@@ -1,13 +1,18 @@
 // A real Chromium for tests of the page, through playwright-core, with an empty profile and without any network of its
 // own. Enters: how a page is to be seen. Leaves: pages that note every console error, every violation of the page's
 // content policy and every request that fails, so that a test can insist that there were none.
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
 import type { BrowserContext, Page } from "playwright-core";
 
-const EXECUTABLE = process.env["LASTGOOD_CHROMIUM"] ?? "/usr/bin/chromium";
+const EXECUTABLES = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
 const ARGS = [
   "--headless",
   "--no-sandbox",
@@ -38,7 +43,7 @@ export interface TestBrowser {
 export async function startChromium(): Promise<TestBrowser> {
   const profile = mkdtempSync(path.join(tmpdir(), "lg-chromium-"));
   const context: BrowserContext = await chromium.launchPersistentContext(profile, {
-    executablePath: EXECUTABLE,
+    executablePath: findChromium(),
     args: ARGS,
     headless: true,
     timezoneId: "Europe/Berlin",
@@ -46,6 +51,8 @@ export async function startChromium(): Promise<TestBrowser> {
   });
   return {
     async open(url, { width = 1440, scheme = "light" } = {}) {
+      // Cookies know no ports: the session of another test must not get in here.
+      await context.clearCookies();
       const page = await context.newPage();
       await page.setViewportSize({ width, height: 900 });
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
@@ -58,6 +65,14 @@ export async function startChromium(): Promise<TestBrowser> {
       rmSync(profile, { recursive: true, force: true });
     },
   };
+}
+
+function findChromium(): string {
+  const found = process.env["LASTGOOD_CHROMIUM"] ?? EXECUTABLES.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  throw new Error(
+    "there is no Chromium: install it (Debian: apt-get install chromium), or name one in LASTGOOD_CHROMIUM",
+  );
 }
 
 function noteComplaints(page: Page): string[] {

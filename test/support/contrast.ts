@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 const RATIO_LEAST = 4.5;
 
 export async function contrastTooLow(page: Page): Promise<string[]> {
-  const texts = await page.evaluate(readTexts);
+  const texts = await page.evaluate<ShownText[]>(READ_TEXTS);
   if (texts.length < 20) throw new Error(`only ${texts.length} texts were looked at`);
   return texts
     .map(({ text, ink, behind }) => ({ text, ratio: ratioOf(over(ink, flatten(behind)), flatten(behind)) }))
@@ -23,27 +23,26 @@ interface ShownText {
 }
 
 /** Runs in the browser: every text that is shown, within the open dialog if there is one. */
-function readTexts(): ShownText[] {
-  const parse = (css: string): Colour => {
-    const [red = 0, green = 0, blue = 0, alpha = 1] = (css.match(/[\d.]+/g) ?? []).map(Number);
+const READ_TEXTS = `(() => {
+  const parse = (css) => {
+    const [red = 0, green = 0, blue = 0, alpha = 1] = (css.match(/[\\d.]+/g) ?? []).map(Number);
     return [red, green, blue, alpha];
   };
   const root = document.querySelector("dialog[open]") ?? document.body;
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  const found: ShownText[] = [];
+  const found = [];
   for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
-    const parent = node.parentElement!;
-    const isShown = parent.checkVisibility() && parent.closest(".heard, .skip, script, noscript") === null;
+    const parent = node.parentElement;
     const text = (node.nodeValue ?? "").trim();
-    if (!isShown || text === "") continue;
+    if (!parent.checkVisibility() || parent.closest(".heard, .skip, script, noscript") || text === "") continue;
     const style = getComputedStyle(parent);
-    const behind: Colour[] = [];
-    for (let one: Element | null = parent; one !== null; one = one.parentElement)
+    const behind = [];
+    for (let one = parent; one !== null; one = one.parentElement)
       behind.push(parse(getComputedStyle(one).backgroundColor));
     found.push({ text, ink: parse(parent instanceof SVGElement ? style.fill : style.color), behind });
   }
   return found;
-}
+})()`;
 
 /** The colour that is seen where backgrounds lie on each other; the first is on top. */
 function flatten(behind: readonly Colour[]): Colour {

@@ -114,7 +114,7 @@ export function viewFreeze(freeze, what, drawing) {
       "p",
       {},
       h("b", {}, h("span", { "aria-hidden": "true" }, "❄ "), what, " is frozen"),
-      ": Lastgood moves nothing here by itself. ",
+      `: Lastgood moves nothing ${freeze.scope === "all" ? "anywhere" : "here"} by itself. `,
       h("span", {}, "By ", by, " since ", time(since, drawing.nowMs)),
       until === null ? ", until somebody lifts it. " : [", until ", time(until, drawing.nowMs), ". "],
       h("q", {}, reason),

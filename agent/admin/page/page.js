@@ -4,6 +4,7 @@
 import { createActDialog } from "./act-dialog.js";
 import { apiPath, ask } from "./api.js";
 import { draw } from "./dom.js";
+import { keepPlace } from "./keep-place.js";
 import { createLoginDialog } from "./login-dialog.js";
 import { newsBetween } from "./news.js";
 import {
@@ -36,8 +37,9 @@ let state = {
 let clockAheadMs = 0;
 let isAsking = false;
 let isAskedAgain = false;
-/** Whether the agent has this route; an older one does not. */
+/** Whether the agent has these routes; an older one does not. */
 let hasFreezes = true;
+let hasCaller = true;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -55,9 +57,7 @@ const actDialog = createActDialog({
 });
 const loginDialog = createLoginDialog({
   dialog: /** @type {HTMLDialogElement} */ (place("login")),
-  onLogin: () => {
-    void readCaller().then(look);
-  },
+  onLogin: () => void look(),
 });
 
 /** @param {string} id */
@@ -83,11 +83,6 @@ function whyBlocked() {
   }
 }
 
-async function readCaller() {
-  const answer = await ask(apiPath("whoami"));
-  if (answer.kind === "ok") state = { ...state, caller: /** @type {CallerView} */ (answer.body) };
-}
-
 /** One look at the agent: asks, takes over what it said, draws, and comes again. */
 async function look() {
   if (isAsking) {
@@ -97,20 +92,23 @@ async function look() {
   clearTimeout(timer);
   isAsking = true;
   isAskedAgain = false;
-  const [status, decisions, freezes] = await Promise.all([
+  const [status, decisions, freezes, caller] = await Promise.all([
     ask(apiPath("status")),
     ask(apiPath("decisions")),
     hasFreezes ? ask(apiPath("freezes")) : null,
+    hasCaller && state.caller === null ? ask(apiPath("whoami")) : null,
   ]);
   isAsking = false;
   if (freezes?.kind === "refused" && freezes.status === 404) hasFreezes = false;
+  if (caller?.kind === "refused" && caller.status === 404) hasCaller = false;
   const before = state;
   state = stateAfter(state, status, decisions, freezes);
+  if (caller?.kind === "ok") state = { ...state, caller: /** @type {CallerView} */ (caller.body) };
   if (state.link.kind === "login") loginDialog.open();
   else if (state.link.kind === "answers") loginDialog.close();
   if (state.link.kind === "answers" && state.status !== null)
     clockAheadMs = Date.parse(state.status.at) - Date.now();
-  render();
+  keepPlace(render);
   const news = newsBetween(before, state);
   if (news.length > 0) draw(place("news"), news.join(" "));
   if (!document.hidden) timer = setTimeout(() => void look(), isAskedAgain ? 0 : ASK_EVERY_MS);
@@ -126,6 +124,7 @@ async function look() {
  */
 function stateAfter(before, status, decisions, freezes) {
   const link = linkAfter(before.link, [status, decisions], Date.now());
+  if (link.kind === "login") return { ...before, link, caller: null };
   if (status.kind !== "ok" || decisions.kind !== "ok") return { ...before, link };
   const seen = /** @type {StatusView} */ (status.body);
   return {
@@ -208,5 +207,4 @@ window.addEventListener("hashchange", () => {
 });
 
 render();
-await readCaller();
 await look();
