@@ -113,6 +113,26 @@ describe("acts", () => {
     expect(await page.getByRole("textbox", { name: "Reason" }).inputValue()).toBe("now");
   });
 
+  test("a rollback that is tried again is the same act", async () => {
+    const { page } = await on.open();
+    on.api.objections = [{ guard: "cooldown", reason: "cooling_down", sentence: "Too soon." }];
+    await page.getByRole("button", { name: "Roll back… com.acme.till" }).click();
+    await page.getByRole("radio", { name: "1.5.0" }).waitFor();
+    await page.getByRole("textbox", { name: "Reason" }).fill("now");
+    await page.getByRole("button", { name: "Roll back to 1.5.0" }).click();
+    await page.getByText("Too soon.").first().waitFor();
+    await page.getByRole("checkbox", { name: "Override" }).check();
+    on.api.objections = [];
+    await page.route("**/rollback", (route) => route.abort(), { times: 1 });
+    await page.getByRole("button", { name: "Roll back to 1.5.0" }).click();
+    await dialogOf(page).getByText("Trying again does nothing twice.").waitFor();
+    await page.getByRole("button", { name: "Roll back to 1.5.0" }).click();
+    await page.locator("#told", { hasText: "to 1.5.0" }).waitFor();
+    expect(on.api.keys).toHaveLength(2);
+    expect(on.api.keys[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(on.api.keys[1]).toBe(on.api.keys[0]);
+  });
+
   test("freeze everything, and lift it", async () => {
     const { page } = await on.open();
     await page.getByRole("button", { name: "Freeze everything…" }).click();
@@ -122,11 +142,12 @@ describe("acts", () => {
     await page.getByRole("button", { name: "Freeze everything", exact: true }).click();
     await page.getByRole("group", { name: "Everything is frozen" }).waitFor();
     await page.getByRole("button", { name: "Unfreeze… Everything" }).click();
+    await page.getByRole("textbox", { name: "Reason" }).fill("it has moved");
     await page.getByRole("button", { name: "Lift the freeze" }).click();
     await page.getByRole("group", { name: "Everything is frozen" }).waitFor({ state: "detached" });
     expect(on.api.acts).toEqual([
       { method: "POST", path: "/v1/freezes", body: { scope: "all", reason: "the backend moves", for: "8h" } },
-      { method: "DELETE", path: "/v1/freezes/fr_1", body: {} },
+      { method: "DELETE", path: "/v1/freezes/fr_1?reason=it+has+moved" },
     ]);
   });
 

@@ -29,6 +29,8 @@ export interface PageApi {
   /** What the guards say to a rollback that is not overridden. */
   objections: readonly WarningView[];
   readonly acts: AskedAct[];
+  /** The Idempotency-Key of each rollback that was asked for. */
+  readonly keys: (string | undefined)[];
   /** Questions for the status that were answered. */
   looks: number;
   close(): Promise<void>;
@@ -44,6 +46,7 @@ export async function startPageApi(): Promise<PageApi> {
     health: "well",
     objections: [],
     acts: [],
+    keys: [],
     looks: 0,
     async close() {
       server.close();
@@ -95,7 +98,11 @@ function addSession(app: express.Express, api: PageApi): void {
 
 function addReads(app: express.Express, api: PageApi): void {
   app.get("/v1/whoami", (_request, response) => {
-    response.json(api.caller ?? { name: "local", role: "admin" });
+    response.json(
+      api.caller === null
+        ? { name: "local", role: "admin", via: "local" }
+        : { ...api.caller, via: "session" },
+    );
   });
   app.get("/v1/status", (_request, response) => {
     api.looks += 1;
@@ -112,7 +119,7 @@ function addReads(app: express.Express, api: PageApi): void {
 /** Does the least that the page must see afterwards. */
 function addActs(app: express.Express, api: PageApi): void {
   const note = (request: Request): void =>
-    void api.acts.push({ method: request.method, path: request.path, body: request.body });
+    void api.acts.push({ method: request.method, path: request.originalUrl, body: request.body });
   app.post("/v1/decisions/:id/:answer", (request, response) => {
     note(request);
     const answer = request.params.answer === "approve" ? "approved" : "rejected";
@@ -133,6 +140,7 @@ function addActs(app: express.Express, api: PageApi): void {
   });
   app.post("/v1/channels/:app/:channel/rollback", (request, response) => {
     note(request);
+    api.keys.push(request.get("idempotency-key"));
     const { override } = request.body as { override?: true };
     if (api.objections.length > 0 && override !== true)
       return refuse(response, 409, "guards_object", "Guards object to this.", { warnings: api.objections });

@@ -2,7 +2,7 @@
 // shows what the agent says to it. Enters: an act, the page's state. Leaves: a request; a sentence once it is done.
 // @ts-check
 import { FREEZE_DURATIONS, planOf, tellRecord, tellRunning } from "./acts.js";
-import { apiPath, ask } from "./api.js";
+import { apiPath, ask, newKey } from "./api.js";
 import { draw, h } from "./dom.js";
 import { time } from "./format.js";
 
@@ -12,13 +12,17 @@ import { time } from "./format.js";
 const REASON_CHARS_MAX = 500;
 
 /**
- * What the dialog holds while it is open. `refused`: the agent's last no; `objections`: the guards it named, by target.
+ * What the dialog holds while it is open. `key` names the act with this target, so that a second try after a lost answer
+ * does nothing twice. `refused`: the agent's last no, or none, under its
+ * `head`; `objections`: the guards it named, by target.
  * @typedef {{
  *   act: Act,
  *   targets: TargetsView | null,
  *   target: string | null,
+ *   key: string,
  *   objections: Record<string, readonly WarningView[]>,
  *   refused: string | null,
+ *   head: string,
  *   isSending: boolean,
  * }} Open
  */
@@ -55,7 +59,16 @@ export function createActDialog({ dialog, readState, blocked, onDone, onLogin })
   /** @param {Act} act */
   const begin = (act) => {
     if (blocked() !== null || dialog.open) return;
-    open = { act, targets: null, target: null, objections: {}, refused: null, isSending: false };
+    open = {
+      act,
+      targets: null,
+      target: null,
+      key: newKey(),
+      objections: {},
+      refused: null,
+      head: "Not done. ",
+      isSending: false,
+    };
     // Nothing of an earlier act must stand in the fields of this one.
     draw(dialog);
     redraw();
@@ -89,8 +102,8 @@ export function createActDialog({ dialog, readState, blocked, onDone, onLogin })
     const form = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
     const plan = planOf(sent.act, readState(), sent.target);
     const { path, method, body } = plan.request(form);
-    change({ isSending: true, refused: null });
-    const answer = await ask(path, { method, body });
+    change({ isSending: true, refused: null, head: "Not done. " });
+    const answer = await ask(path, { method, body, key: sent.act.kind === "rollback" ? sent.key : null });
     sent.isSending = false;
     if (answer.kind === "ok") {
       if (open === sent) close();
@@ -108,12 +121,15 @@ export function createActDialog({ dialog, readState, blocked, onDone, onLogin })
  * @param {Open} open
  * @returns {Partial<Open>}
  */
-function refusalOf(answer, { target, objections }) {
-  if (answer.kind === "away")
-    return {
-      refused: `${answer.detail} It is not known whether it was done: look at Decisions before you try again.`,
-    };
-  if (answer.code !== "guards_object" || target === null) return { refused: answer.detail };
+function refusalOf(answer, { act, target, objections }) {
+  if (answer.kind === "away") {
+    const again =
+      act.kind === "rollback"
+        ? "Trying again does nothing twice."
+        : "Look whether it shows here before you try again.";
+    return { refused: `${answer.detail} It is not known whether it was done. ${again}`, head: "No answer. " };
+  }
+  if (answer.warnings.length === 0 || target === null) return { refused: answer.detail };
   return { refused: answer.detail, objections: { ...objections, [target]: answer.warnings } };
 }
 
@@ -179,7 +195,7 @@ function viewForm(open, form) {
     h(
       "div",
       { key: "refused", role: "alert" },
-      refused === null ? null : h("p", { class: "refused" }, h("b", {}, "Not done. "), refused),
+      refused === null ? null : h("p", { class: "refused" }, h("b", {}, open.head), refused),
     ),
     h(
       "div",
@@ -231,7 +247,7 @@ function viewTargets({ targets, target, refused }, channel, { change }) {
           value: version,
           required: true,
           once: { checked: version === target },
-          onchange: () => change({ target: version, refused: null }),
+          onchange: () => change({ target: version, key: newKey(), refused: null }),
         }),
         h(
           "span",

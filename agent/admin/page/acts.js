@@ -16,7 +16,7 @@ import { counted, count } from "./format.js";
  *   confirm: string,
  *   isStop: boolean,
  *   reason: "required" | "optional",
- *   request: (form: FormData) => { method: "POST" | "DELETE", path: string, body: Record<string, unknown> },
+ *   request: (form: FormData) => { method: "POST" | "DELETE", path: string, body?: Record<string, unknown> },
  *   done: (form: FormData) => string,
  * }} Plan
  */
@@ -254,7 +254,11 @@ function planUnfreeze({ id, scope, by, reason }) {
     confirm: "Lift the freeze",
     isStop: false,
     reason: "optional",
-    request: (form) => ({ method: "DELETE", path: apiPath("freezes", id), body: reasonOf(form) }),
+    request: (form) => ({
+      method: "DELETE",
+      // A DELETE has no body: its words stand in the query.
+      path: `${apiPath("freezes", id)}?${new URLSearchParams(reasonOf(form)).toString()}`.replace(/\?$/, ""),
+    }),
     done: () => `The freeze of ${what} is lifted.`,
   };
 }
@@ -288,7 +292,10 @@ function planAbsolve(channel, version) {
   };
 }
 
-/** @param {FormData} form */
+/**
+ * @param {FormData} form
+ * @returns {Record<string, string>}
+ */
 function reasonOf(form) {
   const reason = fieldText(form, "reason");
   return reason === "" ? {} : { reason };

@@ -146,6 +146,8 @@ export interface TargetsView {
 export interface CallerView {
   readonly name: string;
   readonly role: "viewer" | "operator" | "admin";
+  /** `local`: no operators are configured, and there is nothing to sign out of. */
+  readonly via?: "token" | "session" | "local";
 }
 
 /** How the last question to the agent ended. `sinceMs`: by this machine's clock. */

@@ -9,11 +9,12 @@
 const TIMEOUT_MS = 8_000;
 
 /**
+ * `key` names an act: asked for twice under the same one, it is done once.
  * @param {string} path
- * @param {{ method?: "GET" | "POST" | "DELETE", body?: unknown }} options
+ * @param {{ method?: "GET" | "POST" | "DELETE", body?: unknown, key?: string | null }} options
  * @returns {Promise<Answer>}
  */
-export async function ask(path, { method = "GET", body } = {}) {
+export async function ask(path, { method = "GET", body, key = null } = {}) {
   /** @type {RequestInit} */
   const request = {
     method,
@@ -21,7 +22,10 @@ export async function ask(path, { method = "GET", body } = {}) {
     credentials: "same-origin",
     redirect: "error",
     signal: AbortSignal.timeout(TIMEOUT_MS),
-    headers: body === undefined ? {} : { "Content-Type": "application/json" },
+    headers: {
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      ...(key === null ? {} : { "Idempotency-Key": key }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
   try {
@@ -65,4 +69,11 @@ async function readAnswer(response) {
  */
 export function apiPath(...parts) {
   return ["v1", ...parts.map(encodeURIComponent)].join("/");
+}
+
+/** A name for an act. `crypto.randomUUID` is there under https only. */
+export function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 }

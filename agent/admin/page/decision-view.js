@@ -15,6 +15,7 @@ const OUTCOMES = /** @type {Readonly<Record<string, readonly ["bad" | "good" | "
   stale: ["plain", "stale: nothing was done"],
   refused: ["bad", "refused by the OTA server"],
   failed: ["bad", "failed"],
+  paged: ["plain", "people were paged"],
 });
 const CAUSES = /** @type {Readonly<Record<string, string>>} */ ({
   evidence: "on evidence",
@@ -91,7 +92,9 @@ export function viewDecision(decision, drawing) {
       "details",
       { key: "evidence" },
       h("summary", {}, "The numbers it saw"),
-      evidence ? viewEvidence(evidence) : h("p", { class: "quiet" }, "It rests on no evidence of Lastgood."),
+      evidence && evidence.signals.length > 0
+        ? viewEvidence(evidence)
+        : h("p", { class: "quiet" }, "It rests on no evidence of Lastgood."),
       h("p", { class: "quiet" }, "decision ", h("code", {}, id), ", reason ", words(decision.reason)),
     ),
   );

@@ -9,9 +9,6 @@ import { clockTime, counted, time } from "./format.js";
 
 /** @import { Answer, Drawing, Link, PageState } from "./api-shapes.d.ts" */
 
-/** What `whoami` answers where no operators are configured: there is nothing to sign out of. */
-const NOBODY_CONFIGURED = "local";
-
 /**
  * @param {Link} before
  * @param {readonly Answer[]} answers
@@ -84,7 +81,7 @@ export function viewCaller({ caller, status, freezes }, drawing, signOut) {
           ),
         ),
     isFrozen ? null : actButton("Freeze everything…", "", { kind: "freeze", channel: null }, drawing, "stop"),
-    caller === null || caller.name === NOBODY_CONFIGURED
+    caller === null || caller.via === "local"
       ? null
       : h("button", { key: "out", type: "button", onclick: () => void signOut() }, "Sign out"),
   ];
