@@ -90,7 +90,7 @@ function readIfThere(file) {
 
 function build() {
   const sources = SOURCE_FOLDERS.flatMap(filesUnder).toSorted(byName);
-  const outputs = sources.filter(isCompiled).map(outputOf);
+  const outputs = sources.filter((file) => !file.endsWith(".d.ts")).map(outputOf);
   const fingerprint = fingerprintOf([...sources, "tsconfig.json", "package.json", LOCK_STAMP]);
   const isWhole = outputs.every((file) => existsSync(file));
   if (isWhole && readIfThere(BUILD_STAMP) === fingerprint) return;
@@ -102,27 +102,23 @@ function build() {
   removeStaleOutputs(new Set(outputs));
   if (!run(process.execPath, [path.join("node_modules", "typescript", "bin", "tsc"), "-p", "."]))
     fail("the build failed: the compiler's messages above say where");
-  copyBesideCode(sources.filter((file) => !isCompiled(file)));
+  copyBesideCode(sources.filter((file) => !file.endsWith(".ts")));
   writeFileSync(BUILD_STAMP, fingerprint);
   say(`built in ${((Date.now() - startedAtMs) / 1_000).toFixed(1)} s`);
 }
 
-/** Source files: code, and the Lua that stands beside it. */
+/** Source files: code, and what stands beside it as it is: Lua scripts, the page. */
 function filesUnder(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory()) return filesUnder(file);
-    return /\.(ts|lua)$/.test(entry.name) ? [file] : [];
+    return /\.(ts|lua|html|css|js)$/.test(entry.name) ? [file] : [];
   });
 }
 
 function byName(left, right) {
   return left < right ? -1 : 1;
-}
-
-function isCompiled(file) {
-  return file.endsWith(".ts") && !file.endsWith(".d.ts");
 }
 
 function outputOf(file) {
@@ -150,7 +146,7 @@ function builtUnder(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory()) return builtUnder(file);
-    return entry.name.endsWith(".js") ? [file] : [];
+    return /\.(js|html|css)$/.test(entry.name) ? [file] : [];
   });
 }
 

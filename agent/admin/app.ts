@@ -33,6 +33,7 @@ import { authenticateOperator } from "./authenticate.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { bodyProblem } from "./json-body.ts";
+import { pageRoutes } from "./page-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
@@ -69,6 +70,7 @@ export function createAdminApp(deps: AdminDeps): Express {
     next();
   });
   app.use(operationsRouter(deps));
+  app.use(pageRoutes());
   app.use("/v1", authenticateOperator(deps.operators));
   app.get("/v1/status", async (_request, response) => void response.json(await readStatus(deps)));
   app.get("/v1/lag", async (_request, response) => void response.json(await readLag(deps)));
@@ -102,7 +104,7 @@ export function createAdminApp(deps: AdminDeps): Express {
     }
     throw new Problem(NOT_FOUND, {
       detail:
-        "See /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
+        "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
         "/v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, /v1/dead-letters, " +
         "/metrics, /healthz, /readyz.",
     });

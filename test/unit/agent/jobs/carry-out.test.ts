@@ -60,6 +60,7 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
     } as unknown as CarryOutDeps["decisions"],
     summaries: {
       writeChannel: () => Promise.resolve(),
+      readChannel: () => Promise.resolve(undefined),
       read: () => Promise.resolve(undefined),
     } as unknown as CarryOutDeps["summaries"],
     freezes: { list: () => Promise.resolve(freezes) } as unknown as CarryOutDeps["freezes"],
