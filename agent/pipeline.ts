@@ -25,6 +25,7 @@ import type { WatchedChannel } from "./jobs/evaluate-channel.ts";
 import { executeDecision } from "./jobs/execute-rollback.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
 import { createOtherWarning } from "./jobs/other-warning.ts";
+import type { Outlets } from "./jobs/outlets.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { dropUnseenDevices } from "./jobs/retention.ts";
 import { rollUpShard } from "./jobs/roll-up.ts";
@@ -75,6 +76,8 @@ export interface PipelineDeps {
   readonly channels: WatchedChannels;
   readonly timers: Timers;
   readonly wakeUps: WakeUps;
+  /** How people are told. */
+  readonly outlets: Outlets;
   readonly rules: CountingRules;
   /** Devices not heard of for this long leave the device table, in milliseconds. */
   readonly deviceRetentionMs: number;
@@ -86,7 +89,8 @@ export interface PipelineDeps {
 
 /** The pipeline: each stage is a job, and wakes the next. */
 export function createPipeline(deps: PipelineDeps): Handlers {
-  const { stores, queues, channels, timers, wakeUps, rules, replicaAcks, isStopping, clock, logger } = deps;
+  const { stores, queues, channels, timers, wakeUps, outlets } = deps;
+  const { rules, replicaAcks, isStopping, clock, logger } = deps;
   const { redis, health, summaries, holds, decisions, journal } = stores;
   const warnOfOther = createOtherWarning(logger);
   const refreshChannel = createChannelRefresh({ summaries, clock });
@@ -121,6 +125,7 @@ export function createPipeline(deps: PipelineDeps): Handlers {
         decisions,
         journal,
         onDecision,
+        onNews: () => outlets.onNews(),
         clock,
         logger,
       });
@@ -132,8 +137,13 @@ export function createPipeline(deps: PipelineDeps): Handlers {
       const watchedOf = (decision: ChannelKey): WatchedChannel | undefined => channels.find(decision);
       const result = await executeDecision(decisionId, { decisions, summaries, watchedOf, clock, logger });
       if (result.kind === "try_again") wakeUps.retries.again(decisionId, result);
+      else await outlets.onNews();
     },
     ...createUpkeep(deps),
+    /** Whatever stands that a person should hear of -> Alertmanager; the journal -> Grafana; the day -> a chat. */
+    page: () => outlets.page(),
+    tell: () => outlets.tell(),
+    summary: ({ minute }) => outlets.summary(minute),
   };
 }
 

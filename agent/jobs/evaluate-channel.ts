@@ -44,6 +44,8 @@ export interface EvaluateDeps {
   readonly journal: Journal;
   /** Asks for a decision in the outbox to be carried out. */
   readonly onDecision: (decisionId: string) => Promise<void>;
+  /** A rollback was decided, or began to be held back: people may have to hear of it. */
+  readonly onNews: () => Promise<void>;
   /** Before the first write; the answer tells later whether all of them survive the death of a server. */
   readonly watchReplication: () => () => Promise<boolean>;
   readonly clock: Clock;
@@ -184,11 +186,12 @@ async function keepDecision(
       await deps.holds.clear(verdict.release);
       return;
     case "hold":
-      if ((await deps.holds.keep(decision, verdict, deps.clock())) === "began")
-        deps.logger.warn(
-          { ...verdict.release, reason: decision.reason },
-          `a rollback is held back: ${decision.sentence}`,
-        );
+      if ((await deps.holds.keep(decision, verdict, deps.clock())) === "goes_on") return;
+      deps.logger.warn(
+        { ...verdict.release, reason: decision.reason },
+        `a rollback is held back: ${decision.sentence}`,
+      );
+      await deps.onNews();
       return;
     case "rollback": {
       const staleRounds = await deps.decisions.staleRounds(verdict.release);
@@ -203,6 +206,7 @@ async function keepDecision(
         record.sentence,
       );
       if (record.mode === "automatic") await deps.onDecision(record.id);
+      await deps.onNews();
       return;
     }
   }

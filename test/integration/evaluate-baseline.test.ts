@@ -123,6 +123,7 @@ async function evaluate(rules: readonly RuleToJudge[], policy: Partial<Policy> =
       decisions,
       holds,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),

@@ -112,6 +112,7 @@ async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]
       decisions: createDecisionStore({ redis, journal }),
       holds: createHoldStore({ redis, journal }),
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),
