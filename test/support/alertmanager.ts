@@ -1,6 +1,6 @@
 // A real prometheus-alertmanager for tests: on a port of its own of 127.0.0.1, in a temporary folder, with a webhook
 // receiver that this process runs. Everything goes to the receiver at once. Leaves: its address, and what it notified.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -49,7 +49,7 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
   writeFileSync(file, configuration(receiver));
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   const child = spawn(
-    "prometheus-alertmanager",
+    programName(),
     [
       `--config.file=${file}`,
       `--storage.path=${path.join(folder, "data")}`,
@@ -60,16 +60,16 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
     ],
     { stdio: "ignore" },
   );
-  const exited = once(child, "close").catch(() => {
-    throw new Error(`prometheus-alertmanager was not found on the PATH: ${HOW_TO_GET}`);
-  });
+  const exited = once(child, "close");
   const url = `http://${address}`;
   const isReady = (): Promise<boolean> =>
     fetch(`${url}/-/ready`).then(
       ({ ok }) => ok,
       () => false,
     );
-  await Promise.race([waitUntil(isReady, (ready) => ready, READY_MS_MAX), exited]);
+  const died = exited.then(() => Promise.reject(new Error("Alertmanager ended before it was ready")));
+  await Promise.race([waitUntil(isReady, (ready) => ready, READY_MS_MAX), died]);
+  died.catch(() => {});
   return {
     url,
     notified: () =>
@@ -82,6 +82,14 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Debian has a name of its own for it. */
+function programName(): string {
+  const names = ["prometheus-alertmanager", "alertmanager"];
+  const found = names.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error === undefined);
+  if (found === undefined) throw new Error(`Alertmanager was not found on the PATH: ${HOW_TO_GET}`);
+  return found;
 }
 
 function configuration({ url }: JsonDouble): string {
