@@ -1,7 +1,15 @@
 // What of the journal is drawn into Grafana's graphs: a release that is seen for the first time, a decision, and how it
 // ended (a region from the decision to the OTA server's answer). Pure. Enters: an entry, and the decision that an
 // outcome belongs to. Leaves: an annotation, or undefined for an entry that is not drawn.
-import type { JournalEntry } from "../journal/journal-entry.ts";
+
+/** What is looked at of a journal entry. */
+export interface AnnotatedEntry {
+  readonly kind: string;
+  /** RFC 3339. */
+  readonly at: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly hash: string;
+}
 
 export interface Annotation {
   /** Epoch milliseconds. */
@@ -20,17 +28,17 @@ export interface AnnotatedDecision {
 }
 
 /** Marks the one annotation of an entry: by it Grafana can be asked whether it has it. */
-export function markOf({ hash }: Pick<JournalEntry, "hash">): string {
+export function markOf({ hash }: Pick<AnnotatedEntry, "hash">): string {
   return `lastgood:${hash.slice(0, 16)}`;
 }
 
 /** The decision whose outcome the entry tells. */
-export function decisionIdOf({ kind, body }: JournalEntry): string | undefined {
+export function decisionIdOf({ kind, body }: AnnotatedEntry): string | undefined {
   return kind === "outcome" ? textOf(body["decision_id"]) : undefined;
 }
 
 export function toAnnotation(
-  entry: JournalEntry,
+  entry: AnnotatedEntry,
   decision: AnnotatedDecision | undefined,
 ): Annotation | undefined {
   const { kind, body, at } = entry;

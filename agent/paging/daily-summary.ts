@@ -185,7 +185,7 @@ function describePipeline(pipeline: DailySummary["pipeline"]): string {
     dead_letters_kept === 0
       ? "no dead letters"
       : `${dead_letters_kept} dead letters wait for you: lastgood dead-letters`;
-  const lost = dead_letters_dropped === 0 ? "" : `, ${dead_letters_dropped} were lost`;
+  const lost = dead_letters_dropped === 0 ? "" : `, ${dead_letters_dropped} lost for good`;
   return `Pipeline: ${lag}; ${letters}${lost}`;
 }
 

@@ -2,7 +2,6 @@
 // stores' own records, as they are. Fields that an older Lastgood does not write are optional.
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
-import type { ChannelSummary } from "../journal/summary-store.ts";
 import type { VerdictKind } from "../judge/verdict.ts";
 
 export interface PagedHold {
@@ -66,6 +65,12 @@ export interface PagedRelease {
   readonly sentence: string;
 }
 
+/** What the OTA server said of a channel when it was asked last. */
+export interface PagedChannel {
+  readonly version: string | null;
+  readonly readAtMs: number;
+}
+
 export interface PageSnapshot {
   readonly nowMs: number;
   /** By release key text. */
@@ -77,7 +82,7 @@ export interface PageSnapshot {
   /** Channels that the configuration names: channel key texts. */
   readonly watched: ReadonlySet<string>;
   /** What the OTA server said of each channel last, by channel key text. */
-  readonly channels: ReadonlyMap<string, ChannelSummary>;
+  readonly channels: ReadonlyMap<string, PagedChannel>;
   /** What the last evaluation of each release found. */
   readonly releases: readonly PagedRelease[];
   /** Those that were set and not lifted; absent = Lastgood knows none yet. */

@@ -31,6 +31,13 @@ const release = (text: string, minutes: number, kind: "failing" | "healthy" = "h
   lastReportAtMs: Date.parse(minutesAgo(minutes)),
 });
 
+const waits = {
+  expires_at: "2026-01-31T14:00:00.000Z",
+  answered_at: null,
+  answered_by: null,
+  answer: null,
+} as const;
+
 describe("a quiet day", () => {
   it("says so in four lines", () => {
     expect(textOf()).toEqual([
@@ -103,18 +110,11 @@ describe("a day with everything", () => {
       "• rollback: com.acme.till/production 1.4.0 → 1.3.0, refused (rb_1)",
       "• held back: com.acme.till/production 1.5.0, no_good_target, since 2026-01-31T11:50:00.000Z",
       "The kill switch is on: nothing is done automatically.",
-      "Pipeline: 7 entries wait, the oldest 1 min 5 s; 2 dead letters wait for you: lastgood dead-letters, 1 were lost",
+      "Pipeline: 7 entries wait, the oldest 1 min 5 s; 2 dead letters wait for you: lastgood dead-letters, 1 lost for good",
       "https://lastgood.example/",
     ]);
   });
 });
-
-const waits = {
-  expires_at: "2026-01-31T14:00:00.000Z",
-  answered_at: null,
-  answered_by: null,
-  answer: null,
-} as const;
 
 describe("limits", () => {
   it.each([
