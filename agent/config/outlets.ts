@@ -56,14 +56,14 @@ const timeout = duration
 
 /** An empty text is as good as leaving it out: containers pass unset variables on as empty. */
 const emptyOr = <T extends z.ZodType>(schema: T) =>
-  z.union([z.literal("").transform(() => undefined), schema], { error: NOT_A_URL }).optional();
+  z.preprocess((value) => (value === "" ? undefined : value), schema.optional()).optional();
 
 export const externalUrlSchema = emptyOr(plainUrl);
 
 const labelsSchema = z
   .record(
     z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, {
-      error: "not usable as a label: use letters, digits and underscore, and do not start with a digit",
+      error: "use letters, digits and underscore, and do not start with a digit",
     }),
     z.string().min(1),
   )

@@ -152,7 +152,6 @@ describe("Grafana in trouble", () => {
       await firstSeen("1.4.0");
       grafana.answer(() => "silence");
       await look();
-      expect(posts().length).toBe(1);
     });
 
     it("is not posted again while somebody may still be at it", async () => {
