@@ -69,7 +69,7 @@ function openFront({ options, registry, queues, channels, isStopping, clock }: F
   const redis = createRedis({ url: redisUrl, role: "request", logger });
   const stores = openStores(redis, settings.shards);
   registerScrapedMetrics({ registry, ...stores, queues, clock });
-  registerPageMetrics({ registry, redis });
+  registerPageMetrics({ registry, redis, settings });
   const checks = { redis: () => pingRedis(redis), stopping: () => (isStopping() ? "stopping" : undefined) };
   const { operators } = settings.agent;
   const app = createAdminApp({

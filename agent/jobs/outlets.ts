@@ -20,6 +20,7 @@ import { annotate, createGrafana } from "../paging/grafana.ts";
 import { createJournalCursor } from "../paging/journal-cursor.ts";
 import { PAGE_SEVERITIES } from "../paging/page.ts";
 import { createPageStore } from "../paging/page-store.ts";
+import type { KeptPage } from "../paging/plan-posts.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { tellPages } from "./page.ts";
 import type { SnapshotDeps } from "./page.ts";
@@ -165,8 +166,18 @@ async function readSummaryInput({ stores, settings, listFreezes }: OutletsOption
   };
 }
 
+const NONE: ReadonlyMap<string, KeptPage> = new Map();
+
 /** Pages that stand, read from Redis when somebody scrapes, over the connection that fails fast. */
-export function registerPageMetrics({ registry, redis }: { registry: Registry; redis: Redis }): void {
+export function registerPageMetrics({
+  registry,
+  redis,
+  settings,
+}: {
+  readonly registry: Registry;
+  readonly redis: Redis;
+  readonly settings: Pick<Settings, "alertmanager">;
+}): void {
   const pages = createPageStore({ redis });
   const gauge = new Gauge({
     name: "ota_pages_standing",
@@ -174,7 +185,9 @@ export function registerPageMetrics({ registry, redis }: { registry: Registry; r
     labelNames: [...AGENT_METRICS.ota_pages_standing.labels],
     registers: [registry],
     async collect() {
-      const kept = await pages.list().catch(() => undefined);
+      // Where nobody is told any more, what is left in Redis does not stand.
+      const list = settings.alertmanager === undefined ? Promise.resolve(NONE) : pages.list();
+      const kept = await list.catch(() => undefined);
       gauge.reset();
       if (kept === undefined) return;
       for (const severity of PAGE_SEVERITIES) gauge.set({ severity }, 0);

@@ -10,7 +10,7 @@ import type { Settings } from "../../agent/config/schema.ts";
 import { createHoldStore } from "../../agent/journal/hold-store.ts";
 import { createJournal } from "../../agent/journal/journal.ts";
 import { tellPages } from "../../agent/jobs/page.ts";
-import { createAlertmanager } from "../../agent/paging/alertmanager.ts";
+import { ALERTS_PER_POST_MAX, createAlertmanager } from "../../agent/paging/alertmanager.ts";
 import type { ServerAnswer } from "../../agent/paging/alertmanager.ts";
 import type { PagedFreeze } from "../../agent/paging/page-snapshot.ts";
 import { createPageStore } from "../../agent/paging/page-store.ts";
@@ -272,6 +272,18 @@ describe("the page job", () => {
     expect(kept.map(({ page, endedAtMs }) => [page.labels.version, endedAtMs])).toEqual([["7.3.0", nowMs]]);
     expect((await look([alertmanager.url])).length).toBe(1);
     expect((await createPageStore({ redis }).list()).size).toBe(0);
+  });
+
+  it.each([
+    [ALERTS_PER_POST_MAX, 1],
+    [ALERTS_PER_POST_MAX + 1, 2],
+  ])("%i pages go in %i requests", async (count, requests) => {
+    const double = await startJsonDouble();
+    for (let index = 0; index < count; index += 1) await hold(`8.0.${index}`);
+    await look([double.url]);
+    await double.close();
+    const sizes = double.requests.map(({ body }) => (body as unknown[]).length);
+    expect([sizes.length, sizes.reduce((sum, size) => sum + size, 0)]).toEqual([requests, count]);
   });
 
   it("a pair gets everything, and one of them is enough", async () => {
