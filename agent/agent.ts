@@ -78,6 +78,8 @@ function openFront({ options, registry, queues, channels, isStopping, clock }: F
     operators,
     channels: channels.all,
     ...stores,
+    onDecision: (id) => queues.rollback([id]),
+    onChange: (key) => queues.evaluate(key === "all" ? channels.all.map((each) => each.key) : [key]),
     shardCount: settings.shards,
     clock,
     logger,

@@ -2,6 +2,7 @@
 // The command line: `lastgood <command>`. One file per command; each registers itself here.
 import { Command } from "commander";
 import { lastgoodVersion } from "../../runtime/version.ts";
+import { registerActs } from "./acts.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
@@ -28,6 +29,10 @@ const program = new Command("lastgood")
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
       "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
       "  $ lastgood explain                       what was rolled back, and why",
+      "  $ lastgood targets APP CHANNEL           what a channel can be rolled back to",
+      "  $ lastgood rollback APP CHANNEL VERSION  put it there, now",
+      "  $ lastgood approve DECISION              say yes to what waits for a person",
+      "  $ lastgood freeze --all --reason WHY     the kill switch: nothing by itself any more",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
     ].join("\n"),
   );
@@ -38,6 +43,7 @@ registerStatus(program, context);
 registerHealth(program, context);
 registerDevice(program, context);
 registerExplain(program, context);
+registerActs(program, context);
 registerDeadLetters(program, context);
 
 await program.parseAsync();

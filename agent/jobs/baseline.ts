@@ -8,6 +8,8 @@ import type { ReleaseHistory } from "../health/release-history.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { NO_BASELINE } from "../judge/judge.ts";
 import type { Baseline } from "../judge/judge.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import { channelHistory } from "../rollback/channel-history.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 
 /** Versions that a release is compared with at most: those reported about last. More would hardly add a device. */
@@ -20,13 +22,14 @@ const BEFORE_MINUTES = 24 * 60;
 export interface BaselineDeps {
   readonly health: Pick<HealthStore, "readHistory">;
   readonly summaries: SummaryStore;
-  readonly decisions: Pick<DecisionStore, "historyOn">;
+  readonly decisions: Pick<DecisionStore, "list">;
+  readonly absolutions: Pick<AbsolutionStore, "list">;
 }
 
 export async function readBaseline(
   { release, firstReportAtMs }: Pick<ReleaseHealth, "release" | "firstReportAtMs">,
   history: ReleaseHistory,
-  { health, summaries, decisions }: BaselineDeps,
+  { health, summaries, decisions, absolutions }: BaselineDeps,
 ): Promise<Baseline> {
   const firstDay = history.days[0];
   if (firstDay === undefined) return NO_BASELINE;
@@ -39,7 +42,8 @@ export async function readBaseline(
       .filter((version) => version !== release.version)
       .map((version) => summaries.read({ ...release, version })),
   );
-  const { condemned } = await decisions.historyOn(release);
+  const records = { decisions: await decisions.list(), absolutions: await absolutions.list() };
+  const { condemned } = channelHistory(records, release, "rollback");
   // A fix must not make the release before it look bad: only what came before is a measure.
   const chosen = live
     .filter((summary) => summary !== undefined)

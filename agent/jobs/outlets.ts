@@ -9,6 +9,7 @@ import type { Redis } from "../../runtime/redis.ts";
 import type { Settings } from "../config/schema.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
+import type { FreezeStore } from "../journal/freeze-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { AGENT_METRICS } from "../metrics/names.ts";
 import { POST_RESULTS, createAlertmanager } from "../paging/alertmanager.ts";
@@ -53,10 +54,9 @@ export interface OutletsOptions {
     readonly health: Pick<HealthStore, "readLag">;
     readonly deadLetters: Pick<DeadLetterStore, "count">;
     readonly decisions: DecisionStore;
+    readonly freezes: Pick<FreezeStore, "list">;
   };
   readonly channels: { readonly all: SnapshotDeps["channels"] };
-  /** None until Lastgood knows freezes. */
-  readonly listFreezes?: SnapshotDeps["listFreezes"];
   readonly queues: Pick<Queues, "page" | "tell">;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -107,7 +107,7 @@ function createPageJob(options: OutletsOptions): () => Promise<void> {
   };
   const alertmanager = createAlertmanager({ settings: configured, externalUrl });
   const pages = createPageStore(stores);
-  const listFreezes = options.listFreezes ?? (() => Promise.resolve([]));
+  const listFreezes: SnapshotDeps["listFreezes"] = () => stores.freezes.list(clock());
   return () =>
     tellPages({
       ...stores,
@@ -142,13 +142,13 @@ function createSummaryJob(options: OutletsOptions): (minute?: string) => Promise
   };
 }
 
-async function readSummaryInput({ stores, settings, listFreezes }: OutletsOptions, nowMs: number) {
+async function readSummaryInput({ stores, settings }: OutletsOptions, nowMs: number) {
   const [releases, decisions, pending, holds, freezes, lag, deadLetters] = await Promise.all([
     stores.summaries.list(),
     stores.decisions.list(),
     stores.decisions.listPending(),
     stores.holds.list(),
-    listFreezes?.() ?? [],
+    stores.freezes.list(nowMs),
     stores.health.readLag(nowMs),
     stores.deadLetters.count(),
   ]);

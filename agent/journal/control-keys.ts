@@ -14,6 +14,16 @@ export const OUTBOX = `${TAG}:outbox`;
 export const OUTBOX_TRIES = `${TAG}:outbox:tries`;
 /** Hash: decision id -> since when the OTA server has been saying no, epoch milliseconds. */
 export const OUTBOX_REFUSED = `${TAG}:outbox:refused`;
+/** Hash: decision id -> when it expires, RFC 3339; decisions that wait for a person's yes. */
+export const APPROVALS = `${TAG}:approvals`;
+/** Hash: decision id -> when the OTA server had answered, RFC 3339; rollbacks that are watched until devices have left. */
+export const FOLLOW_UPS = `${TAG}:follow-ups`;
+/** Hash: id -> Freeze as JSON. */
+export const FREEZES = `${TAG}:freezes`;
+/** Hash: release key text -> Absolution as JSON. */
+export const ABSOLUTIONS = `${TAG}:absolutions`;
+/** Hash: release key text -> AlertRequest as JSON; alerts that ask for an act and fire now. */
+export const ALERT_REQUESTS = `${TAG}:alert-requests`;
 /** Hash: release key text -> hold as JSON; rollbacks that a guard holds back now. */
 export const HOLDS = `${TAG}:holds`;
 /** Hash: reason -> times that a guard began to hold a rollback back for it. */

@@ -130,6 +130,22 @@ export const AGENT_METRICS = {
     help: "When the channel was last put back on an earlier version.",
     labels: ["app", "channel"],
   },
+  ota_rollback_follow_ups: {
+    type: "gauge",
+    help: "Rollbacks that went through, by whether devices left the version: watching, effective, not_effective.",
+    labels: ["kind"],
+  },
+  ota_approvals_waiting: { type: "gauge", help: "Decisions that wait for a person's yes.", labels: [] },
+  ota_agent_frozen: {
+    type: "gauge",
+    help: "1 while the kill switch keeps Lastgood from acting by itself anywhere.",
+    labels: [],
+  },
+  ota_channel_frozen: {
+    type: "gauge",
+    help: "1 while a freeze keeps Lastgood from acting by itself on the channel.",
+    labels: ["app", "channel"],
+  },
   ota_redis_up: {
     type: "gauge",
     help: "1 when Redis answered this scrape; 0 means that every metric read from it is missing.",

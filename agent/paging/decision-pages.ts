@@ -60,12 +60,12 @@ function pageOf(decision: PagedDecision, { alertname, severity, startsAtMs, text
 }
 
 function pendingPages(snapshot: PageSnapshot, decision: PagedDecision): Page[] {
-  const { action, at, approval = null, id, outcome, sentence } = decision;
+  const { action, at, approval = null, id, outcome, sentence, version } = decision;
   if (action === "page" || outcome !== null || !snapshot.pending.has(id)) return [];
   if (approval !== null && approval.answer !== "approved") return [];
   const sinceMs = Date.parse(approval?.answered_at ?? at);
   if (snapshot.nowMs - sinceMs <= PENDING_MS_MAX) return [];
-  const text = `${sentence} The OTA server has not done it yet: see that it runs and can be reached, or act there by hand. It is tried again until it is done.`;
+  const text = `${sentence} It is not done yet, and the channel may still serve ${version}: see that the OTA server runs and can be reached and that no freeze or change of policy is in the way, or act there by hand. It is tried until it is done.`;
   return [
     pageOf(decision, { alertname: "OtaRollbackPending", severity: "critical", startsAtMs: sinceMs, text }),
   ];

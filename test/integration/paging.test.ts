@@ -299,7 +299,7 @@ describe("the page job", () => {
 
   it("the kill switch: a release that is held for it is told once", async () => {
     const freeze = { by: "ana", reason: "fair", since: new Date(nowMs).toISOString(), until: null };
-    await holds().keep({ ...HELD, reason: "kill_switch" as never }, failingVerdict(), nowMs);
+    await holds().keep({ ...HELD, reason: "kill_switch" }, failingVerdict(), nowMs);
     await look([alertmanager.url], [{ id: "fz_1", scope: "all", ...freeze }]);
     expect([...(await createPageStore({ redis }).list()).keys()]).toEqual([
       "OtaKillSwitchOn|critical|com.acme.till|production|1.4.0|",
