@@ -68,6 +68,8 @@ function told(alertname: string, status: NotifiedAlert["status"], app: string = 
 
 describe("a running agent", () => {
   const FORKED = "com.acme.forked";
+  const ASKING = "com.acme.asking";
+  const FROZEN = "com.acme.frozen";
   let ota: TestOtaServer;
   let fleet: TestFleet;
   let agents: RunningAgent[];
@@ -76,12 +78,16 @@ describe("a running agent", () => {
     await redis.flushall();
     ota = await startOtaServer();
     for (const text of ["1.3.0", "1.4.0"]) ota.publish({ ...TILL, version: version(text) });
+    for (const app of [ASKING, FROZEN] as (typeof TILL.app)[])
+      for (const text of ["1.3.0", "1.4.0"]) ota.publish({ ...TILL, app, version: version(text) });
     // Nothing to go back to.
     ota.publish({ ...TILL, app: FORKED as typeof TILL.app, version: version("2.0.0") });
     const settings: Settings = {
       ...agentSettings([
         { name: TILL.app, otaUrl: ota.url },
         { name: FORKED, otaUrl: ota.url },
+        { name: FROZEN, otaUrl: ota.url },
+        { name: ASKING, otaUrl: ota.url, policy: { mode: "approval" } },
       ]),
       externalUrl: "https://lastgood.example",
       alertmanager: alertmanagerAt(alertmanager.url),
@@ -148,6 +154,57 @@ describe("a running agent", () => {
     );
     const firing = told("OtaRollbackHeld", "firing", FORKED);
     expect(new Set(firing.map(({ startsAt }) => startsAt)).size).toBe(1);
+  });
+
+  it("asks for approval, and tells that it was given", async () => {
+    const bad = { app: ASKING, version: "1.4.0" };
+    await fleet.report({ ...bad, devices: [1, 20], events: ["installed", "install_failed"] });
+    await fleet.report({ ...bad, devices: [21, 60], events: ["confirmed"] });
+    const [alert] = await waitUntil(
+      () => told("OtaApprovalWaiting", "firing", ASKING),
+      (alerts) => alerts.length > 0,
+      SECONDS_MS,
+    );
+    const id = /lastgood approve (\S+),/.exec(alert!.annotations["description"]!)![1]!;
+    const answer = await fetch(`${agents[1]!.url}/v1/decisions/${id}/approve`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: "{}",
+    });
+    expect(answer.status).toBe(200);
+    await waitUntil(
+      () => [
+        told("OtaApprovalWaiting", "resolved", ASKING).length,
+        told("OtaRolledBack", "firing", ASKING).length,
+      ],
+      (counts) => counts.every((count) => count > 0),
+      SECONDS_MS,
+    );
+  });
+
+  it("the kill switch is told of while a release fails, until it is lifted", async () => {
+    const post = (path: string, method: string, body: object) =>
+      fetch(`${agents[0]!.url}${path}`, {
+        method,
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const set = await post("/v1/freezes", "POST", { scope: "all", reason: "the fair" });
+    const { id } = (await set.json()) as { id: string };
+    const bad = { app: FROZEN, version: "1.4.0" };
+    await fleet.report({ ...bad, devices: [1, 20], events: ["installed", "install_failed"] });
+    await fleet.report({ ...bad, devices: [21, 60], events: ["confirmed"] });
+    await waitUntil(
+      () => told("OtaKillSwitchOn", "firing", FROZEN),
+      (alerts) => alerts.length > 0,
+      SECONDS_MS,
+    );
+    await post(`/v1/freezes/${id}`, "DELETE", { reason: "it is over" });
+    await waitUntil(
+      () => told("OtaKillSwitchOn", "resolved", FROZEN),
+      (alerts) => alerts.length > 0,
+      2 * SECONDS_MS,
+    );
   });
 
   it("counts what it posted", async () => {
