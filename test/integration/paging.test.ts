@@ -199,7 +199,7 @@ describe("a running agent", () => {
       (alerts) => alerts.length > 0,
       SECONDS_MS,
     );
-    await post(`/v1/freezes/${id}`, "DELETE", { reason: "it is over" });
+    expect((await post(`/v1/freezes/${id}`, "DELETE", { reason: "it is over" })).ok).toBe(true);
     await waitUntil(
       () => told("OtaKillSwitchOn", "resolved", FROZEN),
       (alerts) => alerts.length > 0,
