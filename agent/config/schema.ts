@@ -27,6 +27,8 @@ import { STRATUM_FIELDS } from "../health/stratum.ts";
 import type { StratumField } from "../health/stratum.ts";
 import { policiesSchema } from "../policy/policy.ts";
 import type { Policy } from "../policy/policy.ts";
+import { alertmanagerSchema, externalUrlSchema, grafanaSchema, summarySchema } from "./outlets.ts";
+import type { AlertmanagerSettings, GrafanaSettings, SummarySettings } from "./outlets.ts";
 
 export interface Settings {
   /** Absolute. */
@@ -41,6 +43,12 @@ export interface Settings {
   readonly ingest: IngestSettings;
   readonly agent: AgentSettings;
   readonly retention: RetentionSettings;
+  /** Where people reach the agent's page, without a slash at the end; undefined = what is sent out has no links. */
+  readonly externalUrl: string | undefined;
+  /** Undefined = nobody is told there. */
+  readonly alertmanager: AlertmanagerSettings | undefined;
+  readonly grafana: GrafanaSettings | undefined;
+  readonly summary: SummarySettings | undefined;
   readonly apps: ReadonlyMap<AppId, AppSettings>;
   readonly policies: ReadonlyMap<string, Policy>;
 }
@@ -241,6 +249,10 @@ export const settingsSchema = z
     ingest: ingestSectionSchema,
     agent: agentSectionSchema,
     retention: retentionSectionSchema,
+    external_url: externalUrlSchema,
+    alertmanager: alertmanagerSchema,
+    grafana: grafanaSchema,
+    summary: summarySchema,
     apps: appsSchema,
     policies: policiesSchema,
   })
@@ -266,6 +278,10 @@ export const settingsSchema = z
     ingest: file.ingest,
     agent: file.agent,
     retention: file.retention,
+    externalUrl: file.external_url,
+    alertmanager: file.alertmanager,
+    grafana: file.grafana,
+    summary: file.summary,
     apps: file.apps,
     policies: file.policies,
   }));

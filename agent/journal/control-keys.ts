@@ -34,6 +34,12 @@ export const HOLD_COUNTS = `${TAG}:holds:counts`;
 export const SUMMARIES = `${TAG}:summaries`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
 export const CHANNELS = `${TAG}:channels`;
+/** Hash: key of a page -> page as it was told to Alertmanager, as JSON. */
+export const PAGES = `${TAG}:pages`;
+/** Hash: reader's name -> how far it has read the journal; and `<name>:begun` -> the entry that it is telling of. */
+export const JOURNAL_CURSORS = `${TAG}:journal:cursors`;
+/** Hash: minute of a daily summary -> `due`, `sent` or `given_up`; and `<minute>:begun` -> when it was being sent. */
+export const DAILY_SUMMARIES = `${TAG}:daily-summaries`;
 /** Sorted set: versions of a channel by when ingest took in the newest report about them, epoch milliseconds. */
 export function liveVersionsKey(channelKeyText: string): string {
   return `${TAG}:live:${channelKeyText}`;

@@ -184,6 +184,16 @@ export const AGENT_METRICS = {
   },
   ota_folds_lost_total: { type: "counter", help: "Batches that another agent had folded first.", labels: [] },
   ota_evaluation_duration_seconds: { type: "histogram", help: "Time to evaluate one channel.", labels: [] },
+  ota_pages_standing: {
+    type: "gauge",
+    help: "Pages that stand now, told to Alertmanager or waiting to be; 0 where no Alertmanager is configured.",
+    labels: ["severity"],
+  },
+  ota_page_posts_total: {
+    type: "counter",
+    help: "Requests to Alertmanager with pages, by what became of them: taken, refused, unavailable.",
+    labels: ["result"],
+  },
   bullmq_job_count: { type: "gauge", help: "Jobs by queue and state.", labels: ["queue", "state"] },
 } as const satisfies Record<string, MetricDescription>;
 

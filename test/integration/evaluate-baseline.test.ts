@@ -122,6 +122,7 @@ async function evaluate(rules: readonly RuleToJudge[], policy: Partial<Policy> =
       ...openStores(redis, 1),
       health,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),

@@ -107,6 +107,7 @@ async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]
       ...openStores(redis, 1),
       health,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),
