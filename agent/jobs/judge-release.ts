@@ -6,6 +6,7 @@ import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
 import { hasUnannouncedFailures, settledMinute, unsettledOf } from "../health/settled-counts.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
@@ -22,6 +23,7 @@ export interface JudgeDeps {
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly decisions: DecisionStore;
+  readonly holds: HoldStore;
   readonly absolutions: AbsolutionStore;
   readonly journal: Journal;
   readonly clock: Clock;

@@ -273,7 +273,7 @@ describe("devices that do not come back", () => {
     expect(await evaluate(SILENCE)).toEqual([]);
     // Waits on the list, as its devices owe an answer.
     expect(await dirtyVersions()).toContain("1.5.0");
-    nowMs = NOON_MS + 9 * MINUTE_MS;
+    nowMs = NOON_MS + 11 * MINUTE_MS;
     expect(await evaluate(SILENCE)).toHaveLength(1);
     expect(await verdictOf("1.5.0")).toMatchObject({
       reason: "worse_than_baseline",
