@@ -1,21 +1,16 @@
 // The baseline of a release: the channel's other live versions that came before it and are not condemned, with what
 // they did since a day before it appeared. Enters: the stores. Leaves: what the judge compares with.
-import { compareVersions } from "../../ingest/contract/release-key.ts";
-import type { Version } from "../../ingest/contract/release-key.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
 import type { ReleaseHistory } from "../health/release-history.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { BASELINE_BEFORE_MINUTES, chooseBaseline } from "../judge/baseline-choice.ts";
 import { NO_BASELINE } from "../judge/judge.ts";
 import type { Baseline } from "../judge/judge.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 
-/** Versions that a release is compared with at most: those reported about last. More would hardly add a device. */
-export const BASELINE_VERSIONS_MAX = 8;
 /** Versions that are looked at for it: a channel may have thousands, of which hardly any is still in use. */
 const LIVE_VERSIONS_MAX = 64;
-/** What the baseline did before the release appeared tells what is usual, in minutes. */
-const BEFORE_MINUTES = 24 * 60;
 
 export interface BaselineDeps {
   readonly health: Pick<HealthStore, "readHistory">;
@@ -40,17 +35,19 @@ export async function readBaseline(
       .map((version) => summaries.read({ ...release, version })),
   );
   const { condemned } = await decisions.historyOn(release);
-  // A fix must not make the release before it look bad: only what came before is a measure.
-  const chosen = live
-    .filter((summary) => summary !== undefined)
-    .filter(({ verdict, firstReportAtMs: sinceMs }) => {
-      const { version } = verdict.release;
-      if (condemned.has(version)) return false;
-      return cameBefore({ version, sinceMs }, { version: release.version, sinceMs: firstReportAtMs });
-    })
-    .slice(0, BASELINE_VERSIONS_MAX);
+  const chosen = chooseBaseline(
+    live
+      .filter((summary) => summary !== undefined)
+      .map((summary) => ({
+        summary,
+        version: summary.verdict.release.version,
+        sinceMs: summary.firstReportAtMs,
+      })),
+    { version: release.version, sinceMs: firstReportAtMs },
+    condemned,
+  ).map(({ summary }) => summary);
   if (chosen.length === 0) return NO_BASELINE;
-  const sinceMinute = firstDay.dayMinute - BEFORE_MINUTES;
+  const sinceMinute = firstDay.dayMinute - BASELINE_BEFORE_MINUTES;
   return {
     versions: chosen.map(({ verdict }) => verdict.release.version),
     histories: await Promise.all(
@@ -58,17 +55,4 @@ export async function readBaseline(
     ),
     running: chosen.reduce((sum, { verdict }) => sum + verdict.devices.running, 0),
   };
-}
-
-interface Seen {
-  readonly version: Version;
-  /** When it was first reported about. */
-  readonly sinceMs: number;
-}
-
-/** By number where both have one that begins like `1.2` or `v7`; a hash or a name has no order but when it was first seen. */
-export function cameBefore(left: Seen, right: Seen): boolean {
-  const isNumbered = ({ version }: Seen): boolean => /^v?\d+([.+_-]|$)/i.test(version);
-  if (isNumbered(left) && isNumbered(right)) return compareVersions(left.version, right.version) < 0;
-  return left.sinceMs < right.sinceMs;
 }

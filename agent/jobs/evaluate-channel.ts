@@ -6,13 +6,13 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
-import { hasUnannouncedFailures, settledMinute, unsettledOf } from "../health/settled-counts.ts";
+import { hasUnannouncedFailures, settledMinute } from "../health/settled-counts.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
+import { isSettled, judgeInputOf } from "../judge/judge-input.ts";
 import { judge } from "../judge/judge.ts";
-import { isSettling } from "../judge/settling.ts";
 import { isUsageSignal } from "../judge/signals.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { PASSING_REASONS } from "../policy/decision.ts";
@@ -96,27 +96,14 @@ async function judgeRelease(release: ReleaseKey, policy: Policy, deps: EvaluateD
   const health = await deps.health.readRelease(release);
   const history = await deps.health.readHistory(release);
   const baseline = await readBaseline(health, history, deps);
-  const { devices, silenceDeadlineMs } = health;
   const nowMs = deps.clock();
-  const young = hasUnannouncedFailures(devices)
+  const young = hasUnannouncedFailures(health.devices)
     ? await deps.health.readWindows(release, { sinceMinute: settledMinute(nowMs), strata: "summed" })
     : [];
-  const unsettled = unsettledOf({ devices, windows: young, nowMs });
-  const { rules, falseRollbackBudget } = policy;
-  const verdict = judge({
-    release,
-    devices,
-    history,
-    baseline,
-    rules,
-    falseRollbackBudget,
-    unsettled,
-    silenceDeadlineMs,
-    nowMs,
-  });
+  const input = judgeInputOf({ health, history, baseline, young, policy, nowMs });
+  const verdict = judge(input);
   await keepSummary(health, verdict, deps);
-  const isWaiting = unsettled !== undefined && unsettled.failed + unsettled.download_failed > 0;
-  return { health, verdict, isSettled: !isWaiting && !isSettling({ history, rules, nowMs }) };
+  return { health, verdict, isSettled: isSettled(input) };
 }
 
 async function keepSummary(
