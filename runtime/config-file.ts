@@ -36,6 +36,20 @@ export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S
   } catch (error) {
     return invalid([wholeFileProblem(file, unreadable(error as NodeJS.ErrnoException))]);
   }
+  return readConfigText({ file, text, schema, env });
+}
+
+export interface ReadTextOptions<S extends z.ZodType> extends ReadConfigOptions<S> {
+  readonly text: string;
+}
+
+/** The same, of text that is there already; `file` is what messages call it. */
+export function readConfigText<S extends z.ZodType>({
+  file,
+  text,
+  schema,
+  env,
+}: ReadTextOptions<S>): ConfigResult<z.infer<S>> {
   const source = parseConfigSource(file, text);
   if (source.document.contents === null && source.document.errors.length === 0)
     return invalid([wholeFileProblem(file, "the file is empty: copy lastgood.example.yaml and change it")]);

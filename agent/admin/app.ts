@@ -25,6 +25,7 @@ import { authenticateOperator } from "./authenticate.ts";
 import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
+import { replayRoutes } from "./replay-routes.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
 /** What a client is told to wait while Redis is away, in seconds. */
@@ -77,6 +78,7 @@ export function createAdminApp(deps: AdminDeps): Express {
     response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
   });
   app.use("/v1", healthRoutes(deps));
+  app.use("/v1/replay", replayRoutes(deps));
   app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
   app.use((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
@@ -86,7 +88,7 @@ export function createAdminApp(deps: AdminDeps): Express {
     throw new Problem(NOT_FOUND, {
       detail:
         "See /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/devices/<app>/<device>, /v1/decisions, " +
-        "/v1/journal, /v1/lag, /v1/dead-letters, /metrics, /healthz, /readyz.",
+        "/v1/journal, /v1/lag, /v1/dead-letters, /v1/replay, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));

@@ -21,7 +21,7 @@ import { callerOf, refusalOf, requireOperator } from "./authenticate.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 
 /** Bytes of a body: room for as many ids as may be named at once. */
-const BODY_BYTES_MAX = 128 * 1_024;
+export const BODY_BYTES_MAX = 128 * 1_024;
 const LIMIT_DEFAULT = 50;
 
 export interface DeadLetterRoutesDeps {
@@ -148,7 +148,7 @@ function readChoice(body: unknown): LetterChoice {
 }
 
 /** Asked for by name: what a page of another site can send without asking first is never JSON. */
-const requireJson: express.RequestHandler = (request, _response, next) => {
+export const requireJson: express.RequestHandler = (request, _response, next) => {
   if (/^application\/json\s*(?:;|$)/i.test(request.get("content-type") ?? "")) {
     next();
     return;

@@ -48,12 +48,13 @@ export async function tellAgent(
   body: object,
   options: AgentOptions,
   context: CliContext,
+  timeoutMs = ACTION_MS_MAX,
 ): Promise<AgentAnswer> {
   const request = {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(ACTION_MS_MAX),
+    signal: AbortSignal.timeout(timeoutMs),
   };
   return call(path, request, options, context);
 }
