@@ -19,6 +19,8 @@ import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { readStory } from "../journal/story.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { AGENT_HEADER } from "./agent-header.ts";
 import { authenticateOperator } from "./authenticate.ts";
@@ -63,19 +65,20 @@ export function createAdminApp(deps: AdminDeps): Express {
     response.json({ decisions: (await deps.decisions.list()).map(viewDecision) });
   });
   app.get("/v1/decisions/:id", async (request, response) => {
-    const decision = await deps.decisions.read(request.params.id);
-    if (decision === undefined) {
-      throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
-        detail: "GET /v1/decisions lists the decisions there are.",
-      });
-    }
-    response.json(viewDecision(decision));
+    response.json(viewDecision(await readDecision(deps, request.params.id)));
+  });
+  app.get("/v1/decisions/:id/story", async (request, response) => {
+    const decision = await readDecision(deps, request.params.id);
+    const { entries, isWhole } = await readStory(decision, deps.journal);
+    response.json({ decision: viewDecision(decision), entries, is_whole: isWhole });
   });
   app.get("/v1/journal", async (request, response) => {
     const afterSeq = wholeNumber(request, "after", 0);
     const limit = wholeNumber(request, "limit", 100);
     if (limit < 1 || limit > JOURNAL_PAGE_MAX) throw invalidQuery("limit");
-    response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
+    // The head first: what is appended meanwhile is no entry that should have been there.
+    const head = await deps.journal.head();
+    response.json({ entries: await deps.journal.read({ afterSeq, limit }), head });
   });
   app.use("/v1", healthRoutes(deps));
   app.use("/v1/replay", replayRoutes(deps));
@@ -102,6 +105,14 @@ function translate(error: unknown): Problem | undefined {
   if (!isRedisAway(error)) return bodyProblem(error);
   const detail = "Redis does not answer; nothing is lost, and this works again as soon as it does.";
   return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
+}
+
+async function readDecision({ decisions }: AdminDeps, id: string): Promise<DecisionRecord> {
+  const decision = await decisions.read(id);
+  if (decision !== undefined) return decision;
+  throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
+    detail: "GET /v1/decisions lists the decisions there are.",
+  });
 }
 
 async function readStatus({

@@ -8,6 +8,8 @@ import { registerDeadLetters } from "./dead-letters.ts";
 import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
+import { registerJournal } from "./journal.ts";
+import { registerReplay } from "./replay.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
 
@@ -28,6 +30,8 @@ const program = new Command("lastgood")
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
       "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
       "  $ lastgood explain                       what was rolled back, and why",
+      "  $ lastgood replay --policy new.yaml      what another policy would have done",
+      "  $ lastgood journal verify                did anybody change the record?",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
     ].join("\n"),
   );
@@ -38,6 +42,8 @@ registerStatus(program, context);
 registerHealth(program, context);
 registerDevice(program, context);
 registerExplain(program, context);
+registerJournal(program, context);
+registerReplay(program, context);
 registerDeadLetters(program, context);
 
 await program.parseAsync();

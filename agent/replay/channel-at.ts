@@ -36,7 +36,7 @@ export interface Takers {
   /** As of now. */
   readonly now: OutcomeCounts;
   /** Of the windows, as it was. */
-  readonly then: OutcomeCounts;
+  readonly byThen: OutcomeCounts;
   /** Whether devices were known to use it by then. */
   readonly isUsed: boolean;
 }
@@ -53,17 +53,17 @@ export interface DevicesThen {
 export function devicesThen(releases: readonly Takers[]): DevicesThen[] {
   const running: number[] = [];
   const active: number[] = [];
-  for (const { now, then, isUsed } of releases) {
+  for (const { now, byThen, isUsed } of releases) {
     const ever = Math.max(now.confirmed, now.active, now.running);
     const untried = isUsed ? ever - now.confirmed : 0;
-    let movers = then.confirmed;
+    let movers = byThen.confirmed;
     for (let index = running.length - 1; index >= 0 && movers > 0; index -= 1) {
       const moved = Math.min(running[index]!, movers);
       running[index]! -= moved;
       movers -= moved;
     }
-    running.push(then.confirmed + untried);
-    active.push(ever === 0 ? 0 : Math.round((now.active * (then.confirmed + untried)) / ever));
+    running.push(byThen.confirmed + untried);
+    active.push(ever === 0 ? 0 : Math.round((now.active * (byThen.confirmed + untried)) / ever));
   }
   return running.map((devices, index) => ({ running: devices, active: active[index]! }));
 }

@@ -179,11 +179,11 @@ function lookAt({ releases }: Replay, minute: number): Followed[] {
   for (const release of present) release.cut = release.cuts.at(minute);
   const takers = present.map(({ facts, cut, dropped }) => ({
     now: facts.health.devices,
-    then: addCounts(cut!.devices, dropped),
+    byThen: addCounts(cut!.devices, dropped),
     isUsed: cut!.isUsed,
   }));
   devicesThen(takers).forEach((then, index) => {
-    present[index]!.devices = { ...takers[index]!.then, ...then };
+    present[index]!.devices = { ...takers[index]!.byThen, ...then };
   });
   return present;
 }
@@ -259,20 +259,13 @@ function baselineAt({ releases, acted }: Replay, release: Followed, minute: numb
 function decideAt(replay: Replay, release: Followed, minute: number): void {
   const verdict = release.verdict!;
   if (release.decision !== undefined || release.wasActedBefore) return;
-  const decision = isToDecide(verdict)
-    ? decide(situationAt(replay, verdict, minute))
-    : ({ kind: "none" } as const);
-  switch (decision.kind) {
-    case "none":
-      endHold(release, minute);
-      return;
-    case "hold":
-      keepHold(release, decision, minute);
-      return;
-    default:
-      endHold(release, minute);
-      keepAct(replay, release, { decision, minute });
+  const decision = isToDecide(verdict) ? decide(situationAt(replay, verdict, minute)) : undefined;
+  if (decision?.kind === "hold") {
+    keepHold(release, decision, minute);
+    return;
   }
+  endHold(release, minute);
+  if (decision !== undefined && decision.kind !== "none") keepAct(replay, release, { decision, minute });
 }
 
 /** What the guards may look at, as it would have been. What nobody knows any more (freezes, say) is not in it. */

@@ -179,7 +179,6 @@ describe("a release that fails more often than its limit", () => {
     const [decision] = await decisions.list();
     expect(decision).toMatchObject({ version: "1.4.0", target: "1.3.0" });
     const release = answerOf(await replayed(policy));
-    console.log(JSON.stringify(release, undefined, 1), decision!.at, decision!.evidence.devices.attempted);
     expect(release).toMatchObject({
       replayed: { action: "rollback", mode: "automatic", target: "1.3.0" },
       happened: { decision_id: decision!.id, target: "1.3.0", at: decision!.at, outcome: "applied" },
