@@ -178,16 +178,18 @@ async function walkPages(
   const walk = walkChain();
   // As it was before the first entry was read: what is appended since need not be there.
   let head: ChainHead | undefined;
-  let limit = JOURNAL_PAGE_MAX;
+  let oneByOne = 0;
   for (;;) {
+    const limit = oneByOne > 0 ? 1 : JOURNAL_PAGE_MAX;
     const after = walk.state.head.seq;
     const answer = await askPage({ after, limit }, options, context);
     if (answer.kind === "failed") {
       if (limit === 1) return cannotRead(after + 1, answer.message, context);
       // One entry may be what cannot be read: then it is found by asking for one at a time.
-      limit = 1;
+      oneByOne = JOURNAL_PAGE_MAX;
       continue;
     }
+    oneByOne = Math.max(0, oneByOne - 1);
     const page = answer.body as PageAnswer;
     head ??= page.head;
     const entries = page.entries as readonly JournalEntry[];

@@ -13,9 +13,31 @@ import type { OutcomeCounts } from "../health/outcomes.ts";
 const NO_OUTCOMES = toOutcomeCounts([]);
 const NO_ANSWERS: readonly number[] = ANSWER_BIN_MINUTES.map(() => 0);
 
-/** From how many minutes after the end of a slot on all answers of a bin are in: whoever began in its last minute had so long. */
-function binOverMinutes(bin: number): number {
-  return bin + 1 < ANSWER_BINS ? ANSWER_BIN_MINUTES[bin + 1]! - 1 : ANSWER_BIN_MINUTES[bin]!;
+/** Answers of longer spans of age are taken to come at their end, in minutes. */
+const SPREAD_MINUTES_MAX = 60;
+
+/**
+ * How many of a bin's answers were in so many minutes after the slot began: spread over the minutes of the bin. Counted
+ * from the beginning of the slot, so that what is told is not later than a window's length.
+ */
+function answersBy(count: number, bin: number, elapsed: number): number {
+  const begin = ANSWER_BIN_MINUTES[bin]!;
+  if (bin + 1 >= ANSWER_BINS) return elapsed > begin ? count : 0;
+  const minutes = ANSWER_BIN_MINUTES[bin + 1]! - begin;
+  if (elapsed >= begin + minutes) return count;
+  if (elapsed <= begin || minutes > SPREAD_MINUTES_MAX) return 0;
+  return Math.round((count * (elapsed - begin)) / minutes);
+}
+
+/** Minutes after the slot began at which that changes. */
+function answerMinutes(count: number, bin: number): number[] {
+  const begin = ANSWER_BIN_MINUTES[bin]!;
+  if (bin + 1 >= ANSWER_BINS) return [begin + 1];
+  const minutes = ANSWER_BIN_MINUTES[bin + 1]! - begin;
+  if (minutes > SPREAD_MINUTES_MAX) return [begin + minutes];
+  return Array.from({ length: minutes }, (_, minute) => begin + minute + 1).filter(
+    (elapsed) => answersBy(count, bin, elapsed) !== answersBy(count, bin, elapsed - 1),
+  );
 }
 
 /** Undefined for a window that nothing was known of. `silenceMinutes`: after how many a device counts as silent. */
@@ -29,7 +51,7 @@ export function cutWindow(
   if (age < 0 && !isUsed) return undefined;
   const hours = isUsed ? window.hours : NO_DEVICE_HOURS;
   if (age < 0) return { ...window, devices: NO_OUTCOMES, hours, answered: NO_ANSWERS };
-  const answered = window.answered.map((count, bin) => (binOverMinutes(bin) <= age ? count : 0));
+  const answered = window.answered.map((count, bin) => answersBy(count, bin, minute - window.slotMinute));
   return { ...window, devices: cutDevices(window, { age, answered, silenceMinutes }), hours, answered };
 }
 
@@ -70,7 +92,8 @@ export function changesOf(window: HealthWindow, silenceMinutes: number): number[
   const end = window.slotMinute + window.slotMinutes;
   const changes = [end, hourEndOf(window)];
   window.answered.forEach((count, bin) => {
-    if (count !== 0) changes.push(end + binOverMinutes(bin));
+    if (count !== 0)
+      changes.push(...answerMinutes(count, bin).map((elapsed) => Math.max(end, window.slotMinute + elapsed)));
   });
   if (window.devices.silent + window.devices.returned_late > 0) changes.push(end + silenceMinutes);
   return changes;

@@ -171,6 +171,10 @@ async function badRollout(policy: Policy, minutes = 90): Promise<void> {
   }
 }
 
+async function rollUp(): Promise<void> {
+  await rollUpShard({ redis, shard: 0, nowMs, which: "fine", isStopping: () => false });
+}
+
 describe("a release that fails more often than its limit", () => {
   const policy = policyOf({ ...LIMIT, limit: 0.02 });
 
@@ -180,9 +184,217 @@ describe("a release that fails more often than its limit", () => {
     expect(decision).toMatchObject({ version: "1.4.0", target: "1.3.0" });
     const release = answerOf(await replayed(policy));
     expect(release).toMatchObject({
-      replayed: { action: "rollback", mode: "automatic", target: "1.3.0" },
+      replayed: { action: "rollback", mode: "automatic", target: "1.3.0", resolution_minutes: 1 },
       happened: { decision_id: decision!.id, target: "1.3.0", at: decision!.at, outcome: "applied" },
+      difference: { acts: "same", devices: 0 },
+    });
+    expect(release.over_threshold_at).toBe(release.replayed!.at);
+  });
+
+  it("still does when its windows have become 5 minutes, and hours: as coarse as they are", async () => {
+    await badRollout(policy);
+    for (const [laterMs, minutes] of [
+      [4 * HOUR_MS, 5],
+      [60 * HOUR_MS, 60],
+    ] as const) {
+      nowMs += laterMs;
+      await rollUp();
+      const release = answerOf(await replayed(policy));
+      expect(release).toMatchObject({
+        replayed: { target: "1.3.0", resolution_minutes: minutes },
+        difference: { acts: "same" },
+      });
+      expect(Math.abs(release.difference.minutes!)).toBeLessThanOrEqual(minutes);
+    }
+  });
+
+  it("a stricter policy would have been sooner, a laxer one would never have acted", async () => {
+    await badRollout(policy);
+    const strict = answerOf(await replayed(policyOf({ ...LIMIT, limit: 0.005 })));
+    expect(strict).toMatchObject({ replayed: { target: "1.3.0" }, difference: { acts: "sooner" } });
+    expect(strict.difference.minutes).toBeLessThan(-5);
+    expect(strict.difference.devices).toBe(strict.replayed!.devices - strict.happened!.devices);
+    expect(strict.difference.devices).toBeLessThan(-10);
+
+    const lax = answerOf(await replayed(policyOf({ ...LIMIT, limit: 0.5 })));
+    expect(lax).toMatchObject({
+      replayed: null,
+      over_threshold_at: null,
+      difference: { acts: "only_happened" },
+    });
+    expect(lax.devices).toBe(180);
+    expect(lax.difference.devices).toBe(180 - lax.happened!.devices);
+  });
+
+  it("by a policy that only watched, live: it would have acted, and nothing was touched", async () => {
+    await badRollout({ ...policy, mode: "shadow" });
+    const release = answerOf(await replayed(policy));
+    expect(release).toMatchObject({
+      replayed: { mode: "automatic", target: "1.3.0" },
+      happened: { mode: "shadow" },
       difference: { acts: "same" },
     });
+  });
+
+  it("the same replay twice gives the same bits, and reads nothing but what is stored", async () => {
+    await badRollout(policy);
+    const first = JSON.stringify(await replayed(policy));
+    health = createHealthStore({ redis, shards: 1 });
+    expect(JSON.stringify(await replayed(policy))).toBe(first);
+    expect(first.length).toBeGreaterThan(1_000);
+  });
+
+  it("what was done before the replay begins stays done", async () => {
+    await badRollout(policy);
+    nowMs += DAY_MS;
+    expect(answerOf(await replayed(policy, HOUR_MS))).toMatchObject({
+      replayed: null,
+      difference: { acts: "before", minutes: null, devices: 0 },
+    });
+  });
+});
+
+describe("the guards, as they would have been", () => {
+  const policy = policyOf({ ...LIMIT, limit: 0.02 });
+
+  it("the cooldown runs from the acts of the replay itself", async () => {
+    await badRollout(policy, 60);
+    offered = ["1.5.0", ...offered];
+    for (let minute = 0; minute < 60; minute += 1) {
+      await tell("1.5.0", 4, "update_started", minute % 2 === 0 ? "install_failed" : "confirmed");
+      await live(policy);
+      nowMs += MINUTE_MS;
+    }
+    const made = await decisions.list();
+    expect(made.map(({ version: from, target }) => [from, target])).toEqual([
+      ["1.5.0", "1.3.0"],
+      ["1.4.0", "1.3.0"],
+    ]);
+    const answer = await replayed(policy);
+    for (const text of ["1.4.0", "1.5.0"])
+      expect(answerOf(answer, text).difference).toMatchObject({ acts: "same" });
+    const hold = answerOf(answer, "1.5.0").holds.at(-1);
+    expect(hold).toMatchObject({ reason: "cooling_down", guard: "cooldown" });
+    expect(hold!.until).toBe(answerOf(answer, "1.5.0").replayed!.at);
+  });
+
+  it("a version that was gone back to is not left by itself", async () => {
+    await badRollout(policy, 60);
+    nowMs += 2 * HOUR_MS;
+    for (let minute = 0; minute < 20; minute += 1) {
+      await tell("1.3.0", 4, "update_started", "install_failed");
+      await live(policy);
+      nowMs += MINUTE_MS;
+    }
+    expect((await decisions.list()).length).toBe(1);
+    const release = answerOf(await replayed(policy), "1.3.0");
+    expect(release).toMatchObject({
+      verdict: { kind: "failing" },
+      replayed: null,
+      difference: { acts: "neither" },
+    });
+    expect(release.holds.map(({ reason }) => reason)).toContain("rolled_back_to_before");
+  });
+});
+
+describe("other rules", () => {
+  it("silence: devices fall silent at the same time as they did", async () => {
+    const policy = policyOf({ form: "limit", signal: "silence", limit: 0.02, deadlineMs: 6 * HOUR_MS });
+    await tell("1.3.0", 40, "update_started", "confirmed");
+    await live(policy);
+    nowMs += HOUR_MS;
+    const from = await tell("1.4.0", 20, "update_started");
+    await live(policy);
+    nowMs += 6 * HOUR_MS + MINUTE_MS;
+    await live(policy);
+    expect((await decisions.list()).length).toBe(1);
+    nowMs += HOUR_MS;
+    // They were there after all: what is known now must not undo what was decided then.
+    await tellFrom(from, "1.4.0", 20, "confirmed");
+    await live(policy);
+    expect(answerOf(await replayed(policy))).toMatchObject({
+      replayed: { target: "1.3.0" },
+      happened: { target: "1.3.0" },
+      difference: { acts: "same", minutes: 0, devices: 0 },
+    });
+  });
+
+  it("crashes beside the baseline: once their hour is over", async () => {
+    const policy = policyOf({
+      form: "worse_than_baseline",
+      signal: "crash",
+      allowance: { ratio: 2, points: 0 },
+    });
+    const old = await tell("1.3.0", 200, "active");
+    await live(policy);
+    nowMs += HOUR_MS;
+    const bad = await tell("1.4.0", 100, "update_started", "confirmed", "active");
+    for (let hour = 0; hour < 8; hour += 1) {
+      await tellFrom(old, "1.3.0", 200, "active");
+      await tellFrom(old + hour, "1.3.0", 1, "crashed");
+      await tellFrom(bad, "1.4.0", 100, "active");
+      await tellFrom(bad + 6 * hour, "1.4.0", 6, "crashed");
+      for (const minutes of [15, 25, 20]) {
+        await live(policy);
+        nowMs += minutes * MINUTE_MS;
+      }
+    }
+    const [decision] = await decisions.list();
+    expect(decision).toMatchObject({ version: "1.4.0", target: "1.3.0" });
+    const { replayed: act, difference } = answerOf(await replayed(policy));
+    expect(act).toMatchObject({ target: "1.3.0" });
+    expect(Math.abs(difference.minutes!)).toBeLessThanOrEqual(60);
+  });
+
+  it("failures that were not announced wait, as they did", async () => {
+    const policy = policyOf(LIMIT);
+    await tell("1.3.0", 40, "confirmed");
+    await live(policy);
+    nowMs += HOUR_MS;
+    await tell("1.4.0", 20, "install_failed");
+    await live(policy);
+    for (let minute = 0; minute < 20; minute += 1) {
+      nowMs += MINUTE_MS;
+      await live(policy);
+    }
+    expect((await decisions.list()).length).toBe(1);
+    expect(answerOf(await replayed(policy))).toMatchObject({
+      replayed: { target: "1.3.0" },
+      difference: { acts: "same", devices: 0 },
+    });
+  });
+});
+
+describe("what is read of a channel", () => {
+  it("the releases reported about last, with all windows that may be held at once; the others are named as known", async () => {
+    for (const text of ["1.1.0", "1.2.0", "1.3.0"]) {
+      await tell(text, 3, "update_started", "confirmed");
+      nowMs += HOUR_MS;
+      await fold(policyOf(LIMIT));
+    }
+    const key = { key: TILL, minimumVersion: undefined };
+    const read = async (options: { releasesMax?: number; windowsMax?: number }) => {
+      const { releases, others } = await readChannelFacts({ ...key, ...options }, { health, decisions });
+      return [releases.map((each) => each.health.release.version), others.map((each) => each.version)];
+    };
+    expect(await read({})).toEqual([["1.3.0", "1.2.0", "1.1.0"], []]);
+    expect(await read({ releasesMax: 2 })).toEqual([["1.3.0", "1.2.0"], ["1.1.0"]]);
+    expect(await read({ windowsMax: 2 })).toEqual([["1.3.0", "1.2.0"], ["1.1.0"]]);
+    expect(await read({ windowsMax: 3 })).toEqual([["1.3.0", "1.2.0", "1.1.0"], []]);
+  });
+
+  it("work for a client that has gone ends", async () => {
+    await badRollout(policyOf(LIMIT), 10);
+    const gone = replay(
+      {
+        policies: new Map([["standard", samplePolicy()]]),
+        channels: [{ key: TILL, policy: samplePolicy(), minimumVersion: undefined }],
+        sinceMs: nowMs - DAY_MS,
+        untilMs: nowMs,
+        signal: AbortSignal.abort(),
+      },
+      { health, decisions },
+    );
+    await expect(gone).rejects.toThrow(/abort/i);
   });
 });
