@@ -23,41 +23,53 @@ export interface ReleaseCut {
 }
 
 export interface HistoryCuts {
-  /** Never back: each minute is at least the one before. */
-  at(minute: number): ReleaseCut;
+  /** Goes on to a minute, never back; one yield after each hour in which anything changed. Leaves: what was known then. */
+  goTo(minute: number): Generator<void, ReleaseCut>;
 }
 
 interface CutHour {
   readonly hourMinute: number;
-  readonly windows: readonly HealthWindow[];
+  readonly stored: readonly HealthWindow[];
+  /** Undefined until the hour begins. */
+  windows: readonly WindowOnItsWay[] | undefined;
+  cut: readonly HealthWindow[];
+  hour: HistoryHour | undefined;
+  isUsed: boolean;
+  lastMinute: number;
+}
+
+interface WindowOnItsWay {
+  readonly window: HealthWindow;
   /** In order. */
   readonly changes: readonly number[];
   /** How many of the changes have come. */
   changed: number;
-  cut: readonly HealthWindow[];
-  hour: HistoryHour | undefined;
+  cut: HealthWindow | undefined;
 }
 
 export function createHistoryCuts(windows: readonly HealthWindow[], silenceMinutes: number): HistoryCuts {
   const hours = [...groupBy(windows, ({ slotMinute }) => startOf(slotMinute, COARSE_SLOT_MINUTES))]
-    .map(([hourMinute, ofHour]): CutHour => ({
+    .map(([hourMinute, stored]): CutHour => ({
       hourMinute,
-      windows: ofHour,
-      changes: [...new Set(ofHour.flatMap((window) => changesOf(window, silenceMinutes)))].toSorted(
-        (left, right) => left - right,
-      ),
-      changed: 0,
+      stored,
+      windows: undefined,
       cut: [],
       hour: undefined,
+      isUsed: false,
+      lastMinute: 0,
     }))
     .toSorted((left, right) => left.hourMinute - right.hourMinute);
-  let cut: ReleaseCut = cutOf([], [], hours);
+  let cut: ReleaseCut = cutOf([], []);
   return {
-    at(minute) {
+    *goTo(minute) {
       const begun = hours.filter(({ hourMinute }) => hourMinute < minute);
       let isChanged = false;
-      for (const hour of begun) if (refresh(hour, minute, silenceMinutes)) isChanged = true;
-      if (isChanged) cut = cutOf(begun, cut.days, hours);
+      for (const hour of begun) {
+        if (!refresh(hour, minute, silenceMinutes)) continue;
+        isChanged = true;
+        yield;
+      }
+      if (isChanged) cut = cutOf(begun, cut.days);
       return cut;
     },
   };
@@ -65,29 +77,38 @@ export function createHistoryCuts(windows: readonly HealthWindow[], silenceMinut
 
 /** Leaves: whether anything of it is another than before. */
 function refresh(hour: CutHour, minute: number, silenceMinutes: number): boolean {
-  let { changed } = hour;
-  while (changed < hour.changes.length && hour.changes[changed]! <= minute) changed += 1;
-  if (changed === hour.changed) return false;
-  hour.changed = changed;
-  hour.cut = hour.windows.flatMap((window) => cutWindow(window, minute, silenceMinutes) ?? []);
+  hour.windows ??= hour.stored.map((window) => ({
+    window,
+    changes: changesOf(window, silenceMinutes).toSorted((left, right) => left - right),
+    changed: 0,
+    cut: undefined,
+  }));
+  let isChanged = false;
+  for (const each of hour.windows) {
+    const { changes, changed } = each;
+    while (each.changed < changes.length && changes[each.changed]! <= minute) each.changed += 1;
+    if (each.changed === changed) continue;
+    each.cut = cutWindow(each.window, minute, silenceMinutes);
+    isChanged = true;
+  }
+  if (!isChanged) return false;
+  hour.cut = hour.windows.flatMap(({ cut }) => cut ?? []);
   hour.hour = hour.cut.length === 0 ? undefined : historyHour(hour.hourMinute, hour.cut);
+  hour.isUsed = hour.cut.some(({ hours }) => hours.active > 0);
+  hour.lastMinute = hour.cut.reduce(laterEnd, 0);
   return true;
 }
 
-function cutOf(
-  begun: readonly CutHour[],
-  before: readonly HistoryDay[],
-  all: readonly CutHour[],
-): ReleaseCut {
+function cutOf(begun: readonly CutHour[], before: readonly HistoryDay[]): ReleaseCut {
   const hours = begun.flatMap(({ hour }) => hour ?? []);
   return {
     days: daysLike(before, hours),
     devices: sumDevices(hours),
-    isUsed: hours.some(({ windows }) => windows.some((window) => window.hours.active > 0)),
-    lastMinute: begun.reduce((last, hour) => hour.cut.reduce(laterEnd, last), 0),
+    isUsed: begun.some(({ isUsed }) => isUsed),
+    lastMinute: begun.reduce((last, { lastMinute }) => Math.max(last, lastMinute), 0),
     windowsSince: (minute) =>
-      all
-        .filter(({ hourMinute }) => hourMinute + COARSE_SLOT_MINUTES > minute)
+      begun
+        .filter(({ lastMinute }) => lastMinute > minute)
         .flatMap((hour) =>
           hour.cut.filter(({ slotMinute, slotMinutes }) => slotMinute + slotMinutes > minute),
         ),

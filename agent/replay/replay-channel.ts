@@ -75,14 +75,21 @@ export interface ReplayProgress {
   readonly steps: number;
 }
 
-/** One yield after each verdict and each step. */
+/** One yield after each hour that is cut, each verdict and each step. */
 export function* replayChannel(input: ReplayInput): Generator<ReplayProgress, readonly ReplayedRelease[]> {
   const { steps } = input;
   const replay = openReplay(input);
   for (const [index, minute] of steps.entries()) {
     const progress = { step: index + 1, steps: steps.length };
     const isLast = index === steps.length - 1;
-    const present = lookAt(replay, minute);
+    const present = replay.releases.filter(({ known }) => known.sinceMs <= minute * 60_000);
+    for (const release of present) {
+      const going = release.cuts.goTo(minute);
+      let gone = going.next();
+      for (; gone.done !== true; gone = going.next()) yield progress;
+      release.cut = gone.value;
+    }
+    countDevices(present);
     const judged: Followed[] = [];
     for (const release of present) {
       if (!(isLast || isDue(release))) continue;
@@ -173,10 +180,8 @@ function droppedCounts({ health, windows }: ReleaseFacts, untilMinute: number): 
   return dropped;
 }
 
-/** Leaves: the releases that anything was known of at the minute. */
-function lookAt({ releases }: Replay, minute: number): Followed[] {
-  const present = releases.filter(({ known }) => known.sinceMs <= minute * 60_000);
-  for (const release of present) release.cut = release.cuts.at(minute);
+/** What carries no time follows from what all releases of the channel show. */
+function countDevices(present: readonly Followed[]): void {
   const takers = present.map(({ facts, cut, dropped }) => ({
     now: facts.health.devices,
     byThen: addCounts(cut!.devices, dropped),
@@ -185,7 +190,6 @@ function lookAt({ releases }: Replay, minute: number): Followed[] {
   devicesThen(takers).forEach((then, index) => {
     present[index]!.devices = { ...takers[index]!.byThen, ...then };
   });
-  return present;
 }
 
 function addCounts(left: OutcomeCounts, right: OutcomeCounts): OutcomeCounts {
