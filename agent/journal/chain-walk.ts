@@ -14,8 +14,11 @@ export type ChainState =
   | { readonly kind: "broken"; readonly head: ChainHead; readonly seq: number; readonly detail: string };
 
 export interface ChainWalk {
-  /** Once it is broken it stays so, whatever comes. */
-  add(entries: readonly JournalEntry[]): ChainState;
+  /**
+   * What comes from elsewhere may be anything. Once the chain is broken it stays so, whatever comes. `kept`: the head as
+   * it is kept beside the journal, which its entry must have.
+   */
+  add(entries: readonly unknown[], kept?: ChainHead): ChainState;
   readonly state: ChainState;
 }
 
@@ -25,14 +28,20 @@ export function walkChain(): ChainWalk {
     get state() {
       return state;
     },
-    add(entries) {
+    add(entries, kept) {
       for (const entry of entries) {
         if (state.kind === "broken") return state;
         const { head } = state;
-        const check = isEntry(entry)
-          ? checkChain([entry], head)
-          : ({ kind: "broken", seq: head.seq + 1, detail: "it is no journal entry" } as const);
-        if (check.kind === "intact") state = { kind: "intact", head: { seq: entry.seq, hash: entry.hash } };
+        if (!isEntry(entry)) {
+          state = { kind: "broken", head, seq: head.seq + 1, detail: "it is no journal entry" };
+          return state;
+        }
+        const check = checkChain([entry], head);
+        if (check.kind === "intact" && entry.seq === kept?.seq && entry.hash !== kept.hash) {
+          const detail = "its hash is not the one that is kept beside the journal";
+          state = { kind: "broken", head, seq: entry.seq, detail };
+        } else if (check.kind === "intact")
+          state = { kind: "intact", head: { seq: entry.seq, hash: entry.hash } };
         else state = { ...check, head, detail: explain(entry, check) };
       }
       return state;
@@ -45,13 +54,12 @@ function explain(
   entry: JournalEntry,
   { seq, detail }: { readonly seq: number; readonly detail: string },
 ): string {
-  if (!isEntry(entry) || entry.seq === seq) return detail;
+  if (entry.seq === seq) return detail;
   return entry.seq < seq
     ? `entry ${entry.seq} stands here again, or in the wrong place`
     : `it is missing: entry ${entry.seq} stands in its place`;
 }
 
-/** What comes from elsewhere may be anything. */
 function isEntry(entry: unknown): entry is JournalEntry {
   if (typeof entry !== "object" || entry === null) return false;
   const { seq, at, kind, body, prev, hash } = entry as Record<string, unknown>;

@@ -62,3 +62,10 @@ describe("a broken one is named by its first wrong entry, and stays broken", () 
     expect(walked(tampered, 2)).toMatchObject({ kind: "broken", seq, detail, head: { seq: seq - 1 } });
   });
 });
+
+it("the head that is kept beside the journal must be its entry's", () => {
+  const entries = chain(3);
+  const kept = { seq: 2, hash: entries[1]!.hash };
+  expect(walkChain().add(entries, kept).kind).toBe("intact");
+  expect(walkChain().add(entries, { ...kept, hash: GENESIS_HASH })).toMatchObject({ kind: "broken", seq: 2 });
+});
