@@ -1,11 +1,8 @@
 // `lastgood journal`: lists the journal, newest last; `--follow` goes on. `journal verify` walks the whole chain of hashes,
 // here and not in the agent, and can write it to a file or verify such a file. Exit code 0 = intact, 1 = not, or it failed.
-import { createReadStream, createWriteStream } from "node:fs";
-import type { WriteStream } from "node:fs";
-import { finished } from "node:stream/promises";
-import { once } from "node:events";
+import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { sleep } from "../../runtime/clock.ts";
 import { walkChain } from "../journal/chain-walk.ts";
@@ -154,25 +151,20 @@ async function verify(options: VerifyOptions, context: CliContext): Promise<void
 
 /** Undefined when it could not be read, which has been said. */
 async function verifyAgent(options: VerifyOptions, context: CliContext): Promise<ChainState | undefined> {
-  const output = options.export === undefined ? undefined : openExport(options.export, context);
+  if (options.export === undefined) return walkPages(options, context, undefined);
+  // Sentences name versions and devices' numbers: for nobody else to read.
+  const output = await open(path.resolve(context.workingDir, options.export), "w", 0o600);
   try {
     return await walkPages(options, context, output);
   } finally {
-    if (output !== undefined) {
-      output.end();
-      await finished(output);
-    }
+    await output.close();
   }
-}
-
-function openExport(file: string, { workingDir }: CliContext): WriteStream {
-  return createWriteStream(path.resolve(workingDir, file), { mode: 0o600 });
 }
 
 async function walkPages(
   options: VerifyOptions,
   context: CliContext,
-  output: WriteStream | undefined,
+  output: FileHandle | undefined,
 ): Promise<ChainState | undefined> {
   const walk = walkChain();
   // As it was before the first entry was read: what is appended since need not be there.
@@ -203,9 +195,8 @@ function cannotRead(seq: number, message: string, context: CliContext): undefine
   fail(`entry ${seq} cannot be read, those before it are intact: ${message}`, context);
 }
 
-async function write(output: WriteStream, entries: readonly unknown[]): Promise<void> {
-  const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`).join("");
-  if (lines !== "" && !output.write(lines)) await once(output, "drain");
+async function write(output: FileHandle, entries: readonly unknown[]): Promise<void> {
+  await output.write(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
 }
 
 interface Page {
@@ -241,17 +232,17 @@ function missingEnd(state: ChainState, head: ChainHead): ChainState {
 
 async function verifyFile(file: string, context: CliContext): Promise<ChainState> {
   const walk = walkChain();
-  const input = createReadStream(file, "utf8");
-  const failure = once(input, "error").then(([error]) => Promise.reject(error as Error));
-  const read = async (): Promise<ChainState> => {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  const input = await open(file);
+  try {
+    for await (const line of input.readLines()) {
       if (line.trim() === "") continue;
       const state = addPage(walk, { entries: [parseLine(line)], head: undefined, total: undefined }, context);
       if (state.kind === "broken") return state;
     }
     return walk.state;
-  };
-  return Promise.race([read(), failure]);
+  } finally {
+    await input.close();
+  }
 }
 
 /** What is no JSON is no entry; the walk says where. */

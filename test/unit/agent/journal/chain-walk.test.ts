@@ -22,7 +22,7 @@ function chain(length: number): JournalEntry[] {
 function walked(entries: readonly unknown[], pageEntries = 3) {
   const walk = walkChain();
   for (let first = 0; first < entries.length; first += pageEntries)
-    walk.add(entries.slice(first, first + pageEntries) as JournalEntry[]);
+    walk.add(entries.slice(first, first + pageEntries));
   return walk.state;
 }
 

@@ -113,11 +113,10 @@ it.each([1, 5, 60])(
       [0, 2, 8, 8, 8, 17, 50, 100, 400],
     );
     const changes = new Set(changesOf(window, SILENCE));
-    let before = JSON.stringify(cutWindow(window, HOUR_MINUTE - 1, SILENCE));
-    for (let minute = HOUR_MINUTE; minute < HOUR_MINUTE + 2_000; minute += 1) {
-      const now = JSON.stringify(cutWindow(window, minute, SILENCE));
-      if (now !== before) expect(changes).toContain(minute);
-      before = now;
-    }
+    const textAt = (minute: number): string => JSON.stringify(cutWindow(window, minute, SILENCE)) ?? "";
+    const minutes = Array.from({ length: 2_000 }, (_, minute) => HOUR_MINUTE + minute);
+    const changed = minutes.filter((minute) => textAt(minute) !== textAt(minute - 1));
+    expect(changed.length).toBeGreaterThan(3);
+    expect(changed.filter((minute) => !changes.has(minute))).toEqual([]);
   },
 );
