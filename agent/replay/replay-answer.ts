@@ -237,7 +237,7 @@ export const REPLAY_ASSUMPTIONS = [
   {
     code: "window_ends",
     sentence:
-      "Counts are looked at where stored windows end, so an act may have come up to one window sooner; `resolution` says how long windows are.",
+      "Counts are looked at where stored windows end, so an act may really come up to one window sooner or later; `resolution` says how long windows are.",
   },
   {
     code: "failures_answer_first",
