@@ -1,11 +1,14 @@
 // Replays, stories and the journal's chain as operators get them: the API of a running agent, and the commands `replay`,
 // `explain` and `journal`, on a real Redis that is also tampered with.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { AGENT_HEADER } from "../../agent/admin/agent-header.ts";
 import { startAgent } from "../../agent/agent.ts";
 import type { RunningAgent } from "../../agent/agent.ts";
 import type { CliContext } from "../../agent/cli/cli-context.ts";
@@ -310,6 +313,39 @@ describe("lastgood journal", () => {
     expect(JSON.parse(second.out)).toMatchObject({ seq: 2, prev: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(await cli("journal", "--limit", "0")).toMatchObject({ code: 1 });
     expect(await cli("journal", "--after", "x")).toMatchObject({ code: 1 });
+  });
+});
+
+describe("lastgood journal --follow", () => {
+  it("goes on from the newest entries, and ends with the agent", async () => {
+    const entry = (seq: number) => ({
+      seq,
+      at: "2026-01-31T12:00:00.000Z",
+      kind: "outcome",
+      body: {},
+      prev: "",
+      hash: "",
+    });
+    const asked: string[] = [];
+    const stub = createServer((request, response) => {
+      asked.push(request.url!);
+      const after = Number(/after=(\d+)/.exec(request.url!)![1]);
+      if (asked.length === 4) return void response.destroy();
+      response.setHeader(AGENT_HEADER, "1");
+      response.end(JSON.stringify({ entries: [entry(after + 1)], head: { seq: 9, hash: "" } }));
+    });
+    await new Promise<void>((resolve) => void stub.listen(0, "127.0.0.1", resolve));
+    const { port } = stub.address() as AddressInfo;
+    const { out, code } = await cli("journal", "-f", "-n", "1", "--agent", `http://127.0.0.1:${port}`);
+    stub.close();
+    expect(asked).toEqual([
+      "/v1/journal?after=0&limit=1",
+      "/v1/journal?after=8&limit=1",
+      "/v1/journal?after=9&limit=1",
+      "/v1/journal?after=10&limit=1",
+    ]);
+    expect(out.split("\n").map((line) => line.trim().split(" ")[0])).toEqual(["9", "10", ""]);
+    expect(code).toBe(1);
   });
 });
 

@@ -1,5 +1,6 @@
 // Replays on a real Redis: reports are really folded through time, the policy that ran live decides, and a replay of what
 // is stored says the same; a stricter one is sooner, a laxer one never acts; the same replay twice gives the same bits.
+import { setImmediate } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
@@ -18,7 +19,7 @@ import type { Policy } from "../../agent/policy/policy.ts";
 import { silenceDeadlineMsOf } from "../../agent/policy/silence-deadline.ts";
 import { readChannelFacts } from "../../agent/replay/read-channel.ts";
 import type { ReplayAnswer, ReleaseAnswer } from "../../agent/replay/replay-answer.ts";
-import { replay } from "../../agent/replay/replay.ts";
+import { REPLAY_TURN_MS, replay } from "../../agent/replay/replay.ts";
 import { createDecisionStore } from "../../agent/rollback/decision-store.ts";
 import type { DecisionStore } from "../../agent/rollback/decision-store.ts";
 import type { OtaServer } from "../../agent/rollback/ota-server.ts";
@@ -28,6 +29,7 @@ import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
+import { createRandom } from "../simulation/random.ts";
 import { TILL, releaseOf, samplePolicy, version } from "../support/verdicts.ts";
 
 const NOON_MS = Date.UTC(2026, 0, 31, 12);
@@ -365,6 +367,80 @@ describe("other rules", () => {
   });
 });
 
+describe("fleets by chance, beside what was decided live", () => {
+  const RULES: readonly (readonly [string, readonly RuleToJudge[]])[] = [
+    ["a limit", [{ ...LIMIT, limit: 0.03 }]],
+    [
+      "a comparison",
+      [{ form: "worse_than_baseline", signal: "update_failure", allowance: { ratio: 1.5, points: 0 } }],
+    ],
+    [
+      "a plain rate",
+      [
+        {
+          form: "plain",
+          signal: "update_failure",
+          limit: 0.05,
+          windowMs: HOUR_MS,
+          forMs: 10 * MINUTE_MS,
+          minDevices: 20,
+        },
+      ],
+    ],
+    [
+      "answers that do not come",
+      [
+        {
+          form: "worse_than_baseline",
+          signal: "silence",
+          allowance: { ratio: 1.5, points: 0 },
+          deadlineMs: HOUR_MS,
+        },
+        { form: "limit", signal: "silence", limit: 0.02, deadlineMs: HOUR_MS },
+      ],
+    ],
+  ];
+
+  /** Both versions are taken up at once; some minutes later devices answer, or never do. */
+  async function fleet(seed: string, policy: Policy): Promise<void> {
+    const random = createRandom("replay", seed);
+    const isSilent = policy.rules.some(({ signal }) => signal === "silence");
+    const due = new Map<number, (() => Promise<void>)[]>();
+    await tell("1.3.0", 30, "update_started", "confirmed");
+    await live(policy);
+    nowMs += 5 * MINUTE_MS;
+    for (let minute = 0; minute < 120; minute += 1) {
+      for (const [text, failing, silent] of [
+        ["1.3.0", 0.02, 0.01],
+        ["1.4.0", 0.2, isSilent ? 0.4 : 0.05],
+      ] as const)
+        for (let device = 0; device < 2; device += 1) {
+          const from = await tell(text, 1, "update_started");
+          if (random.chance(silent)) continue;
+          const event = random.chance(failing) ? "install_failed" : "confirmed";
+          const at = minute + 1 + Math.floor(random.next() * (event === "confirmed" ? 12 : 4));
+          due.set(at, [...(due.get(at) ?? []), () => tellFrom(from, text, 1, event)]);
+        }
+      for (const answer of due.get(minute) ?? []) await answer();
+      await live(policy);
+      nowMs += MINUTE_MS;
+    }
+  }
+
+  it.each(RULES.flatMap(([what, rules]) => ["a", "b"].map((seed) => [what, seed, rules] as const)))(
+    "%s, fleet %s",
+    async (_what, seed, rules) => {
+      const policy = policyOf(...rules);
+      await fleet(seed, policy);
+      const { replayed: act, happened, difference } = answerOf(await replayed(policy));
+      expect([act?.target, act?.action]).toEqual(["1.3.0", "rollback"]);
+      expect([happened?.target, happened?.action]).toEqual(["1.3.0", "rollback"]);
+      // Windows of a minute; answers to the span of their age, which is at most 5 minutes for those given here.
+      expect(Math.abs(difference.minutes!)).toBeLessThanOrEqual(5);
+    },
+  );
+});
+
 describe("what is read of a channel", () => {
   it("the releases reported about last, with all windows that may be held at once; the others are named as known", async () => {
     for (const text of ["1.1.0", "1.2.0", "1.3.0"]) {
@@ -381,6 +457,21 @@ describe("what is read of a channel", () => {
     expect(await read({ releasesMax: 2 })).toEqual([["1.3.0", "1.2.0"], ["1.1.0"]]);
     expect(await read({ windowsMax: 2 })).toEqual([["1.3.0", "1.2.0"], ["1.1.0"]]);
     expect(await read({ windowsMax: 3 })).toEqual([["1.3.0", "1.2.0", "1.1.0"], []]);
+  });
+
+  it("others have their turn in between: a long replay holds nobody up", async () => {
+    await badRollout(policyOf(LIMIT));
+    let turns = 0;
+    let isOver = false;
+    const others = (async () => {
+      for (; !isOver; turns += 1) await setImmediate();
+    })();
+    const sinceMs = performance.now();
+    await replayed(policyOf(LIMIT));
+    const workMs = performance.now() - sinceMs;
+    isOver = true;
+    await others;
+    expect(turns).toBeGreaterThan(workMs / (20 * REPLAY_TURN_MS));
   });
 
   it("work for a client that has gone ends", async () => {
