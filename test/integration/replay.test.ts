@@ -462,14 +462,14 @@ describe("what is read of a channel", () => {
   it("others have their turn in between: a long replay holds nobody up", async () => {
     await badRollout(policyOf(LIMIT));
     let turns = 0;
-    let isOver = false;
+    const over = new AbortController();
     const others = (async () => {
-      for (; !isOver; turns += 1) await setImmediate();
+      for (; !over.signal.aborted; turns += 1) await setImmediate();
     })();
     const sinceMs = performance.now();
     await replayed(policyOf(LIMIT));
     const workMs = performance.now() - sinceMs;
-    isOver = true;
+    over.abort();
     await others;
     expect(turns).toBeGreaterThan(workMs / (20 * REPLAY_TURN_MS));
   });
