@@ -20,18 +20,28 @@ import type { ShardStore } from "./health/shard-store.ts";
 import { createDeadLetterStore } from "./intake/dead-letters.ts";
 import type { DeadLetterStore } from "./intake/dead-letters.ts";
 import { agreedNowMs } from "./jobs/agreed-clock.ts";
-import { createChannelRefresh, evaluateChannel } from "./jobs/evaluate-channel.ts";
-import type { WatchedChannel } from "./jobs/evaluate-channel.ts";
-import { executeDecision } from "./jobs/execute-rollback.ts";
+import { expireApprovals } from "./jobs/approvals.ts";
+import { carryOut } from "./jobs/carry-out.ts";
+import { createChannelRefresh } from "./jobs/channel-view.ts";
+import { evaluateChannel } from "./jobs/evaluate-channel.ts";
+import { followUpRollbacks } from "./jobs/follow-up.ts";
+import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
 import { createOtherWarning } from "./jobs/other-warning.ts";
+import type { Outlets } from "./jobs/outlets.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { dropUnseenDevices } from "./jobs/retention.ts";
 import { rollUpShard } from "./jobs/roll-up.ts";
 import { sweep } from "./jobs/sweep.ts";
 import type { WakeUps } from "./jobs/wake-ups.ts";
 import type { Handlers } from "./jobs/workers.ts";
+import { createAbsolutionStore } from "./journal/absolution-store.ts";
+import type { AbsolutionStore } from "./journal/absolution-store.ts";
+import { createAlertStore } from "./journal/alert-store.ts";
+import type { AlertStore } from "./journal/alert-store.ts";
 import { JOURNAL } from "./journal/control-keys.ts";
+import { createFreezeStore } from "./journal/freeze-store.ts";
+import type { FreezeStore } from "./journal/freeze-store.ts";
 import { createHoldStore } from "./journal/hold-store.ts";
 import type { HoldStore } from "./journal/hold-store.ts";
 import { createJournal } from "./journal/journal.ts";
@@ -52,6 +62,9 @@ export interface Stores {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly freezes: FreezeStore;
+  readonly absolutions: AbsolutionStore;
+  readonly alerts: AlertStore;
   readonly deadLetters: DeadLetterStore;
 }
 
@@ -65,6 +78,9 @@ export function openStores(redis: Redis, shards: number): Stores {
     summaries: createSummaryStore({ redis }),
     holds: createHoldStore({ redis, journal }),
     decisions: createDecisionStore({ redis, journal }),
+    freezes: createFreezeStore({ redis, journal }),
+    absolutions: createAbsolutionStore({ redis, journal }),
+    alerts: createAlertStore({ redis, journal }),
     deadLetters: createDeadLetterStore({ redis, shards }),
   };
 }
@@ -75,6 +91,8 @@ export interface PipelineDeps {
   readonly channels: WatchedChannels;
   readonly timers: Timers;
   readonly wakeUps: WakeUps;
+  /** How people are told. */
+  readonly outlets: Outlets;
   readonly rules: CountingRules;
   /** Devices not heard of for this long leave the device table, in milliseconds. */
   readonly deviceRetentionMs: number;
@@ -86,10 +104,15 @@ export interface PipelineDeps {
 
 /** The pipeline: each stage is a job, and wakes the next. */
 export function createPipeline(deps: PipelineDeps): Handlers {
-  const { stores, queues, channels, timers, wakeUps, rules, replicaAcks, isStopping, clock, logger } = deps;
-  const { redis, health, summaries, holds, decisions, journal } = stores;
+  const { stores, queues, channels, timers, wakeUps, outlets } = deps;
+  const { rules, replicaAcks, isStopping, clock, logger } = deps;
+  const { redis, summaries, decisions, freezes } = stores;
   const warnOfOther = createOtherWarning(logger);
-  const refreshChannel = createChannelRefresh({ summaries, clock });
+  const refreshChannel = createChannelRefresh({
+    summaries,
+    clock,
+    onMoved: ({ key }) => wakeUps.gatherer.add([key]),
+  });
   return {
     /** ReportEntries -> HealthWindows; and silence, which is no report at all. */
     async fold({ shard }) {
@@ -114,26 +137,29 @@ export function createPipeline(deps: PipelineDeps): Handlers {
       const stopTimer = timers.evaluation.startTimer();
       const onDecision = (id: string): Promise<void> => queues.rollback([id]);
       await evaluateChannel(watched, {
+        ...stores,
         watchReplication: () => watchReplication(redis, JOURNAL, replicaAcks),
-        health,
-        summaries,
-        holds,
-        decisions,
-        journal,
         onDecision,
+        onNews: () => outlets.onNews(),
         clock,
         logger,
       });
       stopTimer();
       refreshChannel(watched);
     },
-    /** RollbackDecision -> the OTA server -> RollbackOutcome. */
+    /** RollbackDecision -> the OTA server -> RollbackOutcome; what it led to is followed up by the sweep. */
     async rollback({ decisionId }) {
       const watchedOf = (decision: ChannelKey): WatchedChannel | undefined => channels.find(decision);
-      const result = await executeDecision(decisionId, { decisions, summaries, watchedOf, clock, logger });
+      const deps = { decisions, summaries, freezes, watchedOf, clock, logger };
+      const result = await carryOut(decisionId, deps);
       if (result.kind === "try_again") wakeUps.retries.again(decisionId, result);
+      else await outlets.onNews();
     },
     ...createUpkeep(deps),
+    /** Whatever stands that a person should hear of -> Alertmanager; the journal -> Grafana; the day -> a chat. */
+    page: () => outlets.page(),
+    tell: () => outlets.tell(),
+    summary: ({ minute }) => outlets.summary(minute),
   };
 }
 
@@ -141,17 +167,18 @@ export function createPipeline(deps: PipelineDeps): Handlers {
 function createUpkeep({
   stores,
   queues,
+  channels,
   wakeUps,
   deviceRetentionMs,
   isStopping,
   clock,
   logger,
 }: PipelineDeps): Pick<Handlers, "sweep" | "rollUp" | "retention"> {
-  const { redis, shards, health, summaries, holds, decisions } = stores;
+  const { redis, shards, health, summaries, holds, decisions, freezes } = stores;
   return {
     /** What time has made due is found, and whatever a crash left lying. */
-    sweep: () =>
-      sweep({
+    async sweep() {
+      await sweep({
         health,
         summaries,
         holds,
@@ -160,7 +187,12 @@ function createUpkeep({
         fold: (due) => queues.fold(due),
         evaluate: (changed) => queues.evaluate(changed),
         rollback: (ids) => queues.rollback(ids.filter((id) => !wakeUps.retries.isWaiting(id))),
-      }),
+      });
+      await expireApprovals({ decisions, summaries, clock });
+      await freezes.sweep(clock());
+      const watchedOf = (decision: ChannelKey): WatchedChannel | undefined => channels.find(decision);
+      await followUpRollbacks({ decisions, summaries, health, watchedOf, logger, nowMs: clock() });
+    },
     /** HealthWindows get coarser as they age. */
     async rollUp() {
       const nowMs = await agreedNowMs({ redis, clock, logger });

@@ -4,7 +4,7 @@ import { formatChannelKey } from "../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { HttpOtaServerSettings, Settings } from "./config/schema.ts";
-import type { WatchedChannel } from "./jobs/evaluate-channel.ts";
+import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 

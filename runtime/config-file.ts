@@ -22,6 +22,13 @@ export interface ReadConfigOptions<S extends z.ZodType> {
   readonly file: string;
   readonly schema: S;
   readonly env: Environment;
+  /** What only a look outside the file can tell (whether a file that it names is there, say). */
+  readonly inspect?: (config: z.infer<S>) => readonly FoundMistake[];
+}
+
+export interface FoundMistake {
+  readonly path: Path;
+  readonly message: string;
 }
 
 /** How many aliases (`*name`) may unfold; more are a mistake or an attack on memory. */
@@ -29,14 +36,14 @@ const ALIASES_MAX = 100;
 
 /** Reads synchronously. Throws nothing: a file that can't be read is a problem at 1:1. */
 export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S>): ConfigResult<z.infer<S>> {
-  const { file, schema, env } = options;
+  const { file } = options;
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
     return invalid([wholeFileProblem(file, unreadable(error as NodeJS.ErrnoException))]);
   }
-  return readConfigText({ file, text, schema, env });
+  return readConfigText({ ...options, text });
 }
 
 export interface ReadTextOptions<S extends z.ZodType> extends ReadConfigOptions<S> {
@@ -49,6 +56,7 @@ export function readConfigText<S extends z.ZodType>({
   text,
   schema,
   env,
+  inspect,
 }: ReadTextOptions<S>): ConfigResult<z.infer<S>> {
   const source = parseConfigSource(file, text);
   if (source.document.contents === null && source.document.errors.length === 0)
@@ -56,7 +64,11 @@ export function readConfigText<S extends z.ZodType>({
   const syntax = syntaxProblems(source);
   if (syntax.isBroken) return invalid(syntax.problems);
   const substitution = substitute(source, env);
-  return check(source, schema, [...syntax.problems, ...substitution]);
+  const result = check(source, schema, [...syntax.problems, ...substitution]);
+  const mistakes = result.kind === "loaded" ? (inspect?.(result.config) ?? []) : [];
+  return mistakes.length === 0
+    ? result
+    : invalid(mistakes.map(({ path, message }) => source.problemAt(path, message)));
 }
 
 /** `file:line:column: path: message` with its excerpt, one after the other. */

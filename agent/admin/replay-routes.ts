@@ -16,7 +16,7 @@ import { replay } from "../replay/replay.ts";
 import type { ReplayedChannel } from "../replay/replay.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { requireOperator } from "./authenticate.ts";
-import { BODY_BYTES_MAX, requireJson } from "./dead-letter-routes.ts";
+import { jsonBody } from "./json-body.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 
 /** How far back a replay goes: as far as windows are kept. */
@@ -37,7 +37,6 @@ export interface ReplayRoutesDeps {
 export function replayRoutes(deps: ReplayRoutesDeps): Router {
   const router = express.Router();
   let isRunning = false;
-  const jsonBody = [requireJson, express.json({ limit: BODY_BYTES_MAX, type: () => true, strict: true })];
   router.post("/", requireOperator, ...jsonBody, async (request, response) => {
     const asked = readBody(request.body, deps.clock());
     const policies = readPolicies(asked.policy);

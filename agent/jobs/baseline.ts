@@ -7,6 +7,8 @@ import type { SummaryStore } from "../journal/summary-store.ts";
 import { BASELINE_BEFORE_MINUTES, chooseBaseline } from "../judge/baseline-choice.ts";
 import { NO_BASELINE } from "../judge/judge.ts";
 import type { Baseline } from "../judge/judge.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import { channelHistory } from "../rollback/channel-history.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 
 /** Versions that are looked at for it: a channel may have thousands, of which hardly any is still in use. */
@@ -15,13 +17,14 @@ const LIVE_VERSIONS_MAX = 64;
 export interface BaselineDeps {
   readonly health: Pick<HealthStore, "readHistory">;
   readonly summaries: SummaryStore;
-  readonly decisions: Pick<DecisionStore, "historyOn">;
+  readonly decisions: Pick<DecisionStore, "list">;
+  readonly absolutions: Pick<AbsolutionStore, "list">;
 }
 
 export async function readBaseline(
   { release, firstReportAtMs }: Pick<ReleaseHealth, "release" | "firstReportAtMs">,
   history: ReleaseHistory,
-  { health, summaries, decisions }: BaselineDeps,
+  { health, summaries, decisions, absolutions }: BaselineDeps,
 ): Promise<Baseline> {
   const firstDay = history.days[0];
   if (firstDay === undefined) return NO_BASELINE;
@@ -34,7 +37,8 @@ export async function readBaseline(
       .filter((version) => version !== release.version)
       .map((version) => summaries.read({ ...release, version })),
   );
-  const { condemned } = await decisions.historyOn(release);
+  const records = { decisions: await decisions.list(), absolutions: await absolutions.list() };
+  const { condemned } = channelHistory(records, release, "rollback");
   const chosen = chooseBaseline(
     live
       .filter((summary) => summary !== undefined)

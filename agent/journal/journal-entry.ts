@@ -2,7 +2,16 @@
 // chained: each holds the hash of the one before, so a changed or missing entry shows.
 import { createHash } from "node:crypto";
 
-export const JOURNAL_KINDS = ["verdict", "hold", "decision", "outcome", "operator"] as const;
+export const JOURNAL_KINDS = [
+  "verdict",
+  "hold",
+  "decision",
+  "outcome",
+  "follow_up",
+  "freeze",
+  "alert",
+  "operator",
+] as const;
 export type JournalKind = (typeof JOURNAL_KINDS)[number];
 
 export interface JournalDraft {

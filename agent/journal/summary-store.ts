@@ -20,6 +20,10 @@ export interface ReleaseSummary {
 /** What the OTA server said of a channel when it was asked last. */
 export interface ChannelSummary {
   readonly version: Version | null;
+  /** What it can be set to, newest first; left out where it was not asked. */
+  readonly releases?: readonly { readonly version: Version; readonly releasedAt: string }[];
+  /** Null where the server does not say. */
+  readonly paused?: boolean | null;
   readonly readAtMs: number;
 }
 

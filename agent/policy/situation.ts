@@ -2,6 +2,8 @@
 // the same situation gives the same decision, at 3 a.m. and in a replay.
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Verdict } from "../judge/verdict.ts";
+import type { Cause } from "./decision.ts";
+import type { Freeze } from "./freeze.ts";
 import type { Policy } from "./policy.ts";
 
 /** What the OTA server says of the channel. `releases` are newest first. */
@@ -9,7 +11,7 @@ export type ChannelView =
   | {
       readonly kind: "known";
       readonly version: Version | null;
-      readonly releases: readonly { readonly version: Version }[];
+      readonly releases: readonly { readonly version: Version; readonly releasedAt?: string }[];
     }
   | { readonly kind: "unavailable" | "refused"; readonly detail: string };
 
@@ -19,6 +21,14 @@ export interface PastRollback {
   readonly to: Version;
   /** When the OTA server had answered, or, until it has, when it was decided; epoch milliseconds. */
   readonly atMs: number;
+  /** Decided by Lastgood, with or without approval, or asked for by a person. */
+  readonly by: "lastgood" | "operator";
+}
+
+/** What the channel's OTA server can do. */
+export interface Capabilities {
+  readonly rollback: boolean;
+  readonly pause: boolean;
 }
 
 export interface Situation {
@@ -28,6 +38,10 @@ export interface Situation {
   /** Never roll back below it: a forged wave of failures must not become a downgrade attack. */
   readonly minimumVersion: Version | undefined;
   readonly verdict: Verdict;
+  readonly cause: Cause;
+  /** What is said of the cause, where it is not the verdict. */
+  readonly causeSentence?: string | undefined;
+  readonly capabilities: Capabilities;
   readonly channel: ChannelView;
   /** Versions of this channel that were ever condemned. */
   readonly condemned: ReadonlySet<string>;
@@ -35,6 +49,14 @@ export interface Situation {
   readonly rolledBack: ReadonlySet<string>;
   /** Versions of this channel whose verdict is failing now, condemned or not. */
   readonly failing: ReadonlySet<string>;
+  /** Versions of this channel that are proven healthy now. */
+  readonly healthy: ReadonlySet<string>;
+  /** Versions of this channel that a person said no about when their rollback waited for approval. */
+  readonly rejected: ReadonlySet<string>;
   /** Newest first. */
   readonly pastRollbacks: readonly PastRollback[];
+  /** When automatic rollbacks of any channel were done, epoch milliseconds. */
+  readonly overallRollbacksMs: readonly number[];
+  /** Those in force. */
+  readonly freezes: readonly Freeze[];
 }

@@ -3,6 +3,8 @@
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 import type { HealthWindow, ReleaseHealth } from "../health/health-window.ts";
 import { cameBefore } from "../judge/baseline-choice.ts";
+import { isWeaker } from "../policy/decision.ts";
+import type { PolicyAction } from "../policy/decision.ts";
 import type { PastRollback } from "../policy/situation.ts";
 
 export interface ReleaseFacts {
@@ -17,7 +19,7 @@ export interface PastDecision {
   readonly id: string;
   readonly atMs: number;
   readonly version: Version;
-  readonly action: string;
+  readonly action: PolicyAction;
   readonly mode: string;
   /** Null in an act that moves no device. */
   readonly target: Version | null;
@@ -40,20 +42,43 @@ export interface ChannelFacts {
 /** Outcomes after which nothing had been done. */
 const UNDONE: ReadonlySet<string> = new Set(["stale", "expired", "withdrawn", "rejected"]);
 
+export interface PastActs {
+  readonly condemned: Set<string>;
+  /** Versions that have had this act, or a stronger one. */
+  readonly acted: Set<string>;
+  /** Newest first. */
+  readonly pastRollbacks: PastRollback[];
+}
+
 /** What had been done before a time, as the policy wants it; shadow decisions touch nothing. */
 export function actsBefore(
   decisions: readonly PastDecision[],
-  beforeMs: number,
-): { readonly acted: Set<string>; readonly pastRollbacks: PastRollback[] } {
-  const acts = decisions.filter(
-    ({ atMs, mode, outcome }) =>
-      atMs < beforeMs && mode !== "shadow" && !(outcome !== null && UNDONE.has(outcome)),
-  );
+  { beforeMs, action }: { readonly beforeMs: number; readonly action: PolicyAction },
+): PastActs {
+  const real = decisions.filter(({ atMs, mode }) => atMs < beforeMs && mode !== "shadow");
+  const own = real.filter(({ mode }) => mode !== "manual");
+  const done = real.filter(({ outcome }) => outcome === null || !UNDONE.has(outcome));
   return {
-    acted: new Set(acts.filter(({ mode }) => mode !== "manual").map(({ version }) => version)),
-    pastRollbacks: acts
-      .filter(({ action, outcome }) => action === "rollback" && outcome !== "refused")
-      .flatMap(({ version, target, atMs }) => (target === null ? [] : [{ from: version, to: target, atMs }]))
+    condemned: new Set(own.map(({ version }) => version)),
+    acted: new Set(
+      done
+        .filter((decision) => decision.mode !== "manual" && !isWeaker(decision.action, action))
+        .map(({ version }) => version),
+    ),
+    pastRollbacks: done
+      .filter(({ outcome }) => outcome !== "refused")
+      .flatMap(({ version, target, atMs, mode }) =>
+        target === null
+          ? []
+          : [
+              {
+                from: version,
+                to: target,
+                atMs,
+                by: mode === "manual" ? ("operator" as const) : ("lastgood" as const),
+              },
+            ],
+      )
       .toReversed(),
   };
 }

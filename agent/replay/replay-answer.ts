@@ -267,6 +267,6 @@ export const REPLAY_ASSUMPTIONS = [
   {
     code: "nothing_in_the_way",
     sentence:
-      "Freezes, absolutions, alerts and people's answers to requests for approval are not replayed, and the OTA server is taken to have answered at once.",
+      "Freezes, absolutions and alerts are not replayed; what asks for approval is taken to be approved, and the OTA server to do everything, at once; a budget of rollbacks over all channels counts those of the one channel.",
   },
 ] as const;

@@ -131,6 +131,7 @@ interface Replay {
   readonly order: readonly KnownRelease[];
   /** Oldest first. */
   readonly releases: readonly Followed[];
+  readonly condemned: Set<string>;
   readonly acted: Set<string>;
   /** Newest first. */
   readonly pastRollbacks: PastRollback[];
@@ -139,7 +140,10 @@ interface Replay {
 function openReplay({ policy, facts, steps }: ReplayInput): Replay {
   const silenceDeadlineMs = silenceDeadlineMsOf(policy);
   const order = releasesInOrder(facts);
-  const past = actsBefore(facts.decisions, (steps[0] ?? 0) * 60_000);
+  const past = actsBefore(facts.decisions, {
+    beforeMs: (steps[0] ?? 0) * 60_000,
+    action: policy.action,
+  });
   const untilMinute = steps.at(-1) ?? 0;
   const byVersion = new Map(facts.releases.map((each) => [each.health.release.version, each]));
   const releases = order.flatMap((known): Followed[] => {
@@ -237,7 +241,7 @@ function historyOf({ facts, cut }: Followed, sinceMinute = 0): ReleaseHistory {
   };
 }
 
-function baselineAt({ releases, acted }: Replay, release: Followed, minute: number): Baseline {
+function baselineAt({ releases, condemned }: Replay, release: Followed, minute: number): Baseline {
   const firstDay = release.cut!.days[0];
   if (firstDay === undefined) return NO_BASELINE;
   const live = releases
@@ -250,7 +254,7 @@ function baselineAt({ releases, acted }: Replay, release: Followed, minute: numb
     .toReversed()
     .toSorted((left, right) => right.cut!.lastMinute - left.cut!.lastMinute)
     .map((followed) => ({ ...followed.known, followed }));
-  const chosen = chooseBaseline(live, release.known, acted).map(({ followed }) => followed);
+  const chosen = chooseBaseline(live, release.known, condemned).map(({ followed }) => followed);
   if (chosen.length === 0) return NO_BASELINE;
   const sinceMinute = firstDay.dayMinute - BASELINE_BEFORE_MINUTES;
   return {
@@ -274,7 +278,9 @@ function decideAt(replay: Replay, release: Followed, minute: number): void {
 
 /** What the guards may look at, as it would have been. What nobody knows any more (freezes, say) is not in it. */
 function situationAt(replay: Replay, verdict: Verdict, minute: number): Situation {
-  const { policy, facts, order, releases, acted, pastRollbacks } = replay;
+  const { policy, facts, order, releases, condemned, acted, pastRollbacks } = replay;
+  const versions = (kind: Verdict["kind"]): Set<string> =>
+    new Set(releases.filter((each) => each.verdict?.kind === kind).map(({ known }) => known.version));
   const nowMs = minute * 60_000;
   return {
     channelKey: facts.key,
@@ -283,12 +289,16 @@ function situationAt(replay: Replay, verdict: Verdict, minute: number): Situatio
     minimumVersion: facts.minimumVersion,
     verdict,
     channel: channelViewAt(order, pastRollbacks, nowMs),
-    condemned: acted,
+    cause: "evidence",
+    capabilities: { rollback: true, pause: true },
+    condemned,
     rolledBack: acted,
-    failing: new Set(
-      releases.filter((each) => each.verdict?.kind === "failing").map(({ known }) => known.version),
-    ),
+    failing: versions("failing"),
+    healthy: versions("healthy"),
+    rejected: new Set(),
     pastRollbacks,
+    overallRollbacksMs: pastRollbacks.filter(({ by }) => by === "lastgood").map(({ atMs }) => atMs),
+    freezes: [],
   };
 }
 
@@ -319,8 +329,9 @@ function keepAct(
   const { version } = release.known;
   release.decision = { atMs, action, mode, target, sentence, devices: devicesExposed(release.devices) };
   if (mode === "shadow") return;
+  replay.condemned.add(version);
   replay.acted.add(version);
-  if (target !== null) replay.pastRollbacks.unshift({ from: version, to: target, atMs });
+  if (target !== null) replay.pastRollbacks.unshift({ from: version, to: target, atMs, by: "lastgood" });
 }
 
 /** Where devices report their use alone, nobody is known to have tried. */

@@ -15,6 +15,8 @@ export interface ChannelState {
   readonly version: Version | null;
   /** What the channel can be set to, newest first. A server may cut old ones. */
   readonly releases: readonly Release[];
+  /** Whether the offer is paused: devices that don't have it don't get it. Absent where the server does not say. */
+  readonly paused?: boolean;
 }
 
 export interface RollbackRequest {
@@ -26,6 +28,15 @@ export interface RollbackRequest {
   readonly from: Version;
   readonly to: Version;
   /** A sentence for the people who read the server's own log. */
+  readonly reason: string;
+}
+
+export interface PauseRequest {
+  readonly decisionId: string;
+  readonly app: AppId;
+  readonly channel: Channel;
+  /** The precondition: act only while the channel offers this version. */
+  readonly version: Version;
   readonly reason: string;
 }
 
@@ -62,4 +73,6 @@ export interface OtaServer {
   readonly capabilities: { readonly rollback: boolean; readonly pause: boolean };
   readChannel(key: ChannelKey): Promise<ChannelAnswer>;
   rollback(request: RollbackRequest): Promise<RollbackAnswer>;
+  /** Keeps devices that don't have the version from getting it; those that have it keep it. */
+  pause(request: PauseRequest): Promise<RollbackAnswer>;
 }

@@ -3,6 +3,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_COUNTING_RULES } from "../../agent/health/counting-rules.ts";
+import { openStores } from "../../agent/pipeline.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import type { HealthStore } from "../../agent/health/health-store.ts";
 import { createShardStore } from "../../agent/health/shard-store.ts";
@@ -27,7 +28,7 @@ import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
-import { TILL, releaseOf, samplePolicy, version } from "../support/verdicts.ts";
+import { TILL, releaseOf, sampleGuards, samplePolicy, version } from "../support/verdicts.ts";
 
 const NOON_MS = Date.UTC(2026, 0, 31, 12);
 const MINUTE_MS = 60_000;
@@ -93,7 +94,8 @@ async function report(
 
 const BOOTED: readonly DeviceEvent[] = ["update_started", "confirmed"];
 
-const offered: Pick<OtaServer, "readChannel"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",
@@ -117,12 +119,10 @@ async function evaluate(rules: readonly RuleToJudge[], policy: Partial<Policy> =
       server: offered as OtaServer,
     },
     {
+      ...openStores(redis, 1),
       health,
-      summaries,
-      journal: createJournal({ redis }),
-      decisions,
-      holds,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),
@@ -251,7 +251,7 @@ describe("kinds of device", () => {
     await report("1.5.0", 800, BOOTED, { model: "T1" });
     await report("1.5.0", 10, BOOTED, { model: "T2" });
     await report("1.5.0", 14, ["update_started", "install_failed"], { model: "T2", from: 10 });
-    const shy = { guards: { minDevices: 5, cooldownMs: 0, shareOfFleetLeast: 0.1 } };
+    const shy = { guards: sampleGuards({ shareOfFleetLeast: 0.1 }) };
     expect(await evaluate(LIMIT, shy)).toEqual([]);
     expect(await verdictOf("1.5.0")).toMatchObject({ kind: "failing", reason: "segment_failing" });
     expect([...(await holds.list()).values()]).toMatchObject([

@@ -3,6 +3,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_COUNTING_RULES, SILENCE_DEADLINE_MS_DEFAULT } from "../../agent/health/counting-rules.ts";
+import { openStores } from "../../agent/pipeline.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import type { HealthStore } from "../../agent/health/health-store.ts";
 import { FINE_SLOT_MINUTES } from "../../agent/health/health-window.ts";
@@ -10,13 +11,10 @@ import { SETTLE_MS } from "../../agent/health/settled-counts.ts";
 import { createShardStore } from "../../agent/health/shard-store.ts";
 import type { ShardStore } from "../../agent/health/shard-store.ts";
 import { evaluateChannel } from "../../agent/jobs/evaluate-channel.ts";
-import type { WatchedChannel } from "../../agent/jobs/evaluate-channel.ts";
+import type { WatchedChannel } from "../../agent/jobs/watched-channel.ts";
 import { foldShard } from "../../agent/jobs/fold-shard.ts";
-import { createHoldStore } from "../../agent/journal/hold-store.ts";
-import { createJournal } from "../../agent/journal/journal.ts";
 import { createSummaryStore } from "../../agent/journal/summary-store.ts";
 import type { SummaryStore } from "../../agent/journal/summary-store.ts";
-import { createDecisionStore } from "../../agent/rollback/decision-store.ts";
 import type { OtaServer } from "../../agent/rollback/ota-server.ts";
 import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
 import { encodeReportEntry } from "../../ingest/contract/report-entry.ts";
@@ -81,7 +79,8 @@ function offeredRelease(text: string) {
   return { version: version(text), releasedAt: "2026-01-30T12:00:00.000Z" };
 }
 
-const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel" | "rollback"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",
@@ -96,7 +95,6 @@ const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
 /** Leaves: ids of the decisions that were made. */
 async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]> {
   const decided: string[] = [];
-  const journal = createJournal({ redis });
   await evaluateChannel(
     {
       key: TILL,
@@ -106,12 +104,10 @@ async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]
       ...watched,
     },
     {
+      ...openStores(redis, 1),
       health,
-      summaries,
-      journal,
-      decisions: createDecisionStore({ redis, journal }),
-      holds: createHoldStore({ redis, journal }),
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),

@@ -10,11 +10,10 @@ import { createShardStore } from "../../agent/health/shard-store.ts";
 import { evaluateChannel } from "../../agent/jobs/evaluate-channel.ts";
 import { foldShard } from "../../agent/jobs/fold-shard.ts";
 import { rollUpShard } from "../../agent/jobs/roll-up.ts";
-import { createHoldStore } from "../../agent/journal/hold-store.ts";
 import { createJournal } from "../../agent/journal/journal.ts";
 import type { Journal } from "../../agent/journal/journal.ts";
-import { createSummaryStore } from "../../agent/journal/summary-store.ts";
 import type { RuleToJudge } from "../../agent/judge/rule-to-judge.ts";
+import { openStores } from "../../agent/pipeline.ts";
 import type { Policy } from "../../agent/policy/policy.ts";
 import { silenceDeadlineMsOf } from "../../agent/policy/silence-deadline.ts";
 import { readChannelFacts } from "../../agent/replay/read-channel.ts";
@@ -109,12 +108,10 @@ async function live(policy: Policy): Promise<void> {
   await evaluateChannel(
     { key: TILL, policy, minimumVersion: undefined, server: otaServer as unknown as OtaServer },
     {
+      ...openStores(redis, 1),
       health,
-      summaries: createSummaryStore({ redis }),
-      journal,
-      decisions,
-      holds: createHoldStore({ redis, journal }),
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),
@@ -122,9 +119,10 @@ async function live(policy: Policy): Promise<void> {
   );
   for (const id of decided) {
     const decision = (await decisions.read(id))!;
-    offered = [decision.target, ...offered.filter((each) => each !== decision.target)];
+    const target = decision.target!;
+    offered = [target, ...offered.filter((each) => each !== target)];
     const at = new Date(nowMs).toISOString();
-    const outcome = { kind: "applied", at, detail: "", version_seen: decision.target, attempts: 1 } as const;
+    const outcome = { kind: "applied", at, detail: "", version_seen: target, attempts: 1 } as const;
     await decisions.recordOutcome(decision, outcome);
   }
 }

@@ -2,8 +2,13 @@
 import type { OutcomeCounts } from "../../agent/health/outcomes.ts";
 import { toOutcomeCounts } from "../../agent/health/outcomes.ts";
 import type { Verdict } from "../../agent/judge/verdict.ts";
-import type { Policy } from "../../agent/policy/policy.ts";
-import type { Situation } from "../../agent/policy/situation.ts";
+import type { Guards, Policy } from "../../agent/policy/policy.ts";
+import type { PastRollback, Situation } from "../../agent/policy/situation.ts";
+import { channelHistory } from "../../agent/rollback/channel-history.ts";
+import type { ChannelHistory } from "../../agent/rollback/channel-history.ts";
+import { decisionIdOf } from "../../agent/rollback/decision-record.ts";
+import type { DecisionRecord } from "../../agent/rollback/decision-record.ts";
+import type { DecisionStore } from "../../agent/rollback/decision-store.ts";
 import type { AppId, Channel, ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 
 export const TILL: ChannelKey = { app: "com.acme.till" as AppId, channel: "production" as Channel };
@@ -26,9 +31,23 @@ export function samplePolicy(fields: Partial<Policy> = {}): Policy {
     name: "standard",
     action: "rollback",
     mode: "automatic",
+    target: "previous",
+    approvalMs: 4 * 3_600_000,
+    followUpMs: 24 * 3_600_000,
     falseRollbackBudget: 0.01,
     rules: [{ form: "limit", signal: "update_failure", limit: 0.05 }],
-    guards: { minDevices: 5, cooldownMs: 3_600_000, shareOfFleetLeast: 0 },
+    guards: sampleGuards(),
+    ...fields,
+  };
+}
+
+export function sampleGuards(fields: Partial<Guards> = {}): Guards {
+  return {
+    minDevices: 5,
+    cooldownMs: 3_600_000,
+    shareOfFleetLeast: 0,
+    maxRollbacks: { perChannelPerDay: undefined, overallPerHour: undefined },
+    freezeWindows: [],
     ...fields,
   };
 }
@@ -56,6 +75,8 @@ export function sampleSituation(fields: Partial<Situation> = {}): Situation {
     policy: samplePolicy(),
     minimumVersion: undefined,
     verdict: failingVerdict(),
+    cause: "evidence",
+    capabilities: { rollback: true, pause: true },
     channel: {
       kind: "known",
       version: version("1.4.0"),
@@ -64,7 +85,43 @@ export function sampleSituation(fields: Partial<Situation> = {}): Situation {
     condemned: new Set(),
     rolledBack: new Set(),
     failing: new Set(["1.4.0"]),
+    healthy: new Set(),
+    rejected: new Set(),
     pastRollbacks: [],
+    overallRollbacksMs: [],
+    freezes: [],
     ...fields,
   };
+}
+
+/** Lastgood rolled the channel back. */
+export function pastRollback(from: string, to: string, atMs: number): PastRollback {
+  return { from: version(from), to: version(to), atMs, by: "lastgood" };
+}
+
+/** A decision to roll back to 1.3.0 that is still to be carried out. */
+export function sampleDecision(text = "1.4.0", fields: Partial<DecisionRecord> = {}): DecisionRecord {
+  const { mode = "automatic", action = "rollback" } = fields;
+  return {
+    id: decisionIdOf(releaseOf(text), { action, mode: mode === "manual" ? "automatic" : mode }),
+    at: "2026-01-31T12:00:00.000Z",
+    ...releaseOf(text),
+    target: version("1.3.0"),
+    action,
+    mode,
+    cause: "evidence",
+    reason: "evidence_over_threshold",
+    sentence: "20 of 100 devices failed. Rolling back to 1.3.0.",
+    operator: null,
+    evidence: { signals: [], devices: outcomeCounts({ attempted: 100, failed: 20 }) },
+    last_needed_report_at: "2026-01-31T11:59:59.000Z",
+    approval: null,
+    outcome: null,
+    follow_up: null,
+    ...fields,
+  };
+}
+
+export async function historyOn(decisions: DecisionStore, key: ChannelKey): Promise<ChannelHistory> {
+  return channelHistory({ decisions: await decisions.list(), absolutions: new Map() }, key, "rollback");
 }

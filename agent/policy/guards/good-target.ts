@@ -9,11 +9,15 @@ export type TargetChoice =
   | { readonly kind: "target"; readonly version: Version }
   | Extract<GuardAnswer, { kind: "refuse" }>;
 
+type MissingTarget = "no_good_target" | "no_proven_target" | "target_below_minimum_version";
+
 export function chooseTarget({
   channel,
   verdict,
   condemned,
   failing,
+  healthy,
+  policy,
   minimumVersion,
 }: Situation): TargetChoice {
   const { version } = verdict.release;
@@ -24,11 +28,17 @@ export function chooseTarget({
     (release) =>
       release.version !== version && !condemned.has(release.version) && !failing.has(release.version),
   );
-  const newest = good[0];
+  const proven = policy.target === "proven" ? good.filter((release) => healthy.has(release.version)) : good;
+  if (good.length > 0 && proven.length === 0)
+    return refuse(
+      "no_proven_target",
+      `None of the ${good.length} releases before ${version} that the channel could go back to is proven healthy, as target: proven asks for.`,
+    );
+  const newest = proven[0];
   if (newest === undefined) return refuse("no_good_target", describeMissingTarget(version, before.length));
   const isAllowed = (release: { readonly version: Version }): boolean =>
     minimumVersion === undefined || compareVersions(release.version, minimumVersion) >= 0;
-  const target = good.find(isAllowed);
+  const target = proven.find(isAllowed);
   if (target !== undefined) return { kind: "target", version: target.version };
   return refuse(
     "target_below_minimum_version",
@@ -42,6 +52,6 @@ function describeMissingTarget(version: Version, earlierReleases: number): strin
   return `Each of the ${earlierReleases} releases before ${version} is condemned or failing itself.`;
 }
 
-function refuse(reason: "no_good_target" | "target_below_minimum_version", sentence: string): TargetChoice {
+function refuse(reason: MissingTarget, sentence: string): TargetChoice {
   return { kind: "refuse", guard: "good_target", reason, sentence };
 }

@@ -1,4 +1,4 @@
-// OTA server of type `http`: the open contract for one's own server (docs/ota-server-http.md), two calls
+// OTA server of type `http`: the open contract for one's own server (docs/ota-server-http.md), three calls
 // below one URL. Enters: the port's requests. Leaves: signed HTTP requests, and the port's answers made
 // from what came back; an answer that breaks the contract is `unavailable`, never a guess.
 import { z } from "zod";
@@ -10,6 +10,7 @@ import type { HttpAnswer } from "../http-call.ts";
 import type {
   ChannelAnswer,
   OtaServer,
+  PauseRequest,
   Refused,
   Release,
   RollbackAnswer,
@@ -34,6 +35,7 @@ export interface HttpOtaServerOptions {
 const channelAnswerSchema = z.object({
   version: versionSchema.nullable(),
   releases: z.array(z.object({ version: z.string(), released_at: z.iso.datetime({ offset: true }) })),
+  paused: z.boolean().optional(),
 });
 const rollbackAnswerSchema = z.object({ version: versionSchema });
 
@@ -54,9 +56,10 @@ export function createHttpOtaServer(options: HttpOtaServerOptions): OtaServer {
   const send = createSend(options);
   return {
     type: "http",
-    capabilities: { rollback: true, pause: false },
+    capabilities: { rollback: true, pause: true },
     readChannel: (key) => readChannel(key, send, options.clock),
     rollback: (request) => rollback(request, send, options.clock),
+    pause: (request) => pause(request, send, options.clock),
   };
 }
 
@@ -107,8 +110,9 @@ async function readChannel(key: ChannelKey, send: Send, clock: Clock): Promise<C
   if (named.answer.status !== 200) return notDone(named, clock);
   const parsed = parseAnswer(named, channelAnswerSchema);
   if (parsed.kind === "unavailable") return parsed;
-  const { version, releases } = parsed.value;
-  return { kind: "channel", state: { version, releases: newestFirst(releases) } };
+  const { version, releases, paused } = parsed.value;
+  const state = { version, releases: newestFirst(releases), ...(paused === undefined ? {} : { paused }) };
+  return { kind: "channel", state };
 }
 
 /**
@@ -125,12 +129,42 @@ function newestFirst(releases: z.infer<typeof channelAnswerSchema>["releases"]):
     .toSorted((left, right) => Date.parse(right.releasedAt) - Date.parse(left.releasedAt));
 }
 
-async function rollback(request: RollbackRequest, send: Send, clock: Clock): Promise<RollbackAnswer> {
-  const { decisionId, from, to, reason } = request;
+function rollback(request: RollbackRequest, send: Send, clock: Clock): Promise<RollbackAnswer> {
+  const { from, to, reason } = request;
+  return change(
+    { call: "rollback", key: request, decisionId: request.decisionId, from, body: { from, to, reason } },
+    send,
+    clock,
+  );
+}
+
+function pause(request: PauseRequest, send: Send, clock: Clock): Promise<RollbackAnswer> {
+  const { version, reason } = request;
+  return change(
+    { call: "pause", key: request, decisionId: request.decisionId, from: version, body: { version, reason } },
+    send,
+    clock,
+  );
+}
+
+interface Change {
+  readonly call: "rollback" | "pause";
+  readonly key: ChannelKey;
+  readonly decisionId: string;
+  /** What the channel must offer. */
+  readonly from: string;
+  readonly body: Readonly<Record<string, string>>;
+}
+
+async function change(
+  { call, key, decisionId, from, body }: Change,
+  send: Send,
+  clock: Clock,
+): Promise<RollbackAnswer> {
   const sent = await send({
     method: "POST",
-    path: `${channelPath(request)}/rollback`,
-    body: JSON.stringify({ decision_id: decisionId, from, to, reason }),
+    path: `${channelPath(key)}/${call}`,
+    body: JSON.stringify({ decision_id: decisionId, ...body }),
     headers: { "Idempotency-Key": decisionId },
   });
   if (sent.kind === "unavailable") return sent;

@@ -3,7 +3,11 @@
 import * as fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { decide } from "../../../../agent/policy/decide.ts";
-import { DECISION_REASONS, GUARDS } from "../../../../agent/policy/decision.ts";
+import { GUARDS } from "../../../../agent/policy/decision.ts";
+import type { DecisionReason } from "../../../../agent/policy/decision.ts";
+import { createFreezeWindow } from "../../../../agent/policy/freeze-window.ts";
+import type { Freeze, FreezeScope } from "../../../../agent/policy/freeze.ts";
+import type { Policy, RollbackBudget } from "../../../../agent/policy/policy.ts";
 import { cooldown } from "../../../../agent/policy/guards/cooldown.ts";
 import { chooseTarget } from "../../../../agent/policy/guards/good-target.ts";
 import { minDevices } from "../../../../agent/policy/guards/min-devices.ts";
@@ -13,16 +17,19 @@ import type { ChannelView, PastRollback, Situation } from "../../../../agent/pol
 import {
   failingVerdict,
   outcomeCounts,
+  pastRollback,
   releaseOf,
+  sampleGuards,
   samplePolicy,
   sampleSituation,
+  TILL,
   version,
 } from "../../../support/verdicts.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
 const moved: ChannelView = { kind: "known", version: version("1.4.1"), releases: [] };
-const hop: PastRollback = { from: version("1.5.0"), to: version("1.4.0"), atMs: NOW_MS - 1 };
-const recent: PastRollback = { from: version("1.3.5"), to: version("1.3.0"), atMs: NOW_MS - 1 };
+const hop: PastRollback = pastRollback("1.5.0", "1.4.0", NOW_MS - 1);
+const recent: PastRollback = pastRollback("1.3.5", "1.3.0", NOW_MS - 1);
 const alone: ChannelView = {
   kind: "known",
   version: version("1.4.0"),
@@ -31,12 +38,23 @@ const alone: ChannelView = {
 const fewDevices = failingVerdict({ devices: outcomeCounts({ attempted: 4, failed: 4 }) });
 
 const pickyPolicy = samplePolicy({
-  guards: { minDevices: 5, cooldownMs: 3_600_000, shareOfFleetLeast: 0.1 },
+  guards: sampleGuards({ shareOfFleetLeast: 0.1 }),
 });
 const confined = failingVerdict({ reason: "segment_failing", shareOfFleet: 0.032 });
 
-/** What makes each reason, alone. */
-const CAUSES: Readonly<Record<(typeof DECISION_REASONS)[number], Partial<Situation>>> = {
+const always = createFreezeWindow({ cron: "* * * * *", forMs: 60_000, timezone: "UTC" });
+
+function freeze(scope: FreezeScope): Freeze {
+  return { id: "fr_1", scope, by: "ana", reason: "audit", since: "2026-01-31T11:00:00.000Z", until: null };
+}
+
+function budgeted(maxRollbacks: Partial<RollbackBudget>): Policy {
+  const none = { perChannelPerDay: undefined, overallPerHour: undefined };
+  return samplePolicy({ guards: sampleGuards({ maxRollbacks: { ...none, ...maxRollbacks } }) });
+}
+
+/** What makes each reason that deciding can give, alone. */
+const CAUSES: Readonly<Record<Exclude<DecisionReason, "operator_asked">, Partial<Situation>>> = {
   verdict_not_failing: { verdict: failingVerdict({ kind: "healthy", reason: "within_limits" }) },
   already_condemned: { rolledBack: new Set(["1.4.0"]) },
   evidence_over_threshold: {},
@@ -49,20 +67,34 @@ const CAUSES: Readonly<Record<(typeof DECISION_REASONS)[number], Partial<Situati
   ota_server_refused: { channel: { kind: "refused", detail: "401" } },
   rolled_back_to_before: { pastRollbacks: [hop] },
   no_good_target: { channel: alone },
+  no_proven_target: { policy: samplePolicy({ target: "proven" }) },
   target_below_minimum_version: { minimumVersion: version("1.3.1") },
+  alert_fired: { cause: "alert", causeSentence: "TillErrors is firing." },
+  offered_again: { cause: "offered_again", rolledBack: new Set(["1.4.0"]) },
+  kill_switch: { freezes: [freeze("all")] },
+  frozen: { freezes: [freeze(TILL)] },
+  freeze_window: { policy: samplePolicy({ guards: sampleGuards({ freezeWindows: [always] }) }) },
+  channel_rollbacks_used_up: {
+    policy: budgeted({ perChannelPerDay: 1 }),
+    pastRollbacks: [pastRollback("1.3.9", "1.3.5", NOW_MS - 7_200_000)],
+  },
+  overall_rollbacks_used_up: { policy: budgeted({ overallPerHour: 1 }), overallRollbacksMs: [NOW_MS - 1] },
+  action_not_supported: { capabilities: { rollback: false, pause: false } },
+  rejected_by_operator: { rejected: new Set(["1.4.0"]) },
 };
 
 describe("reasons", () => {
-  it.each(DECISION_REASONS.map((reason) => [reason] as const))("%s", (reason) => {
-    const decision = decide(sampleSituation({ nowMs: NOW_MS, ...CAUSES[reason] }));
+  it.each(Object.entries(CAUSES))("%s", (reason, cause) => {
+    const decision = decide(sampleSituation({ nowMs: NOW_MS, ...cause }));
     expect(decision.reason).toBe(reason);
     expect(decision.sentence.length).toBeGreaterThan(10);
   });
 
   it("every guard can be the one that speaks", () => {
-    const guards = DECISION_REASONS.map((reason) => decide(sampleSituation(CAUSES[reason]))).flatMap(
-      (decision) => (decision.kind === "hold" ? [decision.guard] : []),
+    const decisions = Object.values(CAUSES).map((cause) =>
+      decide(sampleSituation({ nowMs: NOW_MS, ...cause })),
     );
+    const guards = decisions.flatMap((decision) => (decision.kind === "hold" ? [decision.guard] : []));
     expect([...new Set(guards)].toSorted()).toEqual([...GUARDS].toSorted());
   });
 });
@@ -185,11 +217,7 @@ const situations: fc.Arbitrary<Situation> = fc
       rolledBack: new Set(raw.rolledBack),
       failing: new Set(raw.failing),
       minimumVersion: raw.minimum === null ? undefined : version(raw.minimum),
-      pastRollbacks: raw.past.map(({ from, to, ageMs }) => ({
-        from: version(from),
-        to: version(to),
-        atMs: NOW_MS - ageMs,
-      })),
+      pastRollbacks: raw.past.map(({ from, to, ageMs }) => pastRollback(from, to, NOW_MS - ageMs)),
     }),
   );
 

@@ -4,10 +4,10 @@ import { NO_DEVICE_HOURS } from "../../../../agent/health/health-window.ts";
 import { channelViewAt, devicesThen } from "../../../../agent/replay/channel-at.ts";
 import { actsBefore, releasesInOrder } from "../../../../agent/replay/channel-facts.ts";
 import type { ChannelFacts, PastDecision, ReleaseFacts } from "../../../../agent/replay/channel-facts.ts";
-import { TILL, outcomeCounts, releaseOf, version } from "../../../support/verdicts.ts";
+import { TILL, outcomeCounts, pastRollback, releaseOf, version } from "../../../support/verdicts.ts";
 
 const known = (text: string, sinceMs: number) => ({ version: version(text), sinceMs });
-const hop = (from: string, to: string, atMs = 0) => ({ from: version(from), to: version(to), atMs });
+const hop = (from: string, to: string) => pastRollback(from, to, 0);
 
 describe("what the channel offers", () => {
   const releases = [known("1.3.0", 100), known("1.4.0", 200), known("1.5.0", 300)];
@@ -142,7 +142,7 @@ describe("the order of releases", () => {
 describe("what had been done before", () => {
   it("counts as done, but for what came to nothing, was only watched, or came later", () => {
     const past = (fields: Partial<PastDecision>) => {
-      const { acted, pastRollbacks } = actsBefore([decided(fields)], 600);
+      const { acted, pastRollbacks } = actsBefore([decided(fields)], { beforeMs: 600, action: "rollback" });
       return [[...acted], pastRollbacks.map(({ from, to, atMs }) => [from, to, atMs])];
     };
     const done = [["1.4.0"], [["1.4.0", "1.3.0", 500]]];
@@ -152,7 +152,9 @@ describe("what had been done before", () => {
     expect(past({ mode: "shadow" })).toEqual([[], []]);
     expect(past({ atMs: 600 })).toEqual([[], []]);
     expect(past({ outcome: "refused" })).toEqual([["1.4.0"], []]);
-    expect(past({ action: "pause", target: null })).toEqual([["1.4.0"], []]);
+    expect(past({ action: "pause", target: null })).toEqual([[], []]);
     expect(past({ mode: "manual" })).toEqual([[], [["1.4.0", "1.3.0", 500]]]);
+    const { condemned } = actsBefore([decided({ outcome: "stale" })], { beforeMs: 600, action: "rollback" });
+    expect([...condemned]).toEqual(["1.4.0"]);
   });
 });

@@ -8,7 +8,7 @@ import { REPLAY_HOLDS_MAX, replayChannel } from "../../../../agent/replay/replay
 import type { ReplayedRelease } from "../../../../agent/replay/replay-channel.ts";
 import { DAY_START, createSide } from "../../../support/judged-release.ts";
 import type { Side } from "../../../support/judged-release.ts";
-import { TILL, samplePolicy, version } from "../../../support/verdicts.ts";
+import { TILL, sampleGuards, samplePolicy, version } from "../../../support/verdicts.ts";
 
 function factsOf(sides: readonly Side[], fields: Partial<ChannelFacts> = {}): ChannelFacts {
   const releases = sides.map((side) => {
@@ -98,7 +98,7 @@ it("of many holds the first are told, REPLAY_HOLDS_MAX at most", () => {
     rules: [
       { form: "plain", signal: "update_failure", limit: 0.05, windowMs: 300_000, forMs: 0, minDevices: 1 },
     ],
-    guards: { minDevices: 1_000_000, cooldownMs: 0, shareOfFleetLeast: 0 },
+    guards: sampleGuards({ minDevices: 1_000_000, cooldownMs: 0 }),
   });
   // Every other 5 minutes are bad: each begins a hold that ends.
   for (let slot = 0; slot < 60; slot += 1)

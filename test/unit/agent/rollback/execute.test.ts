@@ -1,8 +1,7 @@
 // The executor against a hand-made server: each thing that a server can do, and what is made of it.
 import { describe, expect, it } from "vitest";
-import type { DecisionRecord } from "../../../../agent/rollback/decision-record.ts";
 import { decisionIdOf } from "../../../../agent/rollback/decision-record.ts";
-import { executeRollback } from "../../../../agent/rollback/execute.ts";
+import { executeDecision } from "../../../../agent/rollback/execute.ts";
 import type { Execution } from "../../../../agent/rollback/execute.ts";
 import type {
   ChannelAnswer,
@@ -11,21 +10,9 @@ import type {
   RollbackRequest,
 } from "../../../../agent/rollback/ota-server.ts";
 import { ROLLBACK_OUTCOME_KINDS } from "../../../../agent/rollback/outcome.ts";
-import { outcomeCounts, releaseOf, version } from "../../../support/verdicts.ts";
+import { releaseOf, sampleDecision, version } from "../../../support/verdicts.ts";
 
-const decision: DecisionRecord = {
-  id: decisionIdOf(releaseOf("1.4.0"), "automatic"),
-  at: "2026-01-31T12:00:00.000Z",
-  ...releaseOf("1.4.0"),
-  target: version("1.3.0"),
-  action: "rollback",
-  mode: "automatic",
-  reason: "evidence_over_threshold",
-  sentence: "20 of 100 devices failed. Rolling back to 1.3.0.",
-  evidence: { signals: [], devices: outcomeCounts({ attempted: 100, failed: 20 }) },
-  last_needed_report_at: "2026-01-31T11:59:59.000Z",
-  outcome: null,
-};
+const decision = sampleDecision();
 
 const unavailable = { kind: "unavailable", detail: "answered 503", retryAfterMs: 7_000 } as const;
 const refused = { kind: "refused", detail: "answered 401" } as const;
@@ -40,6 +27,7 @@ function offers(text: string | null): ChannelAnswer {
 async function run(
   reads: readonly ChannelAnswer[],
   rollbacks: readonly RollbackAnswer[] = [],
+  wasAsked = false,
 ): Promise<{ execution: Execution; requests: RollbackRequest[] }> {
   const [readsLeft, rollbacksLeft] = [[...reads], [...rollbacks]];
   const requests: RollbackRequest[] = [];
@@ -50,13 +38,14 @@ async function run(
   const server: OtaServer = {
     type: "hand-made",
     capabilities: { rollback: true, pause: false },
+    pause: () => Promise.reject(new Error("nothing is paused here")),
     readChannel: () => next(readsLeft, "read"),
     rollback: (request) => {
       requests.push(request);
       return next(rollbacksLeft, "rollback");
     },
   };
-  const execution = await executeRollback(decision, server);
+  const execution = await executeDecision(decision, server, { wasAsked, onAsk: () => Promise.resolve() });
   expect(readsLeft.length + rollbacksLeft.length).toBe(0);
   return { execution, requests };
 }
@@ -98,6 +87,15 @@ describe("before the act", () => {
   it.each(["1.4.1", null])("the channel offers %s: stale, and no call", async (seen) => {
     expect(await outcomeOf([offers(seen)])).toMatchObject({ kind: "stale", versionSeen: seen });
   });
+
+  it.each(["1.4.1", null])(
+    "asked before without an answer, and now it offers %s: nobody knows",
+    async (seen) => {
+      const { execution, requests } = await run([offers(seen)], [], true);
+      expect(execution).toMatchObject({ kind: "ended", outcome: { kind: "failed", versionSeen: seen } });
+      expect(requests).toEqual([]);
+    },
+  );
 
   it("the server can't be asked: try again when it said to, and no call", async () => {
     const { execution, requests } = await run([unavailable]);
@@ -183,13 +181,16 @@ describe("reading back", () => {
 describe("the decision's id", () => {
   it("follows from the release alone, and differs for a shadow, a channel, a version", () => {
     const ids = [
-      decisionIdOf(releaseOf("1.4.0"), "automatic"),
-      decisionIdOf(releaseOf("1.4.0"), "shadow"),
-      decisionIdOf(releaseOf("1.4.1"), "automatic"),
-      decisionIdOf({ ...releaseOf("1.4.0"), channel: "beta" as typeof decision.channel }, "automatic"),
+      decisionIdOf(releaseOf("1.4.0"), { action: "rollback", mode: "automatic" }),
+      decisionIdOf(releaseOf("1.4.0"), { action: "rollback", mode: "shadow" }),
+      decisionIdOf(releaseOf("1.4.1"), { action: "rollback", mode: "automatic" }),
+      decisionIdOf(
+        { ...releaseOf("1.4.0"), channel: "beta" as typeof decision.channel },
+        { action: "rollback", mode: "automatic" },
+      ),
     ];
     expect(new Set(ids).size).toBe(4);
-    expect(decisionIdOf(releaseOf("1.4.0"), "automatic")).toBe(decision.id);
+    expect(decisionIdOf(releaseOf("1.4.0"), { action: "rollback", mode: "automatic" })).toBe(decision.id);
     expect(ids[0]).toMatch(/^rb_[0-9a-f]{20}$/);
     expect(ids[1]).toMatch(/^sh_[0-9a-f]{20}$/);
   });
@@ -203,5 +204,44 @@ it("every outcome has been seen here", async () => {
     outcomeOf([refused]),
     outcomeOf([offers("1.4.0"), offers("1.4.0")], [done]),
   ]);
-  expect(outcomes.map(({ kind }) => kind)).toEqual([...ROLLBACK_OUTCOME_KINDS]);
+  const withoutServer = ["paged", "expired", "rejected", "withdrawn"];
+  expect([...outcomes.map(({ kind }) => kind), ...withoutServer]).toEqual([...ROLLBACK_OUTCOME_KINDS]);
+});
+
+describe("a pause", () => {
+  const pauseDecision = sampleDecision("1.4.0", { action: "pause", target: null });
+  const state = (text: string, paused?: boolean): ChannelAnswer => ({
+    kind: "channel",
+    state: { version: version(text), releases: [], ...(paused === undefined ? {} : { paused }) },
+  });
+  async function pauseWith(reads: ChannelAnswer[], answer?: RollbackAnswer): Promise<[Execution, number]> {
+    let asked = 0;
+    const server: OtaServer = {
+      type: "hand-made",
+      capabilities: { rollback: true, pause: true },
+      readChannel: () => Promise.resolve(reads.shift()!),
+      rollback: () => Promise.reject(new Error("nothing is rolled back here")),
+      pause: ({ version: paused, decisionId }) => {
+        asked += 1;
+        expect([paused, decisionId]).toEqual(["1.4.0", pauseDecision.id]);
+        return Promise.resolve(answer!);
+      },
+    };
+    const runs = { wasAsked: false, onAsk: () => Promise.resolve() };
+    return [await executeDecision(pauseDecision, server, runs), asked];
+  }
+  const doneOn = (text: string): RollbackAnswer => ({ kind: "done", version: version(text) });
+
+  it.each([
+    ["shown", [state("1.4.0", false), state("1.4.0", true)], doneOn("1.4.0"), "applied", 1],
+    ["not shown by the server", [state("1.4.0"), state("1.4.0")], doneOn("1.4.0"), "applied", 1],
+    ["denied by the read-back", [state("1.4.0", false), state("1.4.0", false)], doneOn("1.4.0"), "failed", 1],
+    ["there already", [state("1.4.0", true)], undefined, "already_applied", 0],
+    ["of what is not offered any more", [state("1.4.1", false)], undefined, "stale", 0],
+    ["refused", [state("1.4.0", false)], refused, "refused", 1],
+  ] as const)("%s", async (_name, reads, answer, kind, calls) => {
+    const [execution, asked] = await pauseWith([...reads], answer);
+    expect(execution).toMatchObject({ kind: "ended", outcome: { kind } });
+    expect(asked).toBe(calls);
+  });
 });

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { cooldown } from "../../../../../agent/policy/guards/cooldown.ts";
 import type { GuardAnswer } from "../../../../../agent/policy/guards/guard.ts";
-import { samplePolicy, sampleSituation, version } from "../../../../support/verdicts.ts";
+import { pastRollback, sampleGuards, samplePolicy, sampleSituation } from "../../../../support/verdicts.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
 const COOLDOWN_MS = 3_600_000;
@@ -11,12 +11,8 @@ function answerAfter(agesMs: readonly number[], cooldownMs = COOLDOWN_MS): Guard
   return cooldown(
     sampleSituation({
       nowMs: NOW_MS,
-      policy: samplePolicy({ guards: { minDevices: 5, cooldownMs, shareOfFleetLeast: 0 } }),
-      pastRollbacks: agesMs.map((ageMs) => ({
-        from: version("1.3.9"),
-        to: version("1.3.0"),
-        atMs: NOW_MS - ageMs,
-      })),
+      policy: samplePolicy({ guards: sampleGuards({ cooldownMs }) }),
+      pastRollbacks: agesMs.map((ageMs) => pastRollback("1.3.9", "1.3.0", NOW_MS - ageMs)),
     }),
   );
 }

@@ -5,6 +5,7 @@ import type { GuardAnswer } from "../../../../../agent/policy/guards/guard.ts";
 import {
   failingVerdict,
   outcomeCounts,
+  sampleGuards,
   samplePolicy,
   sampleSituation,
 } from "../../../../support/verdicts.ts";
@@ -12,7 +13,7 @@ import {
 function answerFor(attempted: number, minDevicesWanted: number): GuardAnswer {
   return minDevices(
     sampleSituation({
-      policy: samplePolicy({ guards: { minDevices: minDevicesWanted, cooldownMs: 0, shareOfFleetLeast: 0 } }),
+      policy: samplePolicy({ guards: sampleGuards({ minDevices: minDevicesWanted }) }),
       verdict: failingVerdict({ devices: outcomeCounts({ attempted, failed: attempted }) }),
     }),
   );

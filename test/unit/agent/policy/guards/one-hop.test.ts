@@ -2,16 +2,12 @@
 import { expect, it } from "vitest";
 import { oneHop } from "../../../../../agent/policy/guards/one-hop.ts";
 import type { GuardAnswer } from "../../../../../agent/policy/guards/guard.ts";
-import { sampleSituation, version } from "../../../../support/verdicts.ts";
+import { pastRollback, sampleSituation } from "../../../../support/verdicts.ts";
 
 function answerAfter(...hops: [from: string, to: string][]): GuardAnswer {
   return oneHop(
     sampleSituation({
-      pastRollbacks: hops.map(([from, to], index) => ({
-        from: version(from),
-        to: version(to),
-        atMs: 1_000 - index,
-      })),
+      pastRollbacks: hops.map(([from, to], index) => pastRollback(from, to, 1_000 - index)),
     }),
   );
 }

@@ -3,12 +3,12 @@
 import { expect, it } from "vitest";
 import { shareOfFleet } from "../../../../../agent/policy/guards/share-of-fleet.ts";
 import type { GuardAnswer } from "../../../../../agent/policy/guards/guard.ts";
-import { failingVerdict, samplePolicy, sampleSituation } from "../../../../support/verdicts.ts";
+import { failingVerdict, sampleGuards, samplePolicy, sampleSituation } from "../../../../support/verdicts.ts";
 
 function answerFor(share: number, least: number): GuardAnswer {
   return shareOfFleet(
     sampleSituation({
-      policy: samplePolicy({ guards: { minDevices: 5, cooldownMs: 0, shareOfFleetLeast: least } }),
+      policy: samplePolicy({ guards: sampleGuards({ shareOfFleetLeast: least }) }),
       verdict: failingVerdict({ shareOfFleet: share }),
     }),
   );

@@ -1,21 +1,16 @@
 // The rollback job around the executor: what it tries again and for how long, and what it never does.
 import { describe, expect, it } from "vitest";
-import { REFUSED_FOR_MS_MAX, executeDecision } from "../../../../agent/jobs/execute-rollback.ts";
-import type { ExecuteDeps, ExecuteResult } from "../../../../agent/jobs/execute-rollback.ts";
+import { REFUSED_FOR_MS_MAX, carryOut } from "../../../../agent/jobs/carry-out.ts";
+import type { CarryOutDeps, CarryOutResult } from "../../../../agent/jobs/carry-out.ts";
+import type { Freeze } from "../../../../agent/policy/freeze.ts";
 import type { Policy } from "../../../../agent/policy/policy.ts";
 import type { DecisionOutcome, DecisionRecord } from "../../../../agent/rollback/decision-record.ts";
 import type { OtaServer } from "../../../../agent/rollback/ota-server.ts";
 import { createLogger } from "../../../../runtime/logger.ts";
-import { releaseOf, samplePolicy, version } from "../../../support/verdicts.ts";
+import { sampleDecision, samplePolicy, version } from "../../../support/verdicts.ts";
 
 const DECIDED_AT_MS = Date.UTC(2026, 0, 31, 12);
-const decision = {
-  id: "rb_1",
-  at: new Date(DECIDED_AT_MS).toISOString(),
-  ...releaseOf("1.4.0"),
-  target: version("1.3.0"),
-  sentence: "bad",
-} as DecisionRecord;
+const decision = sampleDecision("1.4.0", { id: "rb_1" });
 
 interface Facts {
   readonly server: Pick<OtaServer, "readChannel"> & Partial<OtaServer>;
@@ -25,12 +20,13 @@ interface Facts {
   readonly elapsedMs?: number;
   /** When the server began to say no. */
   readonly refusedSinceMs?: number;
+  readonly freezes?: readonly Freeze[];
   /** Tries before this one. */
   readonly tries?: number;
 }
 
 interface Execution {
-  readonly result: ExecuteResult;
+  readonly result: CarryOutResult;
   readonly outcomes: readonly DecisionOutcome[];
   readonly triesCounted: number;
 }
@@ -43,29 +39,37 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
     isPending = true,
     elapsedMs = 0,
     tries = 0,
+    freezes = [],
     refusedSinceMs = DECIDED_AT_MS,
   } = facts;
   const outcomes: DecisionOutcome[] = [];
   let counted = tries;
-  const deps: ExecuteDeps = {
+  const deps: CarryOutDeps = {
     decisions: {
       read: (asked: string) => Promise.resolve(asked === decision.id ? decision : undefined),
       isPending: () => Promise.resolve(isPending),
       countTry: () => Promise.resolve((counted += 1)),
       refusedSince: () => Promise.resolve(refusedSinceMs),
+      wasAsked: () => Promise.resolve(false),
+      noteAsked: () => Promise.resolve(),
       notRefused: () => Promise.resolve(),
       recordOutcome: (_decision: DecisionRecord, outcome: DecisionOutcome) => {
         outcomes.push(outcome);
         return Promise.resolve("appended");
       },
-    } as unknown as ExecuteDeps["decisions"],
-    summaries: { writeChannel: () => Promise.resolve() } as unknown as ExecuteDeps["summaries"],
+    } as unknown as CarryOutDeps["decisions"],
+    summaries: {
+      writeChannel: () => Promise.resolve(),
+      readChannel: () => Promise.resolve(undefined),
+      read: () => Promise.resolve(undefined),
+    } as unknown as CarryOutDeps["summaries"],
+    freezes: { list: () => Promise.resolve(freezes) } as unknown as CarryOutDeps["freezes"],
     watchedOf: () =>
       isConfigured ? { server: server as OtaServer, policy: samplePolicy({ mode }) } : undefined,
     clock: () => DECIDED_AT_MS + elapsedMs,
     logger: createLogger({ name: "test", level: "silent" }),
   };
-  return { result: await executeDecision(id, deps), outcomes, triesCounted: counted - tries };
+  return { result: await carryOut(id, deps), outcomes, triesCounted: counted - tries };
 }
 
 const away = (retryAfterMs?: number): Facts["server"] => ({

@@ -2,9 +2,10 @@
 // try, and what counts as an act afterwards.
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { REFUSED_FOR_MS_MAX, executeDecision } from "../../agent/jobs/execute-rollback.ts";
-import type { ExecuteDeps, ExecuteResult } from "../../agent/jobs/execute-rollback.ts";
+import { REFUSED_FOR_MS_MAX, carryOut } from "../../agent/jobs/carry-out.ts";
+import type { CarryOutDeps, CarryOutResult } from "../../agent/jobs/carry-out.ts";
 import { OUTBOX_TRIES } from "../../agent/journal/control-keys.ts";
+import { createFreezeStore } from "../../agent/journal/freeze-store.ts";
 import { createJournal } from "../../agent/journal/journal.ts";
 import type { Journal } from "../../agent/journal/journal.ts";
 import { createSummaryStore } from "../../agent/journal/summary-store.ts";
@@ -20,7 +21,15 @@ import { OTA_SECRET, startOtaServer } from "../support/agent.ts";
 import type { TestOtaServer } from "../support/agent.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
-import { TILL, outcomeCounts, releaseOf, samplePolicy, version } from "../support/verdicts.ts";
+import {
+  TILL,
+  historyOn,
+  pastRollback,
+  releaseOf,
+  sampleDecision,
+  samplePolicy,
+  version,
+} from "../support/verdicts.ts";
 
 const DECIDED_AT_MS = Date.UTC(2026, 0, 31, 12);
 
@@ -29,7 +38,7 @@ let redis: Redis;
 let journal: Journal;
 let decisions: DecisionStore;
 let ota: TestOtaServer;
-let deps: ExecuteDeps;
+let deps: CarryOutDeps;
 let nowMs: number;
 beforeAll(async () => {
   server = await startTestRedis();
@@ -55,6 +64,7 @@ beforeEach(async () => {
   deps = {
     decisions,
     summaries: createSummaryStore({ redis }),
+    freezes: createFreezeStore({ redis, journal }),
     watchedOf: () => ({ server: http, policy: samplePolicy() }),
     clock: () => nowMs,
     logger: createLogger({ name: "test", level: "silent" }),
@@ -63,23 +73,16 @@ beforeEach(async () => {
 });
 
 function decisionOn(text: string, fields: Partial<DecisionRecord> = {}): DecisionRecord {
-  return {
-    id: decisionIdOf(releaseOf(text), fields.mode ?? "automatic"),
-    at: new Date(DECIDED_AT_MS).toISOString(),
-    ...releaseOf(text),
-    target: version("1.3.0"),
-    action: "rollback",
-    mode: "automatic",
-    reason: "evidence_over_threshold",
-    sentence: "bad",
-    evidence: { signals: [], devices: outcomeCounts({}) },
-    last_needed_report_at: "2026-01-31T11:59:59.000Z",
-    outcome: null,
-    ...fields,
-  };
+  return sampleDecision(text, { at: new Date(DECIDED_AT_MS).toISOString(), ...fields });
 }
 
-const NO_HISTORY = { condemned: new Set(), rolledBack: new Set(), pastRollbacks: [] };
+const NO_HISTORY = {
+  condemned: new Set(),
+  rolledBack: new Set(),
+  rejected: new Set(),
+  pastRollbacks: [],
+  overallRollbacksMs: [],
+};
 
 function outcome(kind: DecisionOutcome["kind"]): DecisionOutcome {
   return { kind, at: "2026-01-31T12:00:01.000Z", detail: "", version_seen: null, attempts: 1 };
@@ -95,10 +98,12 @@ describe("a decision", () => {
     const results = await Promise.all([1, 2, 3].map(() => decisions.record(decision)));
     expect(results.toSorted()).toEqual(["appended", "exists", "exists"]);
     expect(await decisions.listPending()).toEqual([decision.id]);
-    expect(await decisions.historyOn(TILL)).toEqual({
+    expect(await historyOn(decisions, TILL)).toEqual({
       condemned: new Set(["1.4.0"]),
       rolledBack: new Set(["1.4.0"]),
-      pastRollbacks: [{ from: "1.4.0", to: "1.3.0", atMs: DECIDED_AT_MS }],
+      rejected: new Set(),
+      pastRollbacks: [pastRollback("1.4.0", "1.3.0", DECIDED_AT_MS)],
+      overallRollbacksMs: [DECIDED_AT_MS],
     });
     await decisions.recordOutcome(decision, outcome("applied"));
     expect(await decisions.listPending()).toEqual([]);
@@ -109,7 +114,7 @@ describe("a decision", () => {
   it("of a shadow condemns nothing and waits for nobody", async () => {
     expect(await decisions.record(decisionOn("1.4.0", { mode: "shadow" }))).toBe("appended");
     expect(await decisions.listPending()).toEqual([]);
-    expect(await decisions.historyOn(TILL)).toEqual(NO_HISTORY);
+    expect(await historyOn(decisions, TILL)).toEqual(NO_HISTORY);
     // The policy may become automatic later, and then acts.
     expect(await decisions.record(decisionOn("1.4.0"))).toBe("appended");
   });
@@ -118,7 +123,7 @@ describe("a decision", () => {
     await decisions.record(
       decisionOn("1.4.0", { channel: "production-eu" as typeof TILL.channel, id: "rb_eu" }),
     );
-    expect(await decisions.historyOn(TILL)).toEqual(NO_HISTORY);
+    expect(await historyOn(decisions, TILL)).toEqual({ ...NO_HISTORY, overallRollbacksMs: [DECIDED_AT_MS] });
   });
 
   it("that ended as stale condemns, but leaves the release its rollback, under an id of its own", async () => {
@@ -128,12 +133,12 @@ describe("a decision", () => {
       const decision = decisionOn("1.4.0", { id: rounds.at(-1)! });
       expect(await decisions.record(decision)).toBe("appended");
       await decisions.recordOutcome(decision, outcome("stale"));
-      expect(await decisions.staleRounds(releaseOf("1.4.0"))).toBe(round);
-      expect(await decisions.historyOn(TILL)).toEqual({ ...NO_HISTORY, condemned: new Set(["1.4.0"]) });
-      rounds.push(decisionIdOf(releaseOf("1.4.0"), "automatic", round));
+      expect(await decisions.roundsOf(releaseOf("1.4.0"))).toBe(round);
+      expect(await historyOn(decisions, TILL)).toEqual({ ...NO_HISTORY, condemned: new Set(["1.4.0"]) });
+      rounds.push(decisionIdOf(releaseOf("1.4.0"), { action: "rollback", mode: "automatic", rounds: round }));
     }
     expect(rounds).toEqual([first.id, `${first.id}-2`, `${first.id}-3`]);
-    expect(await decisions.staleRounds(releaseOf("1.3.0"))).toBe(0);
+    expect(await decisions.roundsOf(releaseOf("1.3.0"))).toBe(0);
   });
 });
 
@@ -145,21 +150,21 @@ describe("acts of the past, for cooldown and one-hop", () => {
       await decisions.recordOutcome(decision, outcome(kind));
     }
     await decisions.record(decisionOn("3.0.0", { at: "2026-01-31T13:00:00.000Z" }));
-    const { condemned, rolledBack, pastRollbacks: past } = await decisions.historyOn(TILL);
-    expect(condemned.size).toBe(6);
-    // All but the stale one (2.2.0) have used up their rollback.
-    expect([...rolledBack].toSorted()).toEqual(["2.0.0", "2.1.0", "2.3.0", "2.4.0", "3.0.0"]);
+    const { condemned, rolledBack, pastRollbacks: past } = await historyOn(decisions, TILL);
+    expect(condemned.size).toBe(ROLLBACK_OUTCOME_KINDS.length + 1);
+    // All but those that did nothing (stale, expired, withdrawn), or were refused a yes, have used up their act.
+    expect([...rolledBack].toSorted()).toEqual(["2.0.0", "2.1.0", "2.3.0", "2.4.0", "2.5.0", "3.0.0"]);
     expect(past.map(({ from }) => from)).toEqual(["3.0.0", "2.4.0", "2.1.0", "2.0.0"]);
-    expect(past[0]).toEqual({ from: "3.0.0", to: "1.3.0", atMs: Date.UTC(2026, 0, 31, 13) });
+    expect(past[0]).toEqual(pastRollback("3.0.0", "1.3.0", Date.UTC(2026, 0, 31, 13)));
     // The cooldown begins when the server had answered, not with the decision.
-    expect(past.at(-1)).toEqual({ from: "2.0.0", to: "1.3.0", atMs: DECIDED_AT_MS + 1_000 });
+    expect(past.at(-1)).toEqual(pastRollback("2.0.0", "1.3.0", DECIDED_AT_MS + 1_000));
   });
 });
 
 describe("executing", () => {
   async function executeUntilEnded(id: string, triesMax: number): Promise<number> {
     for (let tries = 0; tries < triesMax; tries += 1)
-      if ((await executeDecision(id, deps)).kind === "ended") return tries + 1;
+      if ((await carryOut(id, deps)).kind === "ended") return tries + 1;
     throw new Error(`not ended after ${triesMax} tries`);
   }
 
@@ -197,14 +202,14 @@ describe("executing", () => {
       ota.setFaults([{ kind: "error", status, times: 100 }]);
       // The hour begins with the first no, however long the decision has waited for an answer.
       nowMs = DECIDED_AT_MS + 2 * REFUSED_FOR_MS_MAX;
-      expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
+      expect(await carryOut(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
       nowMs += REFUSED_FOR_MS_MAX - 1;
-      expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 2 });
+      expect(await carryOut(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 2 });
       expect((await decisions.read(decision.id))!.outcome).toBeNull();
       nowMs += 1;
-      expect(await executeDecision(decision.id, deps)).toEqual({ kind: "ended" });
+      expect(await carryOut(decision.id, deps)).toEqual({ kind: "ended" });
       expect((await decisions.read(decision.id))!.outcome).toMatchObject({ kind: "refused", attempts: 3 });
-      expect(await executeDecision(decision.id, deps)).toEqual({ kind: "ended" });
+      expect(await carryOut(decision.id, deps)).toEqual({ kind: "ended" });
       expect(ota.calls().filter(({ call }) => call === "rollback").length).toBe(3);
       expect(await kindsInJournal()).toEqual(["decision", "outcome"]);
     },
@@ -225,16 +230,16 @@ describe("executing", () => {
     const decision = decisionOn("1.4.0");
     await decisions.record(decision);
     ota.setFaults([{ kind: "another_version", version: version("1.4.0") }]);
-    expect(await executeDecision(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
+    expect(await carryOut(decision.id, deps)).toMatchObject({ kind: "try_again", tries: 1 });
     expect(await decisions.listPending()).toEqual([decision.id]);
   });
 
   it("two workers at once (a job that was taken over): one act, and one outcome in the journal", async () => {
     const decision = decisionOn("1.4.0");
     await decisions.record(decision);
-    const results = await Promise.all<ExecuteResult>([
-      executeDecision(decision.id, deps),
-      executeDecision(decision.id, deps),
+    const results = await Promise.all<CarryOutResult>([
+      carryOut(decision.id, deps),
+      carryOut(decision.id, deps),
     ]);
     expect(results).toEqual([{ kind: "ended" }, { kind: "ended" }]);
     expect(ota.calls().filter(({ acted }) => acted).length).toBe(1);

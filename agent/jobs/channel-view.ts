@@ -1,0 +1,50 @@
+// What the OTA server says of a channel: asked when there is something to decide, and remembered for the people who
+// look. Enters: a watched channel. Leaves: a ChannelView, and the remembered one kept fresh.
+import { formatChannelKey } from "../../ingest/contract/release-key.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { SummaryStore } from "../journal/summary-store.ts";
+import type { ChannelView } from "../policy/situation.ts";
+import type { WatchedChannel } from "./watched-channel.ts";
+
+/** How old the remembered version of a channel may get while reports arrive, in milliseconds. */
+export const CHANNEL_AGE_MS_MAX = 5_000;
+
+export interface ChannelViewDeps {
+  readonly summaries: SummaryStore;
+  readonly clock: Clock;
+}
+
+export async function readChannelView(
+  { key, server }: Pick<WatchedChannel, "key" | "server">,
+  { summaries, clock }: ChannelViewDeps,
+): Promise<ChannelView> {
+  const answer = await server.readChannel(key);
+  if (answer.kind !== "channel") return answer;
+  const { version, releases, paused } = answer.state;
+  await summaries.writeChannel(key, { version, releases, paused: paused ?? null, readAtMs: clock() });
+  return { kind: "known", version, releases };
+}
+
+/**
+ * Keeps the version that people see fresh while reports arrive. Not part of evaluating: it is not waited for,
+ * and asks at most every CHANNEL_AGE_MS_MAX whatever the answer was, so that a server that hangs holds up nothing.
+ */
+export function createChannelRefresh(
+  deps: ChannelViewDeps & { readonly onMoved: (watched: WatchedChannel) => void },
+): (watched: WatchedChannel) => void {
+  const askedAtMs = new Map<string, number>();
+  return (watched) => {
+    const text = formatChannelKey(watched.key);
+    // Of the process's own clock: a time of day that is set back must not silence it.
+    const nowMs = performance.now();
+    if (nowMs - (askedAtMs.get(text) ?? Number.NEGATIVE_INFINITY) < CHANNEL_AGE_MS_MAX) return;
+    askedAtMs.set(text, nowMs);
+    refresh(watched).catch(() => {});
+  };
+
+  async function refresh(watched: WatchedChannel): Promise<void> {
+    const before = await deps.summaries.readChannel(watched.key);
+    const now = await readChannelView(watched, deps);
+    if (now.kind === "known" && before !== undefined && before.version !== now.version) deps.onMoved(watched);
+  }
+}
