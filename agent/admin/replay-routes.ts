@@ -112,7 +112,7 @@ function chooseChannels(
   );
   if (chosen.length === 0)
     throw new Problem(ADMIN_PROBLEMS.unknown_channel, {
-      detail: `Watched are ${all.map(({ key }) => formatChannelKey(key)).join(", ") || "none"}.`,
+      detail: `Those that are watched: ${all.map(({ key }) => formatChannelKey(key)).join(", ") || "none"}.`,
     });
   if (chosen.every(({ policy }) => policyFor(policies, policy.name) === undefined))
     throw new Problem(ADMIN_PROBLEMS.invalid_policy, {

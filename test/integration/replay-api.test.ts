@@ -251,7 +251,7 @@ describe("lastgood replay", () => {
     expect(await cli("replay", "--policy", file, "--app", "com.acme.tv")).toMatchObject({ code: 1, out: "" });
     expect(await cli("replay", "--policy", file, "--app", "com.acme.tv", "--channel", "x")).toMatchObject({
       code: 1,
-      err: expect.stringContaining("No such channel is watched"),
+      err: expect.stringContaining("There is no such channel: Those that are watched: "),
     });
     expect(await cli("replay", "--policy", file, "--agent", "http://127.0.0.1:1")).toMatchObject({ code: 1 });
   });

@@ -104,7 +104,10 @@ async function live(policy: Policy): Promise<void> {
     version: version(offered[0]!),
     releases: offered.map((text) => ({ version: version(text), releasedAt: "2026-01-30T12:00:00.000Z" })),
   });
-  const otaServer = { readChannel: () => Promise.resolve({ kind: "channel", state: state() }) };
+  const otaServer = {
+    capabilities: { rollback: true, pause: true },
+    readChannel: () => Promise.resolve({ kind: "channel", state: state() }),
+  };
   await evaluateChannel(
     { key: TILL, policy, minimumVersion: undefined, server: otaServer as unknown as OtaServer },
     {
