@@ -36,13 +36,28 @@ const ALIASES_MAX = 100;
 
 /** Reads synchronously. Throws nothing: a file that can't be read is a problem at 1:1. */
 export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S>): ConfigResult<z.infer<S>> {
-  const { file, schema, env, inspect } = options;
+  const { file } = options;
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
     return invalid([wholeFileProblem(file, unreadable(error as NodeJS.ErrnoException))]);
   }
+  return readConfigText({ ...options, text });
+}
+
+export interface ReadTextOptions<S extends z.ZodType> extends ReadConfigOptions<S> {
+  readonly text: string;
+}
+
+/** The same, of text that is there already; `file` is what messages call it. */
+export function readConfigText<S extends z.ZodType>({
+  file,
+  text,
+  schema,
+  env,
+  inspect,
+}: ReadTextOptions<S>): ConfigResult<z.infer<S>> {
   const source = parseConfigSource(file, text);
   if (source.document.contents === null && source.document.errors.length === 0)
     return invalid([wholeFileProblem(file, "the file is empty: copy lastgood.example.yaml and change it")]);

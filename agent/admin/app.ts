@@ -22,6 +22,8 @@ import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { readStory } from "../journal/story.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
 import { standingDecisions } from "../rollback/channel-history.ts";
 import { isFreezing } from "../policy/freeze.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
@@ -35,6 +37,7 @@ import { healthRoutes } from "./health-routes.ts";
 import { bodyProblem } from "./json-body.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
+import { replayRoutes } from "./replay-routes.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
 /** What a client is told to wait while Redis is away, in seconds. */
@@ -78,21 +81,23 @@ export function createAdminApp(deps: AdminDeps): Express {
     response.json({ decisions: (await deps.decisions.list()).map(viewDecision) });
   });
   app.get("/v1/decisions/:id", async (request, response) => {
-    const decision = await deps.decisions.read(request.params.id);
-    if (decision === undefined) {
-      throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
-        detail: "GET /v1/decisions lists the decisions there are.",
-      });
-    }
-    response.json(viewDecision(decision));
+    response.json(viewDecision(await readDecision(deps, request.params.id)));
+  });
+  app.get("/v1/decisions/:id/story", async (request, response) => {
+    const decision = await readDecision(deps, request.params.id);
+    const { entries, isWhole } = await readStory(decision, deps.journal);
+    response.json({ decision: viewDecision(decision), entries, is_whole: isWhole });
   });
   app.get("/v1/journal", async (request, response) => {
     const afterSeq = wholeNumber(request, "after", 0);
     const limit = wholeNumber(request, "limit", 100);
     if (limit < 1 || limit > JOURNAL_PAGE_MAX) throw invalidQuery("limit");
-    response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
+    // The head first: what is appended meanwhile is no entry that should have been there.
+    const head = await deps.journal.head();
+    response.json({ entries: await deps.journal.read({ afterSeq, limit }), head });
   });
   app.use("/v1", healthRoutes(deps));
+  app.use("/v1/replay", replayRoutes(deps));
   const findChannel = findChannelIn(deps.channels);
   app.use("/v1", actRoutes({ ...deps, findChannel }));
   app.use("/v1", alertmanagerRoutes({ ...deps, isWatched: (key) => findChannel(key) !== undefined }));
@@ -106,7 +111,7 @@ export function createAdminApp(deps: AdminDeps): Express {
       detail:
         "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
         "/v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, /v1/dead-letters, " +
-        "/metrics, /healthz, /readyz.",
+        "/v1/replay, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));
@@ -120,6 +125,14 @@ function translate(error: unknown): Problem | undefined {
   if (!isRedisAway(error)) return bodyProblem(error);
   const detail = "Redis does not answer; nothing is lost, and this works again as soon as it does.";
   return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
+}
+
+async function readDecision({ decisions }: AdminDeps, id: string): Promise<DecisionRecord> {
+  const decision = await decisions.read(id);
+  if (decision !== undefined) return decision;
+  throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
+    detail: "GET /v1/decisions lists the decisions there are.",
+  });
 }
 
 function findChannelIn(channels: readonly WatchedChannel[]): ActDeps["findChannel"] {

@@ -11,6 +11,8 @@ import { registerDeviceKey } from "./device-key.ts";
 import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
+import { registerJournal } from "./journal.ts";
+import { registerReplay } from "./replay.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
 
@@ -36,6 +38,8 @@ const program = new Command("lastgood")
       "  $ lastgood rollback APP CHANNEL VERSION  put it there, now",
       "  $ lastgood approve DECISION              say yes to what waits for a person",
       "  $ lastgood freeze --all --reason WHY     the kill switch: nothing by itself any more",
+      "  $ lastgood replay --policy new.yaml      what another policy would have done",
+      "  $ lastgood journal verify                did anybody change the record?",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
     ].join("\n"),
   );
@@ -48,6 +52,8 @@ registerDevice(program, context);
 registerDeviceKey(program, context);
 registerExplain(program, context);
 registerActs(program, context);
+registerJournal(program, context);
+registerReplay(program, context);
 registerDeadLetters(program, context);
 registerCompletion(program, context);
 

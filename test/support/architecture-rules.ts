@@ -59,6 +59,13 @@ const PURE_FILES = [
   "agent/paging/page-snapshot.ts",
   "agent/paging/plan-posts.ts",
   "agent/paging/standing-pages.ts",
+  "agent/replay/channel-at.ts",
+  "agent/replay/channel-facts.ts",
+  "agent/replay/cut-history.ts",
+  "agent/replay/cut-window.ts",
+  "agent/replay/replay-answer.ts",
+  "agent/replay/replay-channel.ts",
+  "agent/replay/replay-steps.ts",
   "runtime/units.ts",
   "runtime/closest-name.ts",
 ];
@@ -240,6 +247,20 @@ export const RULES: readonly Rule[] = [
       ["agent/rollback/execute.ts", 'import { makePage } from "../paging/page.ts";'],
     ],
     good: [["agent/paging/page-store.ts", 'import { PAGES } from "../journal/control-keys.ts";']],
+  },
+  {
+    name: "replay-does-not-act",
+    reason:
+      "a replay tells what would have been done; it must not be able to do it, nor to change what it reads",
+    appliesTo: isIn("agent/replay"),
+    filesAtLeast: 8,
+    find: importsThat(
+      (imported) =>
+        isIn("agent/jobs", "agent/admin", "agent/rollback/servers")(imported) ||
+        imported === "agent/rollback/execute.ts",
+    ),
+    bad: [["agent/replay/replay.ts", 'import { evaluateChannel } from "../jobs/evaluate-channel.ts";']],
+    good: [["agent/replay/replay.ts", 'import type { DecisionStore } from "../rollback/decision-store.ts";']],
   },
   {
     name: "ota-servers-stand-alone",
