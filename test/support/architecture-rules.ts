@@ -74,6 +74,7 @@ const PURE_PACKAGES = ["zod", "semver"];
 const PURE_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   "ingest/contract/shard.ts": ["node:crypto"], // a hash is a function of its arguments
   "ingest/contract/device-signature.ts": ["node:crypto"], // so is a keyed hash
+  "agent/policy/freeze-window.ts": ["node-cron"], // whether a minute matches follows from the minute
 };
 const PURE_GLOBALS = ["Date.parse", "Date.UTC", "new Date(…)"];
 const PURE_WHY =
