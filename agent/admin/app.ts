@@ -23,7 +23,9 @@ import type { DecisionStore } from "../rollback/decision-store.ts";
 import { AGENT_HEADER } from "./agent-header.ts";
 import { authenticateOperator } from "./authenticate.ts";
 import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
+import { deviceRoutes } from "./device-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { scopeRoutes } from "./scope-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
@@ -76,6 +78,8 @@ export function createAdminApp(deps: AdminDeps): Express {
     if (limit < 1 || limit > JOURNAL_PAGE_MAX) throw invalidQuery("limit");
     response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
   });
+  app.use("/v1/scope", scopeRoutes(deps));
+  app.use("/v1/devices", deviceRoutes(deps));
   app.use("/v1", healthRoutes(deps));
   app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
   app.use((request, response) => {
@@ -85,8 +89,8 @@ export function createAdminApp(deps: AdminDeps): Express {
     }
     throw new Problem(NOT_FOUND, {
       detail:
-        "See /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/devices/<app>/<device>, /v1/decisions, " +
-        "/v1/journal, /v1/lag, /v1/dead-letters, /metrics, /healthz, /readyz.",
+        "See /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/scope/<app>/<version>, " +
+        "/v1/devices/<app>/<device>, /v1/decisions, /v1/journal, /v1/lag, /v1/dead-letters, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));

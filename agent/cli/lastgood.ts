@@ -8,6 +8,7 @@ import { registerDeadLetters } from "./dead-letters.ts";
 import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
+import { registerScope } from "./scope.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
 
@@ -26,7 +27,8 @@ const program = new Command("lastgood")
       "  $ lastgood check-config lastgood.yaml    is the file right?",
       "  $ lastgood status                        what runs where, and how sure we are",
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
-      "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
+      "  $ lastgood scope APP VERSION             how far an incident reaches, and which devices",
+      "  $ lastgood device DEVICE                 one device's story",
       "  $ lastgood explain                       what was rolled back, and why",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
     ].join("\n"),
@@ -36,6 +38,7 @@ registerStart(program, context);
 registerCheckConfig(program, context);
 registerStatus(program, context);
 registerHealth(program, context);
+registerScope(program, context);
 registerDevice(program, context);
 registerExplain(program, context);
 registerDeadLetters(program, context);

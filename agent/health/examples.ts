@@ -154,3 +154,19 @@ export function readExampleList(list: Buffer): ExampleNames {
   }
   return names;
 }
+
+/**
+ * One list of several: the first of each, then the second of each, and so on, so that none stands for all. Nobody twice,
+ * and EXAMPLES_PER_OUTCOME_MAX at most.
+ */
+export function inTurns(lists: readonly (readonly string[])[]): string[] {
+  const names = new Set<string>();
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  for (let index = 0; index < longest; index += 1)
+    for (const list of lists) {
+      const name = list[index];
+      if (name !== undefined) names.add(name);
+      if (names.size === EXAMPLES_PER_OUTCOME_MAX) return [...names];
+    }
+  return [...names];
+}

@@ -218,7 +218,10 @@ async function writePlan(
     changed.map(({ text }) => [text, commit.revision]),
   );
   // Read side by side: the commands of the one need not stand before those of the other.
-  await Promise.all([writeCounts(at, commit, changed), writeExamples(at, commit, { changed, perOutcomeMax })]);
+  await Promise.all([
+    writeCounts(at, commit, changed),
+    writeExamples(at, commit, { changed, perOutcomeMax }),
+  ]);
 }
 
 /** Share of a full channel's releases that retire at once. */

@@ -3,11 +3,11 @@
 // belong to as well, so that a list names nobody who is not counted.
 import type { Redis } from "../../runtime/redis.ts";
 import {
-  byOutcome,
   EXAMPLES_HEAD_BYTES,
-  EXAMPLES_PER_OUTCOME_MAX,
   EXAMPLES_RETENTION_SECONDS,
   appendExamples,
+  byOutcome,
+  inTurns,
   readExampleList,
 } from "./examples.ts";
 import type { ExampleOutcome } from "./examples.ts";
@@ -57,10 +57,7 @@ export async function readExamples(redis: Redis, places: readonly ReleasePlace[]
   return byOutcome((outcome) => inTurns(lists.map((list) => list[outcome])));
 }
 
-async function readPlace(
-  redis: Redis,
-  { shard, releaseNumber }: ReleasePlace,
-): Promise<ReleaseExamples> {
+async function readPlace(redis: Redis, { shard, releaseNumber }: ReleasePlace): Promise<ReleaseExamples> {
   const list = await redis.getBuffer(examplesKey(shard, releaseNumber));
   const names = readExampleList(list ?? Buffer.alloc(0));
   const silent = await stillSilent(redis, { shard, releaseNumber }, names.silent);
@@ -88,18 +85,4 @@ async function stillSilent(
     const record = state === null ? undefined : tryDecodeDeviceState(state)?.records.get(releaseNumber);
     return record !== undefined && (record.flags & SILENT) !== 0;
   });
-}
-
-/** The first of each list, then the second of each, and so on: no shard stands for all. */
-function inTurns(lists: readonly (readonly string[])[]): string[] {
-  const names = new Set<string>();
-  const longest = Math.max(0, ...lists.map(({ length }) => length));
-  for (let index = 0; index < longest; index += 1)
-    for (const list of lists) {
-      const name = list[index];
-      if (name === undefined) continue;
-      if (names.size >= EXAMPLES_PER_OUTCOME_MAX) return [...names];
-      names.add(name);
-    }
-  return [...names];
 }
