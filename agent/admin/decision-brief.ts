@@ -29,14 +29,23 @@ export function briefsOf(decisions: readonly DecisionRecord[], release: ReleaseK
 /** Whether the channel was taken off the release. */
 export function isRolledBack(briefs: readonly DecisionBrief[]): boolean {
   return briefs.some(
-    ({ action, mode, outcome }) =>
-      action === "rollback" && mode !== "shadow" && (outcome === "applied" || outcome === "already_applied"),
+    ({ action, mode, outcome }) => action === "rollback" && mode !== "shadow" && isDone(outcome),
   );
 }
 
-/** `rollback to 1.4.2: applied (rb_…)`. */
-export function sayBrief({ id, action, mode, target, outcome }: DecisionBrief): string {
-  const act = action === "rollback" && target !== null ? `rollback to ${target}` : action;
-  const ended = mode === "shadow" ? "shadow mode, nothing was done" : (outcome ?? "not carried out yet");
-  return `${act}: ${ended} (${id})`;
+function isDone(outcome: DecisionBrief["outcome"]): boolean {
+  return outcome === "applied" || outcome === "already_applied";
+}
+
+/** `1.4.3 on production was rolled back to 1.4.2 (rb_…)`. */
+export function sayBrief(name: string, { id, action, mode, target, outcome }: DecisionBrief): string {
+  const acts = {
+    rollback: ["rolled back", target === null ? "" : ` to ${target}`],
+    pause: ["paused", ""],
+    page: ["paged about", ""],
+  } as const satisfies Record<DecisionBrief["action"], readonly [string, string]>;
+  const [done, where] = acts[action];
+  if (mode === "shadow") return `${name} would have been ${done}${where}: shadow mode (${id})`;
+  if (isDone(outcome) || outcome === "paged") return `${name} was ${done}${where} (${id})`;
+  return `${name} was to be ${done}${where}: ${outcome ?? "not carried out yet"} (${id})`;
 }

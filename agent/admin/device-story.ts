@@ -48,7 +48,7 @@ export function storyOf(view: DeviceView, decisions: readonly DecisionRecord[]):
         ...about,
         within: "second",
         what: "decision",
-        text: `${version} on ${channel}: ${sayBrief(brief)}`,
+        text: sayBrief(`${version} on ${channel}`, brief),
       }),
     );
     const did = linesOf(about, outcomes, view.times.get(text)!);
@@ -94,14 +94,15 @@ function linesOf(about: About, outcomes: OutcomeCounts, times: DeviceTimes): Ord
     count === 0 ? "" : `, in ${count} ${count === 1 ? "hour" : "hours"} of the last 7 days of use`;
   return [
     ...inMinute(attemptedAtMs, "attempted", attempt),
-    ...inMinute(answeredAtMs, "answered", `first answer about ${name}: ${sayAnswer(outcomes, times)}`),
+    ...inMinute(answeredAtMs, "answered", `${name}: ${sayAnswer(outcomes, times)}`),
     ...inHour(firstCrashAtMs, "crashed", `first crash of ${name}${hoursOf(hours.crashed)}`),
     ...inHour(
       firstNotRespondingAtMs,
       "not_responding",
       `did not respond on ${name} for the first time${hoursOf(hours.notResponding)}`,
     ),
-    ...inHour(lastUsedAtMs, "used", `newest use of ${name}`),
+    // Of what it runs, the newest word says the same.
+    ...(outcomes.running === 1 ? [] : inHour(lastUsedAtMs, "used", `last use of ${name}`)),
   ];
 }
 
@@ -111,15 +112,15 @@ const ANSWERS = [
   ["download_failed", "download failed"],
   ["install_failed", "installation failed"],
   ["reverted", "went back by itself"],
-  ["confirmed", "runs, confirmed"],
+  ["confirmed", "confirmed"],
   ["recovered", "recovered from its failure"],
   ["returned_late", "was silent, and came back"],
 ] as const satisfies readonly (readonly [Outcome, string])[];
 
 function sayAnswer(outcomes: OutcomeCounts, { reasons }: DeviceTimes): string {
   const told = ANSWERS.filter(([outcome]) => outcomes[outcome] === 1).map(([, words]) => words);
-  const said = told.length === 0 ? "in use" : told.join("; ");
-  return reasons.length === 0 ? said : `${said} (${reasons.join(", ")})`;
+  const said = told.length === 0 ? "in use for the first time" : told.join("; ");
+  return reasons.length === 0 ? said : `${said}; why: ${reasons.join(", ")}`;
 }
 
 /** It has been silent since its newest word, which was about this release. */

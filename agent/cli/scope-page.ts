@@ -4,7 +4,16 @@ import { EXAMPLE_OUTCOMES } from "../health/examples.ts";
 import type { ExampleOutcome } from "../health/examples.ts";
 import { alignColumns } from "./columns.ts";
 import { sparkline } from "./health-page.ts";
-import { LINE_CHARS_MAX, cut, formatCount, formatShare, formatTime, plain, wrapWords } from "./plain-text.ts";
+import {
+  LINE_CHARS_MAX,
+  cut,
+  formatCount,
+  formatShare,
+  formatTime,
+  plain,
+  wrapText,
+  wrapWords,
+} from "./plain-text.ts";
 
 type Counts = Readonly<Record<string, number>>;
 
@@ -54,6 +63,9 @@ const STEPS_SHOWN = 48;
 const IDS_SHOWN = 3;
 const ID_CHARS = 20;
 const NAME_CHARS_LEAST = 8;
+/** Where the text begins beside a time, and beside the name of an outcome. */
+const TIME_COLUMN = 20;
+const NAME_COLUMN = 21;
 const MINUTE_MS = 60_000;
 
 export function renderScope(answer: ScopeAnswer): string {
@@ -89,19 +101,16 @@ function renderTotals({ app, version, at, devices, hours, channels }: ScopeAnswe
     ["download failed", share("download_failed")],
     [
       "crashed",
-      `${count("crashed")} in ${formatCount(hours.crashed)} of ${formatCount(hours.active)} hours of use`,
+      `${count("crashed")}, in ${formatCount(hours.crashed)} of ${formatCount(hours.active)} device-hours of use`,
     ],
     ["not responding", count("not_responding")],
     ["silent", share("silent")],
     ["  returned late", `${count("returned_late")} were silent, and came back`],
   ];
-  const where =
-    channels.length === 1
-      ? `on ${channels[0]!.channel}`
-      : `on ${channels.length} channels: a device that was on two of them counts twice`;
+  const where = channels.length === 1 ? `on ${channels[0]!.channel}` : `on ${channels.length} channels`;
   return [
-    `${app} / ${plain(version)} ${where}`,
-    `  as of ${formatTime(at)} (UTC), in devices`,
+    `${app} / ${plain(version)}`,
+    `  ${where}, as of ${formatTime(at)} (UTC), in devices`,
     "",
     ...alignColumns(rows.map(([name, value]) => [`  ${name}`, value])),
   ];
@@ -137,20 +146,27 @@ function andMore(hidden: number, what: string): string[] {
 function renderChannels(channels: ScopeAnswer["channels"]): string[] {
   if (channels.length < 2) return [];
   const rows = channels.slice(0, CHANNELS_SHOWN).map(({ channel, devices }) => ({ name: channel, devices }));
-  return ["Channels", ...tableOf(rows), ...andMore(channels.length - CHANNELS_SHOWN, "channels")];
+  return [
+    "Channels; a device that was on two of them counts on both",
+    ...tableOf(rows),
+    ...andMore(channels.length - CHANNELS_SHOWN, "channels"),
+  ];
 }
 
 function renderDecisions(channels: ScopeAnswer["channels"]): string[] {
-  const rows = channels.flatMap(({ channel, decisions }) =>
-    decisions.map(({ id, at, action, mode, target, outcome }) => [
-      `  ${formatTime(at)}`,
-      cut(plain(channel), ID_CHARS),
-      action === "rollback" && target !== null ? `rollback to ${target}` : action,
-      mode === "shadow" ? "shadow" : (outcome ?? "under way"),
-      id,
-    ]),
+  const lines = channels.flatMap(({ channel, decisions }) =>
+    decisions.flatMap(({ id, at, action, mode, target, outcome }) => {
+      const act = action === "rollback" && target !== null ? `rollback to ${plain(target)}` : action;
+      const ended = mode === "shadow" ? "shadow mode, nothing was done" : (outcome ?? "under way");
+      const text = wrapText(`${channel}: ${act}: ${ended}`, LINE_CHARS_MAX - TIME_COLUMN);
+      return [...text, `lastgood explain ${id}`].map((line, index) =>
+        index === 0
+          ? `  ${formatTime(at).slice(0, 16)}`.padEnd(TIME_COLUMN) + line
+          : " ".repeat(TIME_COLUMN) + line,
+      );
+    }),
   );
-  return rows.length === 0 ? [] : ["Decisions (UTC)", ...alignColumns(rows)];
+  return lines.length === 0 ? [] : ["Decisions (UTC)", ...lines];
 }
 
 function renderStrata(strata: ScopeAnswer["strata"]): string[] {
@@ -163,7 +179,7 @@ function renderStrata(strata: ScopeAnswer["strata"]): string[] {
     devices,
   }));
   return [
-    `Kinds of device, most in trouble first${fields.length === 0 ? "" : `: ${fields.join(" / ")}`}`,
+    `Kinds of device${fields.length === 0 ? "" : `: ${fields.join(" / ")}`}`,
     ...tableOf(rows),
     ...andMore(strata.length - STRATA_SHOWN, "kinds"),
   ];
@@ -171,9 +187,10 @@ function renderStrata(strata: ScopeAnswer["strata"]): string[] {
 
 const SERIES = [
   ["tried", ({ devices }) => of(devices, "attempted")],
-  ["failed", ({ devices }) => of(devices, "failed") + of(devices, "download_failed")],
+  ["failed", ({ devices }) => of(devices, "failed")],
+  ["no download", ({ devices }) => of(devices, "download_failed")],
   ["silent", ({ devices }) => of(devices, "silent")],
-  ["crashed", ({ hours }) => hours.crashed],
+  ["crashed hours", ({ hours }) => hours.crashed],
 ] as const satisfies readonly (readonly [string, (step: ScopeAnswer["time"][number]) => number])[];
 
 /** The newest steps; a device stands in the one of its attempt, a crash in the hour in which it was. */
@@ -195,18 +212,16 @@ function renderTime({ step_minutes, time }: ScopeAnswer): string[] {
     return most === 0 ? [] : [[`  ${name}`, sparkline(values), `at most ${formatCount(most)}`]];
   });
   const clock = (index: number): string => formatTime(new Date(index * stepMs).toISOString()).slice(0, 16);
-  const step =
-    step_minutes === 1
-      ? "minute"
-      : step_minutes === 60
-        ? "hour"
-        : step_minutes === 1_440
-          ? "day"
-          : `${step_minutes} minutes`;
   return [
-    `By the ${step} of the attempt, ${clock(first)} to ${clock(last)} (UTC); crashed: device-hours`,
+    `By the time of the attempt, in steps of ${sayStep(step_minutes)} from ${clock(first)} (UTC)`,
     ...alignColumns(rows),
   ];
+}
+
+function sayStep(minutes: number): string {
+  if (minutes === 24 * 60) return "a day";
+  if (minutes === 60) return "an hour";
+  return minutes === 1 ? "a minute" : `${minutes} minutes`;
 }
 
 function renderExamples({ app, version, examples }: ScopeAnswer): string[] {
@@ -222,9 +237,8 @@ function renderExamples({ app, version, examples }: ScopeAnswer): string[] {
   });
   if (lines.length === 0) return [];
   return [
-    `Which devices; all that are kept: lastgood scope ${app} ${plain(version)} --ids OUTCOME`,
+    "Which devices",
     ...lines,
+    `  All that are kept: lastgood scope ${app} ${plain(version)} --ids OUTCOME`,
   ];
 }
-
-const NAME_COLUMN = 22;
