@@ -91,7 +91,7 @@ function linesOf(about: About, outcomes: OutcomeCounts, times: DeviceTimes): Ord
   };
   const attempt = outcomes.announced === 1 ? `began to update to ${name}` : `tried to update to ${name}`;
   const hoursOf = (count: number): string =>
-    count === 0 ? "" : `, in ${count} ${count === 1 ? "hour" : "hours"} of the last 7 days of use`;
+    count === 0 ? "" : `; in ${count} ${count === 1 ? "hour" : "hours"} of its last 7 days of use`;
   return [
     ...inMinute(attemptedAtMs, "attempted", attempt),
     ...inMinute(answeredAtMs, "answered", `${name}: ${sayAnswer(outcomes, times)}`),

@@ -429,7 +429,7 @@ describe("the command line", () => {
         "",
         "  2026-01-31 11:00     began to update to 1.4.0 on production",
         "  2026-01-31 11:03     1.4.0 on production: in use for the first time",
-        "  2026-01-31 11h       first crash of 1.4.0 on production, in 1 hour of the last",
+        "  2026-01-31 11h       first crash of 1.4.0 on production; in 1 hour of its last",
         "                       7 days of use",
         "  2026-01-31 11:03:00  newest word that it runs 1.4.0 on production",
         "  2026-01-31 11:03:00  last heard of",

@@ -301,14 +301,80 @@ describe("the command line", () => {
     return seen;
   }
 
-  it("scope shows a page", async () => {
+  it("scope shows a page that fits the terminal, with ids for who may see them", async () => {
     const { out, err, code } = await cli("operator", "scope", TILL.app, "1.4.0");
     expect({ err, code }).toEqual({ err: "", code: 0 });
-    process.stdout.write(out);
+    expect(out).toMatch(/^ {2}ever tried it +27$/m);
+    expect(out).toMatch(/^ {2}android \/ T1 +20 +9 +5 \(25\.0%\) +1 +7 +4$/m);
+    expect(out).toContain("production: rollback to 1.3.0: applied");
+    expect(out).toMatch(/^ {2}download_failed +till-8$/m);
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    const viewers = (await cli("viewer", "scope", TILL.app, "1.4.0")).out;
+    expect(viewers).toContain("shown to the roles operator and admin");
+    expect(viewers).not.toContain("till-");
   });
-  it("device", async () => {
-    for (const d of ["till-1", "till-6", "till-14"])
-      process.stdout.write((await cli("viewer", "device", d)).out);
+
+  it("scope --json is the agent's answer, of one channel and so many hours", async () => {
+    const args = ["--channel", "beta", "--hours", "2", "--json"];
+    const { out } = await cli("admin", "scope", TILL.app, "1.4.0", ...args);
+    expect(JSON.parse(out)).toEqual(await scope("1.4.0", "?channel=beta&hours=2", "admin"));
+  });
+
+  it("scope --ids prints ids and nothing else, for a pipe", async () => {
+    const failed = await cli(
+      "operator",
+      "scope",
+      TILL.app,
+      "1.4.0",
+      "--channel",
+      "production",
+      "--ids",
+      "failed",
+    );
+    expect(failed.out.split("\n").toSorted()).toEqual(["", ...till(1, 2, 3, 4, 5)]);
+    expect(failed).toMatchObject({ err: "", code: 0 });
+    const many = await cli("operator", "scope", TILL.app, "2.0.0", "--ids", "download_failed");
+    expect(many.out.trimEnd().split("\n").length).toBe(1_000);
+    expect(many.err).toBe("lastgood: these are 1,000 of 1,100 devices, those that came first\n");
+  });
+
+  it("scope says what is wrong: not your role, no such release, no such outcome", async () => {
+    const viewer = await cli("viewer", "scope", TILL.app, "1.4.0", "--ids", "failed");
+    expect(viewer).toMatchObject({ out: "", code: 1 });
+    expect(viewer.err).toContain("your role may not see ids of devices");
+    const unknown = await cli("operator", "scope", "com.acme.toll", "1.4.0", "--ids", "failed");
+    expect(unknown).toMatchObject({ out: "", code: 1 });
+    expect(unknown.err).toContain("No app com.acme.toll is configured");
+    await expect(cli("operator", "scope", TILL.app, "1.4.0", "--ids", "happy")).rejects.toThrow(
+      /Allowed choices/,
+    );
+  });
+
+  it("device tells a story in order of time, in whichever app, by id or by digest", async () => {
+    const { out } = await cli("viewer", "device", "till-8");
+    expect(out.split("\n\n")[1]!.split("\n")).toEqual([
+      "  2026-01-30 11:00     1.3.0 on production: in use for the first time",
+      "  2026-01-30 11h       last use of 1.3.0 on production",
+      "  2026-01-31 11:00     began to update to 1.4.0 on production",
+      "  2026-01-31 11:03     1.4.0 on production: download failed; confirmed",
+      "  2026-01-31 11:03:00  newest word that it runs 1.4.0 on production",
+      "  2026-01-31 11:03:00  last heard of",
+      "  2026-01-31 11:05:00  1.4.0 on production was rolled back to 1.3.0",
+      expect.stringMatching(/^ +\(rb_\w+\)$/),
+    ]);
+    expect(out).toContain("  runs       1.4.0 on production, which was rolled back\n");
+    const silent = (await cli("viewer", "device", "--digest", digestOf("till-14"))).out;
+    expect(silent).toContain("silent since: it never told how 1.4.0 on production went");
+    const one = await cli("viewer", "device", TILL.app, "till-8", "--json");
+    expect(JSON.parse(one.out)).toMatchObject({ app: TILL.app, running: { version: "1.4.0" } });
+  });
+
+  it("device says what is wrong", async () => {
+    const missing = await cli("viewer", "device", "till-9999");
+    expect(missing).toMatchObject({ out: "", code: 1 });
+    expect(missing.err).toContain("No configured app knows it");
+    const both = await cli("viewer", "device", TILL.app, digestOf("till-14"), "--digest");
+    expect(both).toMatchObject({ out: "", code: 1 });
+    expect(both.err).toContain("a digest says the app as well");
   });
 });
