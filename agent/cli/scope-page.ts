@@ -62,7 +62,7 @@ const CHANNELS_SHOWN = 10;
 const STEPS_SHOWN = 48;
 const IDS_SHOWN = 3;
 const ID_CHARS = 20;
-const NAME_CHARS_LEAST = 8;
+const NAME_CHARS_LEAST = 6;
 /** Where the text begins beside a time, and beside the name of an outcome. */
 const TIME_COLUMN = 20;
 const NAME_COLUMN = 21;
@@ -118,22 +118,32 @@ function renderTotals({ app, version, at, devices, hours, channels }: ScopeAnswe
 
 const COLUMNS = ["tried", "run it", "failed", "crashed", "silent", "came back"] as const;
 
-function cellsOf(devices: Counts): string[] {
+function cellsOf(devices: Counts, shares: "with_shares" | "without"): string[] {
   const [tried, failed] = [of(devices, "attempted"), of(devices, "failed")];
   return [
     formatCount(tried),
     formatCount(of(devices, "running")),
-    tried === 0 ? formatCount(failed) : `${formatCount(failed)} (${formatShare(failed, tried)})`,
+    tried === 0 || shares === "without"
+      ? formatCount(failed)
+      : `${formatCount(failed)} (${formatShare(failed, tried)})`,
     formatCount(of(devices, "crashed")),
     formatCount(of(devices, "silent")),
     formatCount(of(devices, "recovered") + of(devices, "returned_late")),
   ];
 }
 
-/** Names are cut so that the counts beside them fit. */
+/** Names are cut so that the counts beside them fit; of millions of devices shares are left out. */
 function tableOf(rows: readonly { readonly name: string; readonly devices: Counts }[]): string[] {
-  const cells = [[...COLUMNS], ...rows.map(({ devices }) => cellsOf(devices))];
-  const cellChars = Math.max(...alignColumns(cells).map(({ length }) => length));
+  const cellsWith = (shares: "with_shares" | "without"): string[][] => [
+    [...COLUMNS],
+    ...rows.map(({ devices }) => cellsOf(devices, shares)),
+  ];
+  const charsOf = (cells: readonly string[][]): number =>
+    Math.max(...alignColumns(cells).map(({ length }) => length));
+  const withShares = cellsWith("with_shares");
+  const fits = charsOf(withShares) <= LINE_CHARS_MAX - 4 - NAME_CHARS_LEAST;
+  const cells = fits ? withShares : cellsWith("without");
+  const cellChars = charsOf(cells);
   const nameChars = Math.max(NAME_CHARS_LEAST, LINE_CHARS_MAX - 4 - cellChars);
   const names = ["", ...rows.map(({ name }) => cut(plain(name), nameChars))];
   return alignColumns(cells.map((row, index) => [`  ${names[index]!}`, ...row]));

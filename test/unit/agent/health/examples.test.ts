@@ -1,6 +1,6 @@
 // Examples of devices: who comes to a list and with which outcomes, where a list ends, and that it reads back what was
 // appended to it, in any number of steps.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import {
   EXAMPLES_HEAD_BYTES,
