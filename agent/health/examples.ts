@@ -69,8 +69,8 @@ export function gainedOutcomes(before: OutcomeFlags, after: OutcomeFlags): Examp
 /** A device that came to stand in outcomes. */
 export interface Example {
   readonly outcomes: ExampleMask;
-  /** Its id in UTF-8; of `silent`, which stands alone, its field in the device table. */
-  readonly name: Buffer;
+  /** Its id; of `silent`, which stands alone, its field in the device table. */
+  readonly name: string;
 }
 
 /** `id` is unknown where no report of the device is at hand; `field` is 8 bytes as a latin1 string. */
@@ -80,9 +80,8 @@ export function examplesOf(
 ): Example[] {
   const examples: Example[] = [];
   const told = gained & ~SILENT_BIT;
-  if (told !== 0 && id !== undefined) examples.push({ outcomes: told, name: Buffer.from(id, "utf8") });
-  if ((gained & SILENT_BIT) !== 0)
-    examples.push({ outcomes: SILENT_BIT, name: Buffer.from(field, "latin1") });
+  if (told !== 0 && id !== undefined) examples.push({ outcomes: told, name: id });
+  if ((gained & SILENT_BIT) !== 0) examples.push({ outcomes: SILENT_BIT, name: field });
   return examples;
 }
 
@@ -113,9 +112,10 @@ export function appendExamples(
       kept |= bit;
     }
     if (kept === 0) continue;
+    const bytes = Buffer.from(name, outcomes === SILENT_BIT ? "latin1" : "utf8");
     writer.byte(kept);
-    writer.varint(name.length);
-    writer.raw(name);
+    writer.varint(bytes.length);
+    writer.raw(bytes);
   }
   const entries = writer.bytes();
   if (entries.length === 0) return undefined;
