@@ -22,6 +22,13 @@ export interface ReadConfigOptions<S extends z.ZodType> {
   readonly file: string;
   readonly schema: S;
   readonly env: Environment;
+  /** What only a look outside the file can tell (whether a file that it names is there, say). */
+  readonly inspect?: (config: z.infer<S>) => readonly FoundMistake[];
+}
+
+export interface FoundMistake {
+  readonly path: Path;
+  readonly message: string;
 }
 
 /** How many aliases (`*name`) may unfold; more are a mistake or an attack on memory. */
@@ -29,7 +36,7 @@ const ALIASES_MAX = 100;
 
 /** Reads synchronously. Throws nothing: a file that can't be read is a problem at 1:1. */
 export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S>): ConfigResult<z.infer<S>> {
-  const { file, schema, env } = options;
+  const { file, schema, env, inspect } = options;
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -42,7 +49,11 @@ export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S
   const syntax = syntaxProblems(source);
   if (syntax.isBroken) return invalid(syntax.problems);
   const substitution = substitute(source, env);
-  return check(source, schema, [...syntax.problems, ...substitution]);
+  const result = check(source, schema, [...syntax.problems, ...substitution]);
+  const mistakes = result.kind === "loaded" ? (inspect?.(result.config) ?? []) : [];
+  return mistakes.length === 0
+    ? result
+    : invalid(mistakes.map(({ path, message }) => source.problemAt(path, message)));
 }
 
 /** `file:line:column: path: message` with its excerpt, one after the other. */

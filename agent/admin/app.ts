@@ -15,16 +15,26 @@ import type { Operator } from "../config/schema.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { WatchedChannel } from "../jobs/watched-channel.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import type { AlertStore } from "../journal/alert-store.ts";
+import type { FreezeStore } from "../journal/freeze-store.ts";
 import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { standingDecisions } from "../rollback/channel-history.ts";
+import { isFreezing } from "../policy/freeze.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
+import { actRoutes } from "./act-routes.ts";
+import type { ActDeps } from "./acts/act.ts";
+import { alertmanagerRoutes } from "./alertmanager-routes.ts";
 import { AGENT_HEADER } from "./agent-header.ts";
 import { authenticateOperator } from "./authenticate.ts";
-import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
+import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { bodyProblem } from "./json-body.ts";
+import { pageRoutes } from "./page-routes.ts";
 import { scopeRoutes } from "./scope-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { viewDecision, viewRelease } from "./views.ts";
@@ -41,6 +51,11 @@ export interface AdminDeps {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly freezes: FreezeStore;
+  readonly absolutions: AbsolutionStore;
+  readonly alerts: AlertStore;
+  readonly onDecision: ActDeps["onDecision"];
+  readonly onChange: ActDeps["onChange"];
   readonly deadLetters: DeadLetterStore;
   readonly shardCount: number;
   readonly journal: Journal;
@@ -57,6 +72,7 @@ export function createAdminApp(deps: AdminDeps): Express {
     next();
   });
   app.use(operationsRouter(deps));
+  app.use(pageRoutes());
   app.use("/v1", authenticateOperator(deps.operators));
   app.get("/v1/status", async (_request, response) => void response.json(await readStatus(deps)));
   app.get("/v1/lag", async (_request, response) => void response.json(await readLag(deps)));
@@ -81,6 +97,9 @@ export function createAdminApp(deps: AdminDeps): Express {
   app.use("/v1/scope", scopeRoutes(deps));
   app.use("/v1/devices", deviceRoutes(deps));
   app.use("/v1", healthRoutes(deps));
+  const findChannel = findChannelIn(deps.channels);
+  app.use("/v1", actRoutes({ ...deps, findChannel }));
+  app.use("/v1", alertmanagerRoutes({ ...deps, isWatched: (key) => findChannel(key) !== undefined }));
   app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
   app.use((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
@@ -89,8 +108,9 @@ export function createAdminApp(deps: AdminDeps): Express {
     }
     throw new Problem(NOT_FOUND, {
       detail:
-        "See /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/scope/<app>/<version>, " +
-        "/v1/devices/<app>/<device>, /v1/decisions, /v1/journal, /v1/lag, /v1/dead-letters, /metrics, /healthz, /readyz.",
+        "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
+        "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, /v1/dead-letters, " +
+        "/metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));
@@ -106,18 +126,31 @@ function translate(error: unknown): Problem | undefined {
   return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
 }
 
+function findChannelIn(channels: readonly WatchedChannel[]): ActDeps["findChannel"] {
+  const byKey = new Map(channels.map((watched) => [formatChannelKey(watched.key), watched]));
+  return (key) => byKey.get(formatChannelKey(key));
+}
+
 async function readStatus({
   channels,
   summaries,
   holds: holdStore,
   decisions,
+  freezes: freezeStore,
+  absolutions: absolutionStore,
   clock,
 }: AdminDeps): Promise<Record<string, unknown>> {
-  const [all, holds, decided] = await Promise.all([summaries.list(), holdStore.list(), decisions.list()]);
+  const nowMs = clock();
+  const [all, holds, decided, freezes, absolutions] = await Promise.all([
+    summaries.list(),
+    holdStore.list(),
+    decisions.list(),
+    freezeStore.list(nowMs),
+    absolutionStore.list(),
+  ]);
   // Newest first, so the oldest is written first and the newest stays.
   const decisionIds = new Map(
-    decided
-      .filter(({ mode }) => mode === "automatic")
+    standingDecisions({ decisions: decided, absolutions })
       .toReversed()
       .map((decision) => [formatReleaseKey(decision), decision.id]),
   );
@@ -126,17 +159,25 @@ async function readStatus({
     const releases = all
       .filter(({ verdict }) => formatChannelKey(verdict.release) === text)
       .toSorted((left, right) => right.firstReportAtMs - left.firstReportAtMs);
+    const seen = await summaries.readChannel(key);
     return {
       ...key,
       policy: policy.name,
+      action: policy.action,
       mode: policy.mode,
-      current_version: (await summaries.readChannel(key))?.version ?? null,
+      current_version: seen?.version ?? null,
+      paused: seen?.paused ?? null,
+      releases_on_server: (seen?.releases ?? []).map(({ version, releasedAt }) => ({
+        version,
+        released_at: releasedAt,
+      })),
+      freezes: freezes.filter((freeze) => isFreezing(freeze, key)),
       releases: releases.map((summary) =>
         viewRelease(summary, { decisionIds, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
       ),
     };
   });
-  return { at: new Date(clock()).toISOString(), channels: await Promise.all(views) };
+  return { at: new Date(nowMs).toISOString(), channels: await Promise.all(views) };
 }
 
 async function readLag({ health, clock }: AdminDeps): Promise<Record<string, unknown>> {

@@ -79,7 +79,8 @@ function offeredRelease(text: string) {
   return { version: version(text), releasedAt: "2026-01-30T12:00:00.000Z" };
 }
 
-const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel" | "rollback"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",
@@ -106,6 +107,7 @@ async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]
       ...openStores(redis, 1),
       health,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),
@@ -244,7 +246,8 @@ describe("devices that fall silent", () => {
     });
     expect(await health.readRelease(next)).toMatchObject({ silenceDeadlineMs: weekMs });
     const versionNow = { state: { version: next.version, releases: ["1.4.1", "1.3.0"].map(offeredRelease) } };
-    const server = { readChannel: () => Promise.resolve({ kind: "channel", ...versionNow }) };
+    const { capabilities } = offered;
+    const server = { capabilities, readChannel: () => Promise.resolve({ kind: "channel", ...versionNow }) };
     expect((await evaluate({ policy: patient, server: server as unknown as OtaServer })).length).toBe(1);
     expect((await summaries.read(RELEASE))!.verdict.kind).toBe("inconclusive");
     expect((await summaries.read(next))!.verdict).toMatchObject({
