@@ -33,9 +33,11 @@ import { alertmanagerRoutes } from "./alertmanager-routes.ts";
 import { AGENT_HEADER } from "./agent-header.ts";
 import { authenticateOperator } from "./authenticate.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
+import { deviceRoutes } from "./device-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { bodyProblem } from "./json-body.ts";
 import { pageRoutes } from "./page-routes.ts";
+import { scopeRoutes } from "./scope-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { replayRoutes } from "./replay-routes.ts";
 import { viewDecision, viewRelease } from "./views.ts";
@@ -96,6 +98,8 @@ export function createAdminApp(deps: AdminDeps): Express {
     const head = await deps.journal.head();
     response.json({ entries: await deps.journal.read({ afterSeq, limit }), head });
   });
+  app.use("/v1/scope", scopeRoutes(deps));
+  app.use("/v1/devices", deviceRoutes(deps));
   app.use("/v1", healthRoutes(deps));
   app.use("/v1/replay", replayRoutes(deps));
   const findChannel = findChannelIn(deps.channels);
@@ -110,8 +114,8 @@ export function createAdminApp(deps: AdminDeps): Express {
     throw new Problem(NOT_FOUND, {
       detail:
         "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
-        "/v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, /v1/dead-letters, " +
-        "/v1/replay, /metrics, /healthz, /readyz.",
+        "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, " +
+        "/v1/lag, /v1/dead-letters, /v1/replay, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));

@@ -13,6 +13,7 @@ import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
 import { registerJournal } from "./journal.ts";
 import { registerReplay } from "./replay.ts";
+import { registerScope } from "./scope.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
 
@@ -31,7 +32,8 @@ const program = new Command("lastgood")
       "  $ lastgood check-config lastgood.yaml    is the file right?",
       "  $ lastgood status                        what runs where, and how sure we are",
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
-      "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
+      "  $ lastgood scope APP VERSION             how far an incident reaches, and which devices",
+      "  $ lastgood device DEVICE                 one device's story",
       "  $ lastgood device-key APP DEVICE         the key with which a device signs its reports",
       "  $ lastgood explain                       what was rolled back, and why",
       "  $ lastgood targets APP CHANNEL           what a channel can be rolled back to",
@@ -48,6 +50,7 @@ registerStart(program, context);
 registerCheckConfig(program, context);
 registerStatus(program, context);
 registerHealth(program, context);
+registerScope(program, context);
 registerDevice(program, context);
 registerDeviceKey(program, context);
 registerExplain(program, context);
