@@ -5,6 +5,7 @@ import { parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { CountingRules } from "./counting-rules.ts";
 import { encodeDeviceState } from "./device-state.ts";
 import type { DeviceState, ReleaseRecord } from "./device-state.ts";
+import { replaceContacts } from "./first-contacts.ts";
 import { changeOf, isChanged, owingOf } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
 import { addRunning, emptyDelta, replaceRecord } from "./release-delta.ts";
@@ -92,6 +93,7 @@ function countDevice(draft: PlanDraft, device: OpenDevice, releases: GrowingTabl
   for (const { release, change } of device.dropped) countChange(draft, releases, { release, change });
   for (const release of device.changed)
     countChange(draft, releases, { release, change: changeOf(device, release) });
+  countContacts(draft, device, releases);
   const was = runningIn(device.before);
   const is = runningIn(device);
   if (was?.release === is?.release && was?.stratum === is?.stratum) return;
@@ -108,6 +110,22 @@ function countChange(
   const text = releases.textOf(release);
   if (text === undefined || change === undefined || change.before === change.after) return;
   replaceRecord(draft.deltaOf(text), change);
+}
+
+/** A device whose first day turns out to be an earlier one moves with everything that it is counted in. */
+function countContacts(draft: PlanDraft, device: OpenDevice, releases: GrowingTable): void {
+  const { before, firstDay, changed, records, dropped } = device;
+  const count = (release: number, change: Pick<RecordChange, "before" | "after"> | undefined): void => {
+    const text = releases.textOf(release);
+    if (text === undefined || change === undefined) return;
+    replaceContacts(() => draft.deltaOf(text).contacts, {
+      before: { record: change.before, firstDay: before.firstDay },
+      after: { record: change.after, firstDay },
+    });
+  };
+  for (const { release, change } of dropped) count(release, change);
+  const moved = firstDay === before.firstDay ? changed : new Set([...changed, ...records.keys()]);
+  for (const release of moved) count(release, changeOf(device, release));
 }
 
 interface RunningRelease {

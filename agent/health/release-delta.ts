@@ -26,6 +26,8 @@ export interface ReleaseDelta {
   readonly windows: Map<number, Map<number, CountVector>>;
   /** Devices by reason number. */
   readonly reasons: Map<number, number>;
+  /** Devices by the day of their first contact: by stratum number, then by day (first-contacts.ts). */
+  readonly contacts: Map<number, Map<number, CountVector>>;
   /** When reports were taken in, epoch milliseconds; 0 = none in this batch. */
   firstReportAtMs: number;
   lastReportAtMs: number;
@@ -41,6 +43,7 @@ export function emptyDelta(): ReleaseDelta {
     strata: new Map(),
     windows: new Map(),
     reasons: new Map(),
+    contacts: new Map(),
     firstReportAtMs: 0,
     lastReportAtMs: 0,
     lastFailureAtMs: 0,
