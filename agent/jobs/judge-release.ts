@@ -2,6 +2,7 @@
 // release and its policy. Leaves: the verdict, in the journal when its kind has changed.
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { dayOf } from "../health/device-record.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
 import { hasUnannouncedFailures, settledMinute, unsettledOf } from "../health/settled-counts.ts";
@@ -11,6 +12,7 @@ import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { judge } from "../judge/judge.ts";
 import { judgedSince } from "../judge/judged-since.ts";
+import { knownDevicesOf } from "../judge/known-devices.ts";
 import { isSettling } from "../judge/settling.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { budgetAfter, judgedSinceMinute } from "../policy/absolution.ts";
@@ -50,7 +52,7 @@ export async function judgeRelease(release: ReleaseKey, policy: Policy, deps: Ju
     : [];
   const unsettled = unsettledOf({ devices, windows: young, nowMs });
   const { rules } = policy;
-  const verdict = judge({
+  const judged = judge({
     release,
     devices,
     history,
@@ -61,9 +63,30 @@ export async function judgeRelease(release: ReleaseKey, policy: Policy, deps: Ju
     silenceDeadlineMs: health.silenceDeadlineMs,
     nowMs,
   });
+  const verdict = policy.guards.knownDevicesLeast === 0 ? judged : await askForKnown(judged, health, deps);
   await keepSummary(health, verdict, deps);
   const isWaiting = unsettled !== undefined && unsettled.failed + unsettled.download_failed > 0;
   return { health, verdict, isSettled: !isWaiting && !isSettling({ history, rules, nowMs }) };
+}
+
+/** Says of each accusation how many of the devices were known before the release appeared. */
+async function askForKnown(
+  verdict: Verdict,
+  { release, firstReportAtMs }: ReleaseHealth,
+  { health, summaries }: JudgeDeps,
+): Promise<Verdict> {
+  if (verdict.accusing.length === 0) return verdict;
+  const [contacts, all] = await Promise.all([health.readFirstContacts(release), summaries.list()]);
+  const firsts = all.map((summary) => summary.firstReportAtMs).filter((atMs) => atMs !== 0);
+  const days = {
+    contacts,
+    releaseDay: dayOf(firstReportAtMs),
+    listeningDay: dayOf(Math.min(firstReportAtMs, ...firsts)),
+  };
+  return {
+    ...verdict,
+    accusing: verdict.accusing.map((rule) => ({ ...rule, knownDevices: knownDevicesOf(rule, days) })),
+  };
 }
 
 async function keepSummary(

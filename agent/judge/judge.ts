@@ -18,7 +18,7 @@ import { tellVerdict } from "./sentence.ts";
 import { isUsageSignal } from "./signals.ts";
 import { totalsByStratum } from "./stratum-totals.ts";
 import { VERDICT_KIND_OF } from "./verdict.ts";
-import type { SegmentEvidence, SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
+import type { AccusingRule, SegmentEvidence, SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
 import { weighComparison } from "./weigh-comparison.ts";
 import { weighLimit } from "./weigh-limit.ts";
 import type { Weighed, WeighingContext } from "./weighing.ts";
@@ -79,6 +79,7 @@ export function judge(input: JudgeInput): Verdict {
     release: input.release,
     devices: input.devices,
     signals,
+    accusing: accused.flatMap(accusingRules),
     baseline: input.baseline.versions,
     shareOfFleet: accused.length > 0 ? Math.max(...accused.map(({ shareOfFleet }) => shareOfFleet)) : 1,
   };
@@ -165,6 +166,14 @@ function isNetworkDown({ devices, history, baseline, rules, nowMs }: JudgeInput)
   );
   const deadlines = rules.flatMap((rule) => (rule.form === "plain" ? [] : [rule.deadlineMs ?? 0]));
   return isCutOff({ histories, running, pending, left, nowMs }, Math.max(...deadlines));
+}
+
+function accusingRules({ evidence, accuses }: Weighed): AccusingRule[] {
+  const { signal, rule, failures, segments } = evidence;
+  if (accuses === "fleet") return [{ signal, rule, segment: null, failures }];
+  return segments
+    .filter(isOverThreshold)
+    .map((each) => ({ signal, rule, segment: each.segment, failures: each.failures }));
 }
 
 function isOverThreshold({ evidenceLog10, thresholdLog10 }: SegmentEvidence): boolean {
