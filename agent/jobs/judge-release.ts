@@ -8,7 +8,7 @@ import type { ReleaseHealth } from "../health/health-window.ts";
 import { hasUnannouncedFailures, settledMinute, unsettledOf } from "../health/settled-counts.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
 import type { Journal } from "../journal/journal.ts";
-import { toSignalRecord } from "../journal/signal-record.ts";
+import { toAccusingRecord, toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { judge } from "../judge/judge.ts";
 import { judgedSince } from "../judge/judged-since.ts";
@@ -102,6 +102,7 @@ async function keepSummary(
     const body = {
       ...verdict,
       signals: verdict.signals.map(toSignalRecord),
+      accusing: verdict.accusing.map(toAccusingRecord),
       before: before?.verdict.kind ?? null,
     };
     await journal.append({ kind: "verdict", at: new Date(nowMs).toISOString(), body });

@@ -36,6 +36,7 @@ const PURE_FILES = [
   "agent/health/device-record.ts",
   "agent/health/device-state.ts",
   "agent/health/device-table.ts",
+  "agent/health/first-contacts.ts",
   "agent/health/fold.ts",
   "agent/health/fold-plan.ts",
   "agent/health/health-window.ts",

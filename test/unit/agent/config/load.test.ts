@@ -257,6 +257,7 @@ describe("a right file", () => {
               shareOfFleetLeast: 0,
               maxRollbacks: { perChannelPerDay: undefined, overallPerHour: undefined },
               freezeWindows: [],
+              knownDevicesLeast: 0,
             },
           },
         ],
