@@ -145,10 +145,8 @@ test("bytes that were damaged are no state, or one that can be stored again; not
           expect(one).toBeLessThanOrEqual(MINUTE_MAX);
         }
       }
-      if (read.firstDay !== undefined) {
-        expect(read.firstDay).toBeGreaterThanOrEqual(1);
-        expect(read.firstDay).toBeLessThanOrEqual(DAY_MAX);
-      }
+      expect(read.firstDay ?? 1).toBeGreaterThanOrEqual(1);
+      expect(read.firstDay ?? 1).toBeLessThanOrEqual(DAY_MAX);
       expect(tryDecodeDeviceState(Buffer.from(encodeDeviceState(read)))).toBeDefined();
     }),
     { numRuns: 500 },
