@@ -14,7 +14,7 @@ import type { SummaryStore } from "../journal/summary-store.ts";
 import { isSettled, judgeInputOf } from "../judge/judge-input.ts";
 import { judge } from "../judge/judge.ts";
 import { judgedSince } from "../judge/judged-since.ts";
-import { knownDevicesOf } from "../judge/known-devices.ts";
+import { withKnownDevices } from "../judge/known-devices.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { budgetAfter, judgedSinceMinute } from "../policy/absolution.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -69,7 +69,7 @@ export async function judgeRelease(release: ReleaseKey, policy: Policy, deps: Ju
   return { health, verdict, isSettled: isSettled(input) };
 }
 
-/** Says of each accusation how many of the devices were known before the release appeared. */
+/** Contacts are read for accused releases alone. */
 async function askForKnown(
   verdict: Verdict,
   { release, firstReportAtMs }: ReleaseHealth,
@@ -78,15 +78,8 @@ async function askForKnown(
   if (verdict.accusing.length === 0) return verdict;
   const [contacts, all] = await Promise.all([health.readFirstContacts(release), summaries.list()]);
   const firsts = all.map((summary) => summary.firstReportAtMs).filter((atMs) => atMs !== 0);
-  const days = {
-    contacts,
-    releaseDay: dayOf(firstReportAtMs),
-    listeningDay: dayOf(Math.min(firstReportAtMs, ...firsts)),
-  };
-  return {
-    ...verdict,
-    accusing: verdict.accusing.map((rule) => ({ ...rule, knownDevices: knownDevicesOf(rule, days) })),
-  };
+  const listeningDay = dayOf(Math.min(firstReportAtMs, ...firsts));
+  return withKnownDevices(verdict, { contacts, releaseDay: dayOf(firstReportAtMs), listeningDay });
 }
 
 async function keepSummary(

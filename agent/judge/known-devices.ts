@@ -4,7 +4,7 @@
 import type { Ground } from "../health/first-contacts.ts";
 import type { FirstContacts } from "../health/health-window.ts";
 import { isInSegment } from "./segments.ts";
-import type { AccusingRule, KnownDevices } from "./verdict.ts";
+import type { AccusingRule, KnownDevices, Verdict } from "./verdict.ts";
 
 export interface ContactDays {
   readonly contacts: FirstContacts;
@@ -12,6 +12,12 @@ export interface ContactDays {
   readonly releaseDay: number;
   /** Day in which any release was, as far as is known. */
   readonly listeningDay: number;
+}
+
+/** Says of each accusation how many of the devices were known before the release appeared. */
+export function withKnownDevices(verdict: Verdict, days: ContactDays): Verdict {
+  const accusing = verdict.accusing.map((rule) => ({ ...rule, knownDevices: knownDevicesOf(rule, days) }));
+  return { ...verdict, accusing };
 }
 
 export function knownDevicesOf(rule: AccusingRule, days: ContactDays): KnownDevices {

@@ -1,7 +1,7 @@
 // What a replay is given: all that is stored of a channel's releases, and what was decided about them. Types, and the
 // order in which the releases came. Pure.
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
-import type { HealthWindow, ReleaseHealth } from "../health/health-window.ts";
+import type { FirstContacts, HealthWindow, ReleaseHealth } from "../health/health-window.ts";
 import { cameBefore } from "../judge/baseline-choice.ts";
 import { isWeaker } from "../policy/decision.ts";
 import type { PolicyAction } from "../policy/decision.ts";
@@ -12,6 +12,8 @@ export interface ReleaseFacts {
   readonly health: ReleaseHealth;
   /** All there are, told apart by stratum. */
   readonly windows: readonly HealthWindow[];
+  /** As of now: when devices came to accuse is not kept. Left out = none does. */
+  readonly contacts?: FirstContacts;
 }
 
 /** What really was decided about a release. */

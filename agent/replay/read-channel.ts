@@ -15,7 +15,7 @@ export const REPLAY_RELEASES_MAX = 64;
 export const REPLAY_WINDOWS_MAX = 200_000;
 
 export interface ReadChannelDeps {
-  readonly health: Pick<HealthStore, "listReleases" | "readRelease" | "streamWindows">;
+  readonly health: Pick<HealthStore, "listReleases" | "readRelease" | "readFirstContacts" | "streamWindows">;
   readonly decisions: Pick<DecisionStore, "list">;
 }
 
@@ -45,7 +45,7 @@ export async function readChannelFacts(
     const windows = await readWindows(each.release, health, windowsLeft);
     if (windows === "too_many") break;
     windowsLeft -= windows.length;
-    releases.push({ health: each, windows });
+    releases.push({ health: each, windows, contacts: await health.readFirstContacts(each.release) });
   }
   const others = newestFirst
     .slice(releases.length)

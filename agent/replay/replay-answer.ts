@@ -250,6 +250,11 @@ export const REPLAY_ASSUMPTIONS = [
       "A report that was kept on the device and came late counts from when it happened, not from when Lastgood heard of it.",
   },
   {
+    code: "known_devices_today",
+    sentence:
+      "Which share of the devices that accuse was known before the release (`guards.known_devices`) is that of all of them until today, at any moment of the replay.",
+  },
+  {
     code: "running_follows",
     sentence:
       "How many devices ran a release carries no time: whoever confirmed a release is taken to have left the newest one before it, and a device that was only used to have been there from the first hour of use on.",

@@ -5,6 +5,7 @@
 // Each step does what evaluating the channel does (jobs/evaluate-channel.ts): releases whose counts changed are judged,
 // those that wait are judged again, and what fails is decided on, with the acts of the replay itself as the past.
 import type { Version } from "../../ingest/contract/release-key.ts";
+import { dayOf } from "../health/device-record.ts";
 import { hasUnannouncedFailures, settledMinute } from "../health/settled-counts.ts";
 import { WINDOW_RETENTION_DAYS } from "../health/health-window.ts";
 import { OUTCOMES, toOutcomeCounts } from "../health/outcomes.ts";
@@ -15,6 +16,7 @@ import { BASELINE_BEFORE_MINUTES, chooseBaseline } from "../judge/baseline-choic
 import { isSettled, judgeInputOf } from "../judge/judge-input.ts";
 import { NO_BASELINE, judge } from "../judge/judge.ts";
 import type { Baseline } from "../judge/judge.ts";
+import { withKnownDevices } from "../judge/known-devices.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { PASSING_REASONS } from "../policy/decision.ts";
 import type { RollbackDecision } from "../policy/decision.ts";
@@ -228,7 +230,13 @@ function judgeAt(replay: Replay, release: Followed, minute: number): void {
     policy: replay.policy,
     nowMs,
   });
-  release.verdict = judge(input);
+  const { contacts = new Map(), health } = facts;
+  const listeningMs = Math.min(...replay.order.map(({ sinceMs }) => sinceMs));
+  release.verdict = withKnownDevices(judge(input), {
+    contacts,
+    releaseDay: dayOf(health.firstReportAtMs),
+    listeningDay: dayOf(listeningMs),
+  });
   release.isSettled = isSettled(input);
   release.judged = cut;
   if (release.verdict.kind === "failing") release.overThresholdMs ??= nowMs;

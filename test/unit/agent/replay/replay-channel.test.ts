@@ -1,5 +1,6 @@
 // The replay of a channel as a pure function: guards that need no Redis, the limit of what is told, and turns.
 import { describe, expect, it } from "vitest";
+import { toGroundCounts } from "../../../../agent/health/first-contacts.ts";
 import type { ReleaseHealth } from "../../../../agent/health/health-window.ts";
 import { NO_DEVICE_HOURS } from "../../../../agent/health/health-window.ts";
 import type { Policy } from "../../../../agent/policy/policy.ts";
@@ -50,6 +51,32 @@ function goodAndBad(): [Side, Side] {
   for (let minute = 30; minute < 90; minute += 5) bad.update({ minute: DAY_START + minute }, 10, 3);
   return [good, bad];
 }
+
+describe("a policy that asks who accuses", () => {
+  const asking = samplePolicy({ guards: sampleGuards({ knownDevicesLeast: 0.5 }) });
+  const RELEASE_DAY = Math.floor(DAY_START / (24 * 60));
+  /** Of the devices that failed on 1.4.0, as of today. */
+  const factsWith = (known: number, unknown: number): ChannelFacts => {
+    const facts = factsOf(goodAndBad());
+    const failed = (devices: number) => ({ ...toGroundCounts([]), failed: devices });
+    const days = new Map([
+      [RELEASE_DAY - 1, failed(known)],
+      [RELEASE_DAY, failed(unknown)],
+    ]);
+    const contacts = new Map([["unknown", days]]);
+    return { ...facts, releases: facts.releases.map((each) => ({ ...each, contacts })) };
+  };
+
+  it("would have acted on devices that were known, and held back on others", () => {
+    expect(run(factsWith(18, 18), asking).found("1.4.0")).toMatchObject({
+      decision: { action: "rollback", target: "1.3.0" },
+    });
+    expect(run(factsWith(17, 19), asking).found("1.4.0")).toMatchObject({
+      decision: undefined,
+      holds: [{ reason: "unknown_devices", guard: "known_devices" }],
+    });
+  });
+});
 
 describe("a bad release beside a good one", () => {
   it("would have been left for the good one, at the first look over the threshold", () => {
