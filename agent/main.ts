@@ -1,6 +1,7 @@
 // The agent process: configuration -> Redis -> workers -> ready -> drain. Enters: `--config FILE` (or
 // LASTGOOD_CONFIG, or ./lastgood.yaml) and LASTGOOD_REDIS_URL, which the supervisor sets and which wins
-// over what the file says of redis. Exit code 2 means that the configuration is wrong: starting again is of no use.
+// over what the file says of redis. Changes of the file take effect while it runs, at once with SIGHUP. Exit code 2
+// means that the configuration is wrong: starting again is of no use.
 import { parseArgs } from "node:util";
 import { formatProblems } from "../runtime/config-file.ts";
 import { announceReady, runProcess } from "../runtime/lifecycle.ts";
@@ -33,7 +34,9 @@ const logger = createLogger({ name: "agent", level: settings.logLevel });
 await runProcess({
   logger,
   start: async () => {
-    const agent = await startAgent({ settings, redisUrl, version: lastgoodVersion(), logger });
+    const origin = { file, env: process.env };
+    const agent = await startAgent({ settings, redisUrl, version: lastgoodVersion(), logger, origin });
+    process.on("SIGHUP", () => void agent.reload());
     logger.info({ url: agent.url }, "the agent watches");
     announceReady({ http: agent.url, operations: agent.url });
     return agent;
