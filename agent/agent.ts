@@ -120,7 +120,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const onWakeUpError = (err: unknown): void =>
     logger.warn({ err }, "a wake-up was lost; the sweep makes up for it");
   const wakeUps = createWakeUps({ queues, onError: onWakeUpError });
-  const { replicaAcks } = settings;
   const handlers = createPipeline({
     stores,
     queues,
@@ -129,7 +128,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     wakeUps,
     rules: liveCountingRules(live.current),
     deviceRetentionMs: settings.retention.devicesMs,
-    replicaAcks,
+    replicaAcks: settings.replicaAcks,
     isStopping,
     clock,
     logger,

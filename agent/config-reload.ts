@@ -26,8 +26,8 @@ export interface ConfigOrigin {
 
 /** The settings in force. */
 export interface LiveSettings {
-  current(): Settings;
-  replace(next: Settings): void;
+  readonly current: () => Settings;
+  readonly replace: (next: Settings) => void;
 }
 
 export function createLiveSettings(first: Settings): LiveSettings {
@@ -47,18 +47,25 @@ export interface ConfigReloadDeps {
 }
 
 export function createConfigReload(deps: ConfigReloadDeps): ConfigFileWatch {
-  const { origin, metrics, logger } = deps;
+  const { origin, metrics, onApplied, journal, clock, logger } = deps;
+  /** Applied, but not judged or not journalled yet: Redis may have been away. */
+  let toJudge = false;
+  let unsaid: readonly string[] = [];
   return watchConfigFile({
     ...origin,
     onContent: async (content) => {
       const record = applyContent(content, deps);
       metrics.tell(record.stage);
       tell(record, deps);
-      if (record.applied.length > 0) await deps.onApplied();
-      await deps.journal.keep(record, deps.clock());
+      toJudge ||= record.applied.length > 0;
+      unsaid = [...new Set([...unsaid, ...record.applied])];
+      if (toJudge) await onApplied();
+      toJudge = false;
+      await journal.keep({ ...record, applied: unsaid }, clock());
+      unsaid = [];
     },
     onError: (err) =>
-      logger.warn({ err }, "the configuration file was looked at in vain; it is tried again at once"),
+      logger.warn({ err }, "the configuration file was looked at in vain; that is tried again at once"),
   });
 }
 

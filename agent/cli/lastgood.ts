@@ -10,6 +10,7 @@ import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
+import { registerToken } from "./token.ts";
 
 const context = processContext();
 const program = new Command("lastgood")
@@ -29,6 +30,7 @@ const program = new Command("lastgood")
       "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
       "  $ lastgood explain                       what was rolled back, and why",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
+      "  $ lastgood token ana                     a new token for an operator, and its line in the configuration",
     ].join("\n"),
   );
 
@@ -39,5 +41,6 @@ registerHealth(program, context);
 registerDevice(program, context);
 registerExplain(program, context);
 registerDeadLetters(program, context);
+registerToken(program, context);
 
 await program.parseAsync();

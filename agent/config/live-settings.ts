@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
 import { isLoopback } from "../../runtime/units.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { AgentSettings, AppSettings, ChannelSettings, Settings } from "./schema.ts";
 
 export interface LiveChange {
@@ -139,22 +140,29 @@ function mergePolicies(
   }: { readonly running: Settings; readonly wanted: Settings; readonly apps: Settings["apps"] },
   changes: Changes,
 ): Settings["policies"] {
-  const names = new Set([...running.policies.keys(), ...wanted.policies.keys()]);
-  for (const name of names)
-    if (!isDeepStrictEqual(comparable(running, name), comparable(wanted, name)))
-      changes.note(`policies[${JSON.stringify(name)}]`, "at_once");
-  const used = [...apps.values()].flatMap(({ channels }) =>
-    [...channels.values()].map(({ policyName }) => policyName),
+  const nameOf = (name: string): string => `policies[${JSON.stringify(name)}]`;
+  const merged = new Map<string, Policy>();
+  for (const [name, policy] of wanted.policies) {
+    const before = running.policies.get(name);
+    if (before !== undefined && isDeepStrictEqual(comparable(before), comparable(policy)))
+      merged.set(name, before);
+    else {
+      changes.note(nameOf(name), "at_once");
+      merged.set(name, policy);
+    }
+  }
+  const used = new Set(
+    [...apps.values()].flatMap(({ channels }) => [...channels.values()].map(({ policyName }) => policyName)),
   );
-  const kept = used.flatMap((name) => {
-    const policy = wanted.policies.has(name) ? undefined : running.policies.get(name);
-    return policy === undefined ? [] : [[name, policy] as const];
-  });
-  return new Map([...wanted.policies, ...kept]);
+  for (const [name, policy] of running.policies) {
+    if (wanted.policies.has(name)) continue;
+    changes.note(nameOf(name), used.has(name) ? "after_restart" : "at_once");
+    if (used.has(name)) merged.set(name, policy);
+  }
+  return merged;
 }
 
 /** Without its functions, which are made anew each time that the file is read. */
-function comparable({ policies }: Settings, name: string): unknown {
-  const policy = policies.get(name);
-  return policy === undefined ? undefined : JSON.parse(JSON.stringify(policy));
+function comparable(policy: Policy): unknown {
+  return JSON.parse(JSON.stringify(policy));
 }

@@ -177,10 +177,7 @@ function toSchema(schema: z.core.$ZodType, io: "input" | "output", components: C
   }) as Json & { $defs?: Record<string, Json> };
   for (const [name, definition] of Object.entries($defs ?? {}))
     components.set(name, toComponentRefs(definition) as Json);
-  const name = z.globalRegistry.get(schema as z.ZodType)?.id;
-  if (name === undefined) return toComponentRefs(whole) as Json;
-  components.set(name, toComponentRefs(whole) as Json);
-  return { $ref: `#/components/schemas/${name}` };
+  return toComponentRefs(whole) as Json;
 }
 
 function toComponentRefs(value: unknown): unknown {
