@@ -9,9 +9,11 @@ COPY tsconfig.json ./
 COPY runtime runtime
 COPY ingest ingest
 COPY agent agent
-# Only what runs is built: no tests. The Lua scripts go beside the code that loads them.
+# Only what runs is built: no tests. The Lua scripts and the page go beside the code that loads them.
 RUN node_modules/.bin/tsc -p . \
   && find agent ingest runtime -name '*.lua' -exec cp --parents '{}' dist/ ';' \
+  && find agent/admin/page -name '*.js' -exec cp --parents '{}' dist/ ';' \
+  && cp agent/admin/page/*.html agent/admin/page/*.css dist/agent/admin/page/ \
   && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24.11.1-bookworm-slim

@@ -24,6 +24,7 @@ import type { Settings } from "./config/schema.ts";
 import { keepCountsLayout } from "./health/layout.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
 import { hourOf, startCalendar } from "./jobs/calendar.ts";
+import { createOutlets, registerPageMetrics } from "./jobs/outlets.ts";
 import { createQueues, openQueueConnection } from "./jobs/queues.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { createWakeUps } from "./jobs/wake-ups.ts";
@@ -79,6 +80,7 @@ function openFront({ options, live, registry, queues, channels, isStopping, cloc
   const redis = createRedis({ url: redisUrl, role: "request", logger });
   const stores = openStores(redis, settings.shards);
   registerScrapedMetrics({ registry, ...stores, queues, clock });
+  registerPageMetrics({ registry, redis, settings });
   const checks = { redis: () => pingRedis(redis), stopping: () => (isStopping() ? "stopping" : undefined) };
   const app = createAdminApp({
     registry,
@@ -89,6 +91,8 @@ function openFront({ options, live, registry, queues, channels, isStopping, cloc
     channels,
     queues,
     ...stores,
+    onDecision: (id) => queues.rollback([id]),
+    onChange: (key) => queues.evaluate(key === "all" ? channels.all.map((each) => each.key) : [key]),
     shardCount: settings.shards,
     clock,
     logger,
@@ -117,15 +121,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     onError: (err) => logger.warn({ err }, "a queue lost Redis, going on"),
   });
   const timers = createTimers(registry);
-  const onWakeUpError = (err: unknown): void =>
-    logger.warn({ err }, "a wake-up was lost; the sweep makes up for it");
-  const wakeUps = createWakeUps({ queues, onError: onWakeUpError });
+  const outlets = createOutlets({ settings, stores, channels, queues, registry, clock, logger });
+  const wakeUps = createWakeUps({ queues, logger, others: outlets.wakeUps });
   const handlers = createPipeline({
     stores,
     queues,
     channels,
     timers,
     wakeUps,
+    outlets,
     rules: liveCountingRules(live.current),
     deviceRetentionMs: settings.retention.devicesMs,
     replicaAcks: settings.replicaAcks,
@@ -137,11 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const onRing = (shards: readonly number[]): Promise<void> => queues.fold(shards);
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
   const workers = createWorkers({ connection, handlers, logger, errors });
-  const calendar = startCalendar({
-    onRollUp: (hour) => queues.rollUp(hour),
-    onRetention: (day) => queues.retention(day),
-    logger,
-  });
+  const calendar = startCalendar({ queues, summary: settings.summary, logger });
   const reload = openReload({ options, live, stores, channels, wakeUps, registry, clock });
   const front = openFront({ options, live, registry, queues, channels, isStopping, clock });
 

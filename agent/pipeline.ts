@@ -28,6 +28,7 @@ import { followUpRollbacks } from "./jobs/follow-up.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
 import { createOtherWarning } from "./jobs/other-warning.ts";
+import type { Outlets } from "./jobs/outlets.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { dropUnseenDevices } from "./jobs/retention.ts";
 import { rollUpShard } from "./jobs/roll-up.ts";
@@ -90,6 +91,8 @@ export interface PipelineDeps {
   readonly channels: WatchedChannels;
   readonly timers: Timers;
   readonly wakeUps: WakeUps;
+  /** How people are told. */
+  readonly outlets: Outlets;
   readonly rules: CountingRules;
   /** Devices not heard of for this long leave the device table, in milliseconds. */
   readonly deviceRetentionMs: number;
@@ -101,7 +104,8 @@ export interface PipelineDeps {
 
 /** The pipeline: each stage is a job, and wakes the next. */
 export function createPipeline(deps: PipelineDeps): Handlers {
-  const { stores, queues, channels, timers, wakeUps, rules, replicaAcks, isStopping, clock, logger } = deps;
+  const { stores, queues, channels, timers, wakeUps, outlets } = deps;
+  const { rules, replicaAcks, isStopping, clock, logger } = deps;
   const { redis, summaries, decisions, freezes } = stores;
   const warnOfOther = createOtherWarning(logger);
   const refreshChannel = createChannelRefresh({
@@ -136,6 +140,7 @@ export function createPipeline(deps: PipelineDeps): Handlers {
         ...stores,
         watchReplication: () => watchReplication(redis, JOURNAL, replicaAcks),
         onDecision,
+        onNews: () => outlets.onNews(),
         clock,
         logger,
       });
@@ -148,8 +153,13 @@ export function createPipeline(deps: PipelineDeps): Handlers {
       const deps = { decisions, summaries, freezes, watchedOf, clock, logger };
       const result = await carryOut(decisionId, deps);
       if (result.kind === "try_again") wakeUps.retries.again(decisionId, result);
+      else await outlets.onNews();
     },
     ...createUpkeep(deps),
+    /** Whatever stands that a person should hear of -> Alertmanager; the journal -> Grafana; the day -> a chat. */
+    page: () => outlets.page(),
+    tell: () => outlets.tell(),
+    summary: ({ minute }) => outlets.summary(minute),
   };
 }
 

@@ -13,6 +13,7 @@ import { pingServers } from "../runtime/redis-servers.ts";
 import type { ErrorReporter } from "../runtime/sentry.ts";
 import { createCheckReport } from "./check-report.ts";
 import type { IngestProcessSettings } from "./config.ts";
+import { createDeviceGuard } from "./device-auth/device-guard.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { answerHeaders } from "./middleware/answer-headers.ts";
@@ -46,10 +47,14 @@ export function createIngestApp({
   onTurnedAway = () => {},
 }: IngestDeps): Express {
   const { ingest, shards, apps, replicaAcks } = settings;
-  const metrics = createIngestMetrics(registry, ingest);
+  const deviceAuthApps = [...apps].flatMap(([app, { deviceAuth }]) =>
+    deviceAuth === undefined ? [] : [app],
+  );
+  const metrics = createIngestMetrics(registry, ingest, deviceAuthApps);
   const { streamEntriesMax } = ingest;
   const writer = createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
   const checkReport = createCheckReport(apps);
+  const guardDevices = createDeviceGuard({ apps, metrics, clock, logger });
 
   const app = bareExpress();
   app.use(answerHeaders);
@@ -58,7 +63,7 @@ export function createIngestApp({
     REPORTS_ROUTE,
     authenticate(createKeyring(apps)),
     readBody(ingest),
-    reportsRoute({ checkReport, writer, metrics, logger, onTurnedAway }),
+    reportsRoute({ checkReport, guardDevices, writer, metrics, logger, onTurnedAway }),
   );
   app.all(REPORTS_ROUTE, allowOnly("POST"));
   app.use(nothingHere);

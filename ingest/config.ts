@@ -4,8 +4,10 @@
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { readConfigFile } from "../runtime/config-file.ts";
-import type { ConfigResult, Environment } from "../runtime/config-file.ts";
+import type { ConfigResult, Environment, FoundMistake } from "../runtime/config-file.ts";
 import type { RedisAddress } from "../runtime/redis.ts";
+import { deviceAuthSchema, refuseIdleTrust } from "./contract/device-auth.ts";
+import type { DeviceAuthSettings } from "./contract/device-auth.ts";
 import { appIdSchema, channelSchema } from "./contract/release-key.ts";
 import type { AppId, Channel } from "./contract/release-key.ts";
 import {
@@ -18,10 +20,13 @@ import {
   shardsSchema,
 } from "./contract/settings.ts";
 import type { IngestSettings } from "./contract/settings.ts";
+import { readKeyFile } from "./device-auth/key-file.ts";
 
 export interface IngestAppSettings {
   readonly ingestKeys: readonly string[];
   readonly channels: ReadonlySet<Channel>;
+  /** How devices prove who they are; undefined = an ingest key is enough. Its file, if any, is absolute. */
+  readonly deviceAuth?: DeviceAuthSettings | undefined;
 }
 
 export interface IngestProcessSettings {
@@ -39,10 +44,16 @@ export interface IngestProcessSettings {
 }
 
 const appSchema = z
-  .looseObject({ ingest_keys: ingestKeysSchema, channels: z.record(channelSchema, z.unknown()) })
+  .looseObject({
+    ingest_keys: ingestKeysSchema,
+    channels: z.record(channelSchema, z.unknown()),
+    device_auth: deviceAuthSchema.optional(),
+  })
+  .superRefine(refuseIdleTrust)
   .transform((app): IngestAppSettings => ({
     ingestKeys: app.ingest_keys,
     channels: new Set(Object.keys(app.channels) as Channel[]),
+    deviceAuth: app.device_auth,
   }));
 
 const fileSchema = z
@@ -73,8 +84,38 @@ export function loadIngestSettings({
   file: string;
   env: Environment;
 }): ConfigResult<IngestProcessSettings> {
-  const result = readConfigFile({ file, schema: fileSchema, env });
+  const folder = dirname(resolve(file));
+  const result = readConfigFile({
+    file,
+    schema: fileSchema,
+    env,
+    inspect: ({ apps }) => [...apps].flatMap(([app, settings]) => keyFileMistakes(app, settings, folder)),
+  });
   if (result.kind === "invalid") return result;
-  const dataDir = resolve(dirname(resolve(file)), result.config.dataDir);
-  return { kind: "loaded", config: { ...result.config, dataDir } };
+  const apps = new Map(
+    [...result.config.apps].map(
+      ([app, settings]) => [app, { ...settings, deviceAuth: inFolder(settings.deviceAuth, folder) }] as const,
+    ),
+  );
+  return {
+    kind: "loaded",
+    config: { ...result.config, apps, dataDir: resolve(folder, result.config.dataDir) },
+  };
+}
+
+function inFolder(
+  deviceAuth: DeviceAuthSettings | undefined,
+  folder: string,
+): DeviceAuthSettings | undefined {
+  if (deviceAuth?.type !== "jwt" || deviceAuth.keys.kind === "secret") return deviceAuth;
+  const { keys } = deviceAuth;
+  return { ...deviceAuth, keys: { ...keys, file: resolve(folder, keys.file) } };
+}
+
+function keyFileMistakes(app: AppId, settings: IngestAppSettings, folder: string): FoundMistake[] {
+  const deviceAuth = inFolder(settings.deviceAuth, folder);
+  if (deviceAuth?.type !== "jwt" || deviceAuth.keys.kind === "secret") return [];
+  const read = readKeyFile(deviceAuth.keys);
+  if (read.kind === "keys") return [];
+  return [{ path: ["apps", app, "device_auth", deviceAuth.keys.kind], message: read.reason }];
 }

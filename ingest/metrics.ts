@@ -3,12 +3,24 @@
 import { Counter, Gauge, Histogram } from "../runtime/metrics.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { REPORTS_PER_REQUEST_MAX } from "./contract/device-report.ts";
+import type { AppId } from "./contract/release-key.ts";
 import type { IngestSettings } from "./contract/settings.ts";
 import { PROBLEM_CODES, REPORT_CODES, UNAVAILABLE_CODES } from "./problems.ts";
 import type { ProblemCode, ReportCode, UnavailableCode } from "./problems.ts";
 
 export type ReportResult = "accepted" | ReportCode | UnavailableCode;
 export const REPORT_RESULTS: readonly ReportResult[] = ["accepted", ...REPORT_CODES, ...UNAVAILABLE_CODES];
+
+/** What became of the proof of a report's device; `unsigned_trusted`: the ingest key needs none. */
+export const DEVICE_AUTH_RESULTS = [
+  "ok",
+  "missing",
+  "invalid",
+  "expired",
+  "mismatch",
+  "unsigned_trusted",
+] as const;
+export type DeviceAuthResult = (typeof DEVICE_AUTH_RESULTS)[number];
 
 /** `aborted`: the client was gone before the answer. */
 export const STATUS_CLASSES = ["2xx", "4xx", "5xx", "aborted"] as const;
@@ -23,15 +35,23 @@ export interface IngestMetrics {
   readonly reports: Counter<"result">;
   readonly requestsRefused: Counter<"code">;
   readonly clockSkew: Counter<"direction">;
+  readonly deviceAuth: Counter<"app" | "result">;
   readonly requestDuration: Histogram<"route" | "method" | "status_class">;
   readonly requestsInFlight: Gauge;
 }
 
-export function createIngestMetrics(registry: Registry, limits: IngestSettings): IngestMetrics {
+/** `deviceAuthApps`: those whose devices prove who they are; no other has series of `deviceAuth`. */
+export function createIngestMetrics(
+  registry: Registry,
+  limits: IngestSettings,
+  deviceAuthApps: readonly AppId[] = [],
+): IngestMetrics {
   const metrics = instruments(registry);
   for (const result of REPORT_RESULTS) metrics.reports.inc({ result }, 0);
   for (const code of PROBLEM_CODES) metrics.requestsRefused.inc({ code }, 0);
   for (const direction of ["past", "future"]) metrics.clockSkew.inc({ direction }, 0);
+  for (const app of deviceAuthApps)
+    for (const result of DEVICE_AUTH_RESULTS) metrics.deviceAuth.inc({ app, result }, 0);
   for (const status_class of STATUS_CLASSES)
     metrics.requestDuration.zero({ route: REPORTS_ROUTE, method: "POST", status_class });
   exportLimits(registry, limits);
@@ -57,6 +77,12 @@ function instruments(registry: Registry): IngestMetrics {
       name: "ota_ingest_clock_skew_total",
       help: "Accepted reports whose time was too far in the past or future and was clamped.",
       labelNames: ["direction"],
+      registers,
+    }),
+    deviceAuth: new Counter({
+      name: "ota_ingest_device_auth_total",
+      help: "Reports of apps with device_auth by what became of the proof of their device, in mode observe too.",
+      labelNames: ["app", "result"],
       registers,
     }),
     requestDuration: new Histogram({

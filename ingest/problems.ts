@@ -18,6 +18,10 @@ const REPORT_PROBLEMS = {
   unknown_app: { status: 400, title: "There is no such app" },
   unknown_channel: { status: 400, title: "The app has no such channel" },
   key_for_another_app: { status: 403, title: "The ingest key is for another app" },
+  device_mismatch: { status: 403, title: "The report is about another device than the one that is proven" },
+  device_token_missing: { status: 401, title: "The app asks for a proof of the device" },
+  device_token_invalid: { status: 401, title: "The proof of the device is not right" },
+  device_token_expired: { status: 401, title: "The proof of the device is too old" },
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** Good reports that could not be kept now: the sender has to send them again. */

@@ -16,7 +16,7 @@ export type SplitBody =
   | { readonly kind: "batch"; readonly items: readonly BodyItem[] }
   | { readonly kind: "refused"; readonly problem: Problem };
 
-export function splitBody({ form, bytes }: ReadBody): SplitBody {
+export function splitBody({ form, bytes }: Pick<ReadBody, "form" | "bytes">): SplitBody {
   if (form === "ndjson") return batchOf(linesOf(bytes), parseJson);
   const item = parseJson(bytes);
   if (item.kind === "malformed" || !Array.isArray(item.value)) return { kind: "single", item };

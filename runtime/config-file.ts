@@ -22,6 +22,13 @@ export interface ReadConfigOptions<S extends z.ZodType> {
   readonly file: string;
   readonly schema: S;
   readonly env: Environment;
+  /** What only a look outside the file can tell (whether a file that it names is there, say). */
+  readonly inspect?: (config: z.infer<S>) => readonly FoundMistake[];
+}
+
+export interface FoundMistake {
+  readonly path: Path;
+  readonly message: string;
 }
 
 /** How many aliases (`*name`) may unfold; more are a mistake or an attack on memory. */
@@ -42,14 +49,18 @@ export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S
 export function readConfigText<S extends z.ZodType>(
   options: ReadConfigOptions<S> & { readonly text: string },
 ): ConfigResult<z.infer<S>> {
-  const { file, text, schema, env } = options;
+  const { file, text, schema, env, inspect } = options;
   const source = parseConfigSource(file, text);
   if (source.document.contents === null && source.document.errors.length === 0)
     return invalid([wholeFileProblem(file, "the file is empty: copy lastgood.example.yaml and change it")]);
   const syntax = syntaxProblems(source);
   if (syntax.isBroken) return invalid(syntax.problems);
   const substitution = substitute(source, env);
-  return check(source, schema, [...syntax.problems, ...substitution]);
+  const result = check(source, schema, [...syntax.problems, ...substitution]);
+  const mistakes = result.kind === "loaded" ? (inspect?.(result.config) ?? []) : [];
+  return mistakes.length === 0
+    ? result
+    : invalid(mistakes.map(({ path, message }) => source.problemAt(path, message)));
 }
 
 /** `file:line:column: path: message` with its excerpt, one after the other. */

@@ -102,7 +102,10 @@ export function explainIssue(issue: z.core.$ZodIssue, schema: z.ZodType): Explai
     const known = knownKeys(schema, issue.path);
     return issue.keys.map((key) => ({
       path: [...issue.path, key],
-      message: `there is no setting of this name${hint(key, known)}`,
+      // Known, but to another branch of a union.
+      message: known.includes(key)
+        ? "does not go with the type that is chosen here: take it out"
+        : `there is no setting of this name${hint(key, known)}`,
       part: "key",
     }));
   }

@@ -1,5 +1,5 @@
-// Runs before `npm start`, `npm run demo` and `npm test`: brings packages, the build and redis-server up to
-// date, and says nothing when they are. Plain JavaScript without packages, because it is what installs them.
+// Runs before `npm start`, `npm run demo` and `npm test`: brings packages, the build and redis-server (for tests also
+// Alertmanager) up to date, and says nothing when they are. Plain JavaScript without packages, because it is what installs them.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -28,7 +28,10 @@ function main() {
   process.chdir(ROOT);
   installPackages();
   build();
-  if (!configNamesRedis() || process.argv.includes("--with-tests")) provideRedis();
+  const withTests = process.argv.includes("--with-tests");
+  if (!configNamesRedis() || withTests) provideRedis();
+  if (withTests) provideAlertmanager();
+  if (withTests) provideChromium();
 }
 
 function say(text) {
@@ -90,7 +93,7 @@ function readIfThere(file) {
 
 function build() {
   const sources = SOURCE_FOLDERS.flatMap(filesUnder).toSorted(byName);
-  const outputs = sources.filter(isCompiled).map(outputOf);
+  const outputs = sources.filter((file) => !file.endsWith(".d.ts")).map(outputOf);
   const fingerprint = fingerprintOf([...sources, "tsconfig.json", "package.json", LOCK_STAMP]);
   const isWhole = outputs.every((file) => existsSync(file));
   if (isWhole && readIfThere(BUILD_STAMP) === fingerprint) return;
@@ -102,27 +105,23 @@ function build() {
   removeStaleOutputs(new Set(outputs));
   if (!run(process.execPath, [path.join("node_modules", "typescript", "bin", "tsc"), "-p", "."]))
     fail("the build failed: the compiler's messages above say where");
-  copyBesideCode(sources.filter((file) => !isCompiled(file)));
+  copyBesideCode(sources.filter((file) => !file.endsWith(".ts")));
   writeFileSync(BUILD_STAMP, fingerprint);
   say(`built in ${((Date.now() - startedAtMs) / 1_000).toFixed(1)} s`);
 }
 
-/** Source files: code, and the Lua that stands beside it. */
+/** Source files: code, and what stands beside it as it is: Lua scripts, the page. */
 function filesUnder(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory()) return filesUnder(file);
-    return /\.(ts|lua)$/.test(entry.name) ? [file] : [];
+    return /\.(ts|lua|html|css|js)$/.test(entry.name) ? [file] : [];
   });
 }
 
 function byName(left, right) {
   return left < right ? -1 : 1;
-}
-
-function isCompiled(file) {
-  return file.endsWith(".ts") && !file.endsWith(".d.ts");
 }
 
 function outputOf(file) {
@@ -150,7 +149,7 @@ function builtUnder(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory()) return builtUnder(file);
-    return entry.name.endsWith(".js") ? [file] : [];
+    return /\.(js|html|css)$/.test(entry.name) ? [file] : [];
   });
 }
 
@@ -162,7 +161,7 @@ function copyBesideCode(files) {
   }
 }
 
-// ---- redis-server
+// ---- redis-server, Alertmanager, Chromium
 
 /** Whether the configuration that start will take names a Redis of the user's own: then none is needed here. */
 function configNamesRedis() {
@@ -196,38 +195,72 @@ function isOnPath(command) {
 }
 
 function installRedis() {
-  const way = waysToInstall().find(({ tool }) => isOnPath(tool));
-  const byHand = "install Redis 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)";
-  const ownRedis = "or name a Redis of your own as redis.url in lastgood.yaml, or run docker compose up";
-  if (way === undefined)
-    fail(`redis-server was not found, and this system has no apt-get, dnf or brew: ${byHand}, ${ownRedis}`);
+  install({
+    program: "redis-server",
+    packages: { apt: "redis-server", dnf: "redis", brew: "redis" },
+    byHand: "install Redis 7 or newer (https://redis.io/docs/latest/operate/oss_and_stack/install/)",
+    instead: ", or name a Redis of your own as redis.url in lastgood.yaml, or run docker compose up",
+  });
+}
+
+/** Tests send pages to a real one. */
+function provideAlertmanager() {
+  if (isOnPath("prometheus-alertmanager") || isOnPath("alertmanager")) return;
+  install({
+    program: "prometheus-alertmanager, which tests need,",
+    packages: { apt: "prometheus-alertmanager", dnf: undefined, brew: undefined },
+    byHand:
+      "put alertmanager (https://prometheus.io/download/#alertmanager) on the PATH; npm start needs none",
+    instead: "",
+  });
+}
+
+/** Tests look at the page in a real browser. */
+function provideChromium() {
+  if (process.env.LASTGOOD_CHROMIUM !== undefined) return;
+  if (["chromium", "chromium-browser", "google-chrome"].some(isOnPath)) return;
+  install({
+    program: "chromium, which tests need,",
+    packages: { apt: "chromium", dnf: "chromium", brew: undefined },
+    byHand: "install Chromium, or name one in LASTGOOD_CHROMIUM; npm start needs none",
+    instead: "",
+  });
+}
+
+/** `packages`: what it is called by each tool; undefined = that tool does not have it. */
+function install({ program, packages, byHand, instead }) {
+  const ways = waysToInstall(packages);
+  const way = ways.find(({ tool }) => isOnPath(tool));
+  if (way === undefined) {
+    const tools = ways.map(({ tool }) => tool).join(" or ") || "package for it";
+    fail(`${program} was not found, and this system has no ${tools}: ${byHand}${instead}`);
+  }
   const prefix = way.needsRoot ? rootPrefix() : [];
   const shown = way.steps.map((step) => [...(way.needsRoot ? ["sudo"] : []), ...step].join(" ")).join(" && ");
   if (prefix === undefined)
-    fail(`redis-server was not found, and installing it needs a password: run  ${shown}  ${ownRedis}`);
-  say(`installing redis-server with ${way.tool} …`);
+    fail(`${program} was not found, and installing it needs a password: run  ${shown}  ${instead}`);
+  say(`installing ${way.steps.at(-1).at(-1)} with ${way.tool} …`);
   for (const step of way.steps) {
     const [command, ...args] = [...prefix, ...step];
     if (!run(command, args, { DEBIAN_FRONTEND: "noninteractive" }))
-      fail(`installing redis-server failed: ${byHand}, ${ownRedis}`);
+      fail(`installing ${program} failed: ${byHand}${instead}`);
   }
 }
 
-function waysToInstall() {
-  if (process.platform === "darwin")
-    return [{ tool: "brew", needsRoot: false, steps: [["brew", "install", "redis"]] }];
-  if (process.platform !== "linux") return [];
-  return [
-    {
-      tool: "apt-get",
-      needsRoot: true,
-      steps: [
-        ["apt-get", "update", "-q"],
-        ["apt-get", "install", "-y", "-q", "--no-install-recommends", "redis-server"],
-      ],
-    },
-    { tool: "dnf", needsRoot: true, steps: [["dnf", "install", "-y", "redis"]] },
-  ];
+function waysToInstall({ apt, dnf, brew }) {
+  const ways = [];
+  if (process.platform === "darwin" && brew !== undefined)
+    ways.push({ tool: "brew", needsRoot: false, steps: [["brew", "install", brew]] });
+  if (process.platform !== "linux") return ways;
+  if (apt !== undefined) {
+    const steps = [
+      ["apt-get", "update", "-q"],
+      ["apt-get", "install", "-y", "-q", "--no-install-recommends", apt],
+    ];
+    ways.push({ tool: "apt-get", needsRoot: true, steps });
+  }
+  if (dnf !== undefined) ways.push({ tool: "dnf", needsRoot: true, steps: [["dnf", "install", "-y", dnf]] });
+  return ways;
 }
 
 /** How to become root without a question: already root, or sudo without a password; undefined = neither. */

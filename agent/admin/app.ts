@@ -14,18 +14,28 @@ import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../ru
 import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { Queues } from "../jobs/queues.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import type { AlertStore } from "../journal/alert-store.ts";
+import type { FreezeStore } from "../journal/freeze-store.ts";
 import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { standingDecisions } from "../rollback/channel-history.ts";
+import { isFreezing } from "../policy/freeze.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
+import { actRoutes } from "./act-routes.ts";
+import type { ActDeps } from "./acts/act.ts";
+import { alertmanagerRoutes } from "./alertmanager-routes.ts";
 import { AGENT_HEADER } from "./agent-header.ts";
 import type { WatchedChannels } from "../watched-channels.ts";
 import { authenticateOperator, requireAdmin } from "./authenticate.ts";
 import type { ListOperators } from "./authenticate.ts";
-import { bodyProblem, deadLetterRoutes } from "./dead-letter-routes.ts";
+import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { bodyProblem } from "./json-body.ts";
 import { openApiRoutes } from "./openapi/openapi-routes.ts";
+import { pageRoutes } from "./page-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { QUEUE_BOARD_PATH, queueBoard } from "./queue-board.ts";
 import { sessionRoutes, whoami } from "./session-routes.ts";
@@ -43,12 +53,17 @@ export interface AdminDeps {
   /** As in `agent.trusted_proxies`. */
   readonly trustedProxies: readonly string[];
   /** Looked at anew for each request: a reload of the configuration changes them. */
-  readonly channels: Pick<WatchedChannels, "all">;
+  readonly channels: WatchedChannels;
   readonly queues: Pick<Queues, "all">;
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly freezes: FreezeStore;
+  readonly absolutions: AbsolutionStore;
+  readonly alerts: AlertStore;
+  readonly onDecision: ActDeps["onDecision"];
+  readonly onChange: ActDeps["onChange"];
   readonly deadLetters: DeadLetterStore;
   readonly shardCount: number;
   readonly journal: Journal;
@@ -66,6 +81,7 @@ export function createAdminApp(deps: AdminDeps): Express {
     next();
   });
   app.use(operationsRouter(deps));
+  app.use(pageRoutes());
   app.use(openApiRoutes());
   app.use("/v1", sessionRoutes(deps));
   const authenticate = authenticateOperator(deps);
@@ -92,6 +108,9 @@ export function createAdminApp(deps: AdminDeps): Express {
     response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
   });
   app.use("/v1", healthRoutes(deps));
+  const findChannel: ActDeps["findChannel"] = (key) => deps.channels.find(key);
+  app.use("/v1", actRoutes({ ...deps, findChannel }));
+  app.use("/v1", alertmanagerRoutes({ ...deps, isWatched: (key) => findChannel(key) !== undefined }));
   app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
   app.use(
     QUEUE_BOARD_PATH,
@@ -107,8 +126,9 @@ export function createAdminApp(deps: AdminDeps): Express {
     }
     throw new Problem(NOT_FOUND, {
       detail:
-        "See /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/devices/<app>/<device>, /v1/decisions, " +
-        "/v1/journal, /v1/lag, /v1/dead-letters, /v1/whoami, /openapi.json, /queues, /metrics, /healthz, /readyz.",
+        "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
+        "/v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, /v1/dead-letters, /v1/whoami, " +
+        "/openapi.json, /queues, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));
@@ -140,13 +160,21 @@ async function readStatus({
   summaries,
   holds: holdStore,
   decisions,
+  freezes: freezeStore,
+  absolutions: absolutionStore,
   clock,
 }: AdminDeps): Promise<Record<string, unknown>> {
-  const [all, holds, decided] = await Promise.all([summaries.list(), holdStore.list(), decisions.list()]);
+  const nowMs = clock();
+  const [all, holds, decided, freezes, absolutions] = await Promise.all([
+    summaries.list(),
+    holdStore.list(),
+    decisions.list(),
+    freezeStore.list(nowMs),
+    absolutionStore.list(),
+  ]);
   // Newest first, so the oldest is written first and the newest stays.
   const decisionIds = new Map(
-    decided
-      .filter(({ mode }) => mode === "automatic")
+    standingDecisions({ decisions: decided, absolutions })
       .toReversed()
       .map((decision) => [formatReleaseKey(decision), decision.id]),
   );
@@ -155,17 +183,25 @@ async function readStatus({
     const releases = all
       .filter(({ verdict }) => formatChannelKey(verdict.release) === text)
       .toSorted((left, right) => right.firstReportAtMs - left.firstReportAtMs);
+    const seen = await summaries.readChannel(key);
     return {
       ...key,
       policy: policy.name,
+      action: policy.action,
       mode: policy.mode,
-      current_version: (await summaries.readChannel(key))?.version ?? null,
+      current_version: seen?.version ?? null,
+      paused: seen?.paused ?? null,
+      releases_on_server: (seen?.releases ?? []).map(({ version, releasedAt }) => ({
+        version,
+        released_at: releasedAt,
+      })),
+      freezes: freezes.filter((freeze) => isFreezing(freeze, key)),
       releases: releases.map((summary) =>
         viewRelease(summary, { decisionIds, hold: holds.get(formatReleaseKey(summary.verdict.release)) }),
       ),
     };
   });
-  return { at: new Date(clock()).toISOString(), channels: await Promise.all(views) };
+  return { at: new Date(nowMs).toISOString(), channels: await Promise.all(views) };
 }
 
 async function readLag({ health, clock }: AdminDeps): Promise<Record<string, unknown>> {

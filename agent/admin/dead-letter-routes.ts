@@ -18,10 +18,9 @@ import type { Journal } from "../journal/journal.ts";
 import { operatorDraft } from "../journal/operator-record.ts";
 import type { LetterAction } from "../journal/operator-record.ts";
 import { callerOf, refusalOf, requireOperator } from "./authenticate.ts";
+import { jsonBody } from "./json-body.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 
-/** Bytes of a body: room for as many ids as may be named at once. */
-const BODY_BYTES_MAX = 128 * 1_024;
 const LIMIT_DEFAULT = 50;
 
 export interface DeadLetterRoutesDeps {
@@ -51,7 +50,6 @@ export function deadLetterRoutes(deps: DeadLetterRoutesDeps): Router {
       });
     response.json({ id, ...letter });
   });
-  const jsonBody = [requireJson, express.json({ limit: BODY_BYTES_MAX, type: () => true, strict: true })];
   router.post("/redrive", requireOperator, ...jsonBody, async (request, response) => {
     const choice = readChoice(request.body);
     const result = await act(deps, response, "dead_letters_redrive", choice);
@@ -147,28 +145,8 @@ function readChoice(body: unknown): LetterChoice {
   });
 }
 
-/** Asked for by name: what a page of another site can send without asking first is never JSON. */
-const requireJson: express.RequestHandler = (request, _response, next) => {
-  if (/^application\/json\s*(?:;|$)/i.test(request.get("content-type") ?? "")) {
-    next();
-    return;
-  }
-  throw new Problem(ADMIN_PROBLEMS.unsupported_media_type, { detail: "Set Content-Type: application/json." });
-};
-
 /** `GET /redrive` and `/discard` are answered below, as the wrong method. */
 const requireOperatorUnlessAction: express.RequestHandler = (request, response, next) => {
   if (request.params["id"] === "redrive" || request.params["id"] === "discard") next("route");
   else void requireOperator(request, response, next);
 };
-
-/** What Express's reader of JSON threw, as one of our own; undefined for anything else. */
-export function bodyProblem(error: unknown): Problem | undefined {
-  if (!(error instanceof Error) || !("type" in error) || !("status" in error)) return undefined;
-  if (error.type === "entity.too.large")
-    return new Problem(ADMIN_PROBLEMS.body_too_large, { detail: `Send at most ${BODY_BYTES_MAX} bytes.` });
-  if (typeof error.status !== "number" || error.status < 400 || error.status > 499) return undefined;
-  return new Problem(ADMIN_PROBLEMS.invalid_body, {
-    detail: `The body could not be read: ${error.message}.`,
-  });
-}

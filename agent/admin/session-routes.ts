@@ -8,15 +8,15 @@ import type { Logger } from "../../runtime/logger.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { callerOf, operatorOf } from "./authenticate.ts";
 import type { ListOperators } from "./authenticate.ts";
+import { jsonBody, parseBody } from "./json-body.ts";
 import { createLoginAttempts } from "./login-attempts.ts";
 import type { LoginAttempts } from "./login-attempts.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
-import { requireJson, requireOwnPage } from "./same-origin.ts";
+import { requireOwnPage } from "./same-origin.ts";
 import { clearSessionCookie, readSessionId, setSessionCookie } from "./session-cookie.ts";
 import type { SessionStore } from "./session-store.ts";
 
-/** Bytes of a body: one token. */
-const BODY_BYTES_MAX = 8 * 1_024;
+export const signInSchema = z.strictObject({ token: z.string().min(1) });
 
 export interface SessionRoutesDeps {
   readonly operators: ListOperators;
@@ -33,19 +33,14 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     requireOwnPage(request, "where_told");
     next();
   };
-  const jsonOnly: RequestHandler = (request, _response, next) => {
-    requireJson(request);
-    next();
-  };
-  const readBody = express.json({ limit: BODY_BYTES_MAX, type: () => true, strict: true });
-  router.post("/session", fromOwnPage, jsonOnly, readBody, async (request, response) => {
+  router.post("/session", fromOwnPage, ...jsonBody, async (request, response) => {
     const all = operators();
     if (all.length === 0)
       throw new Problem(ADMIN_PROBLEMS.sessions_not_needed, {
         detail: "No operators are configured: whoever is on this machine may read and act.",
       });
     refuseTooMany(attempts, request);
-    const token = readToken(request.body);
+    const { token } = parseBody(signInSchema, request, 'Send {"token": "<operator token>"}.');
     let name: string;
     try {
       const operator = operatorOf(token, all, clock());
@@ -93,12 +88,4 @@ function refuseTooMany(attempts: LoginAttempts, request: Request): void {
     detail: `Too many attempts from this address failed: wait ${retryAfterSeconds} s, then use a token of the configuration.`,
     retryAfterSeconds,
   });
-}
-
-const bodySchema = z.strictObject({ token: z.string().min(1) });
-
-function readToken(body: unknown): string {
-  const { success, data } = bodySchema.safeParse(body);
-  if (success) return data.token;
-  throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: 'Send {"token": "<operator token>"}.' });
 }

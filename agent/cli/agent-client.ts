@@ -42,19 +42,23 @@ export async function askAgent(
   return call(path, { signal: AbortSignal.timeout(CALL_MS_MAX) }, options, context);
 }
 
-/** The same for what changes something. */
+/** The same for what changes something: a POST with a body, or a DELETE. */
 export async function tellAgent(
   path: string,
-  body: object,
+  body: object | "DELETE",
   options: AgentOptions,
   context: CliContext,
 ): Promise<AgentAnswer> {
-  const request = {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(ACTION_MS_MAX),
-  };
+  const signal = AbortSignal.timeout(ACTION_MS_MAX);
+  const request: RequestInit =
+    body === "DELETE"
+      ? { method: "DELETE", signal }
+      : {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+          signal,
+        };
   return call(path, request, options, context);
 }
 

@@ -14,7 +14,21 @@ export interface DecisionAnswer {
   readonly app: string;
   readonly channel: string;
   readonly version: string;
-  readonly target: string;
+  readonly target: string | null;
+  /** Missing in decisions of an older Lastgood. */
+  readonly action?: string;
+  readonly approval?:
+    | {
+        readonly expires_at: string;
+        readonly answer: string | null;
+        readonly answered_by: string | null;
+      }
+    | null
+    | undefined;
+  readonly follow_up?:
+    | { readonly kind: string; readonly at: string; readonly detail: string }
+    | null
+    | undefined;
   readonly mode: string;
   readonly reason: string;
   readonly sentence: string;
@@ -68,14 +82,29 @@ export function registerExplain(program: Command, context: CliContext): void {
 
 export function renderDecisions({ decisions }: { readonly decisions: readonly DecisionAnswer[] }): string {
   if (decisions.length === 0) return "Nothing has been rolled back yet.";
-  const rows = decisions.map(({ id, at, app, channel, version, target, mode, outcome }) => [
-    id,
-    at.slice(0, 19).replace("T", " "),
-    `${app}/${channel}`,
-    `${version} -> ${target}`,
-    mode === "shadow" ? "shadow: nothing was touched" : (outcome?.kind ?? "on its way"),
-  ]);
+  const rows = decisions.map(
+    ({ id, at, app, channel, version, target, mode, approval, outcome, follow_up }) => [
+      id,
+      at.slice(0, 19).replace("T", " "),
+      `${app}/${channel}`,
+      target === null ? version : `${version} -> ${target}`,
+      describeState({ mode, approval, outcome, follow_up }),
+    ],
+  );
   return alignColumns([["decision", "decided (UTC)", "channel", "rollback", "outcome"], ...rows]).join("\n");
+}
+
+/** `applied, effective`. */
+function describeState({
+  mode,
+  approval,
+  outcome,
+  follow_up,
+}: Pick<DecisionAnswer, "mode" | "approval" | "outcome" | "follow_up">): string {
+  if (mode === "shadow") return "shadow: nothing was touched";
+  if (outcome === null) return approval?.answer === null ? "waits for approval" : "on its way";
+  const help = follow_up === undefined || follow_up === null ? "" : `, ${follow_up.kind}`;
+  return `${outcome.kind}${help}`.replaceAll("_", " ");
 }
 
 export function renderDecision(decision: DecisionAnswer): string {
@@ -85,7 +114,7 @@ export function renderDecision(decision: DecisionAnswer): string {
     .filter(([, count]) => count > 0)
     .map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
   return [
-    `${id}: ${app}/${channel} from ${version} to ${target}`,
+    `${id}: ${app}/${channel} ${target === null ? `${decision.action ?? "act"} of ${version}` : `from ${version} to ${target}`}`,
     "",
     `  ${sentence}`,
     "",
@@ -120,18 +149,23 @@ function describeAllowed({ limit, allowed }: DecisionAnswer["evidence"]["signals
   return allowed.points > 0 ? `allowed +${(100 * allowed.points).toFixed(2)}pp` : `allowed ${allowed.ratio}x`;
 }
 
-function story({ at, mode, last_needed_report_at, outcome }: DecisionAnswer): string[] {
+function story({ at, mode, last_needed_report_at, approval, outcome, follow_up }: DecisionAnswer): string[] {
   const neededMs = Date.parse(last_needed_report_at);
   const lines = [
     `${last_needed_report_at}  newest failing report taken in`,
     `${at}  decided, ${formatDuration(Date.parse(at) - neededMs)} later`,
   ];
   if (mode === "shadow") return [...lines, "Shadow mode: the OTA server was not asked."];
+  if (outcome === null && approval?.answer === null)
+    return [...lines, `It waits for a person's yes until ${approval.expires_at} (lastgood approve).`];
   if (outcome === null)
     return [...lines, "The OTA server has not answered yet; it is asked again until it does."];
   const tries = outcome.attempts === 1 ? "" : ` after ${outcome.attempts} tries`;
   return [
     ...lines,
     `${outcome.at}  ${outcome.kind}${tries}, ${formatDuration(Date.parse(outcome.at) - neededMs)} after that report: ${outcome.detail}`,
+    ...(follow_up === undefined || follow_up === null
+      ? []
+      : [`${follow_up.at}  ${follow_up.kind.replaceAll("_", " ")}: ${follow_up.detail}`]),
   ];
 }

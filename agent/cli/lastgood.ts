@@ -2,9 +2,12 @@
 // The command line: `lastgood <command>`. One file per command; each registers itself here.
 import { Command } from "commander";
 import { lastgoodVersion } from "../../runtime/version.ts";
+import { registerActs } from "./acts.ts";
 import { registerCheckConfig } from "./check-config.ts";
 import { processContext } from "./cli-context.ts";
+import { registerCompletion } from "./completion.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
+import { registerDeviceKey } from "./device-key.ts";
 import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
@@ -28,7 +31,12 @@ const program = new Command("lastgood")
       "  $ lastgood status                        what runs where, and how sure we are",
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
       "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
+      "  $ lastgood device-key APP DEVICE         the key with which a device signs its reports",
       "  $ lastgood explain                       what was rolled back, and why",
+      "  $ lastgood targets APP CHANNEL           what a channel can be rolled back to",
+      "  $ lastgood rollback APP CHANNEL VERSION  put it there, now",
+      "  $ lastgood approve DECISION              say yes to what waits for a person",
+      "  $ lastgood freeze --all --reason WHY     the kill switch: nothing by itself any more",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
       "  $ lastgood token ana                     a new token for an operator, and its line in the configuration",
     ].join("\n"),
@@ -39,8 +47,11 @@ registerCheckConfig(program, context);
 registerStatus(program, context);
 registerHealth(program, context);
 registerDevice(program, context);
+registerDeviceKey(program, context);
 registerExplain(program, context);
+registerActs(program, context);
 registerDeadLetters(program, context);
 registerToken(program, context);
+registerCompletion(program, context);
 
 await program.parseAsync();

@@ -70,6 +70,7 @@ export interface Summary {
 export function summaryText({ settings, found, urls, redis, curl }: Summary): string {
   const rows: [string, string][] = [
     ["reports go to", `${urls["ingest"]?.["http"] ?? "?"}/v1/reports`],
+    ["the page", `${urls["agent"]?.["http"] ?? "?"}/`],
     ["status, decisions", `${urls["agent"]?.["http"] ?? "?"}/v1/status`],
     [
       "metrics",

@@ -30,6 +30,10 @@ const ofFile = {
   sentryDsn: { name: "sentry_dsn", takesEffect: "after_restart" },
   ingest: { name: "ingest", takesEffect: "after_restart" },
   retention: { name: "retention", takesEffect: "after_restart" },
+  externalUrl: { name: "external_url", takesEffect: "after_restart" },
+  alertmanager: { name: "alertmanager", takesEffect: "after_restart" },
+  grafana: { name: "grafana", takesEffect: "after_restart" },
+  summary: { name: "summary", takesEffect: "after_restart" },
 } as const satisfies Record<Exclude<keyof Settings, "agent" | "apps" | "policies">, Setting>;
 
 const ofAgent = {
@@ -41,6 +45,7 @@ const ofAgent = {
 const ofApp = {
   ingestKeys: { name: "ingest_keys", takesEffect: "after_restart" },
   strata: { name: "strata", takesEffect: "after_restart" },
+  deviceAuth: { name: "device_auth", takesEffect: "after_restart" },
   otaServer: { name: "ota_server", takesEffect: "at_once" },
 } as const satisfies Record<Exclude<keyof AppSettings, "channels">, Setting>;
 

@@ -52,6 +52,19 @@ export function loadSettings({
   const asked = { file, schema: settingsSchema, env };
   const result = text === undefined ? readConfigFile(asked) : readConfigText({ ...asked, text });
   if (result.kind === "invalid") return result;
-  const dataDir = path.resolve(path.dirname(file), result.config.dataDir);
-  return { kind: "loaded", config: { ...result.config, dataDir } };
+  const absolute = (written: string): string => path.resolve(path.dirname(file), written);
+  const { config } = result;
+  const { alertmanager } = config;
+  const tokenFile = alertmanager?.bearerTokenFile;
+  return {
+    kind: "loaded",
+    config: {
+      ...config,
+      dataDir: absolute(config.dataDir),
+      alertmanager:
+        alertmanager === undefined || tokenFile === undefined
+          ? alertmanager
+          : { ...alertmanager, bearerTokenFile: absolute(tokenFile) },
+    },
+  };
 }

@@ -2,6 +2,8 @@
 // variables already filled in. Leaves: camelCase Settings with ratios, milliseconds and bytes. Strict: a
 // key that nobody reads is a mistake somebody made.
 import { z } from "zod";
+import { deviceAuthSchema, refuseIdleTrust } from "../../ingest/contract/device-auth.ts";
+import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
 import {
@@ -29,6 +31,8 @@ import { operatorsSchema } from "./operators.ts";
 import type { Operator } from "./operators.ts";
 
 export type { Operator };
+import { alertmanagerSchema, externalUrlSchema, grafanaSchema, summarySchema } from "./outlets.ts";
+import type { AlertmanagerSettings, GrafanaSettings, SummarySettings } from "./outlets.ts";
 
 export interface Settings {
   /** Absolute. */
@@ -43,6 +47,12 @@ export interface Settings {
   readonly ingest: IngestSettings;
   readonly agent: AgentSettings;
   readonly retention: RetentionSettings;
+  /** Where people reach the agent's page, without a slash at the end; undefined = what is sent out has no links. */
+  readonly externalUrl: string | undefined;
+  /** Undefined = nobody is told there. */
+  readonly alertmanager: AlertmanagerSettings | undefined;
+  readonly grafana: GrafanaSettings | undefined;
+  readonly summary: SummarySettings | undefined;
   readonly apps: ReadonlyMap<AppId, AppSettings>;
   readonly policies: ReadonlyMap<string, Policy>;
 }
@@ -65,6 +75,8 @@ export interface AppSettings {
   readonly otaServer: HttpOtaServerSettings;
   readonly channels: ReadonlyMap<Channel, ChannelSettings>;
   readonly strata: StrataSettings;
+  /** How devices prove who they are to ingest; undefined = an ingest key is enough. A file is as written. */
+  readonly deviceAuth?: DeviceAuthSettings | undefined;
 }
 
 export interface StrataSettings {
@@ -207,12 +219,15 @@ const appSchema = z
       .record(channelSchema, channelSettingsSchema)
       .refine((channels) => Object.keys(channels).length > 0, { error: "name at least one channel" }),
     strata: strataSchema,
+    device_auth: deviceAuthSchema.optional(),
   })
+  .superRefine(refuseIdleTrust)
   .transform((app): AppSettings => ({
     ingestKeys: app.ingest_keys,
     otaServer: app.ota_server,
     channels: new Map(Object.entries(app.channels) as [Channel, ChannelSettings][]),
     strata: app.strata,
+    deviceAuth: app.device_auth,
   }));
 
 const appsSchema = z
@@ -233,6 +248,10 @@ export const settingsSchema = z
     ingest: ingestSectionSchema,
     agent: agentSectionSchema,
     retention: retentionSectionSchema,
+    external_url: externalUrlSchema,
+    alertmanager: alertmanagerSchema,
+    grafana: grafanaSchema,
+    summary: summarySchema,
     apps: appsSchema,
     policies: policiesSchema,
   })
@@ -258,6 +277,10 @@ export const settingsSchema = z
     ingest: file.ingest,
     agent: file.agent,
     retention: file.retention,
+    externalUrl: file.external_url,
+    alertmanager: file.alertmanager,
+    grafana: file.grafana,
+    summary: file.summary,
     apps: file.apps,
     policies: file.policies,
   }));

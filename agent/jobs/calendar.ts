@@ -2,6 +2,8 @@
 // hour or day, so that any number of agents make one job of it.
 import { schedule } from "node-cron";
 import type { Logger } from "../../runtime/logger.ts";
+import type { SummarySettings } from "../config/outlets.ts";
+import type { Queues } from "./queues.ts";
 
 /** Hourly, a minute after windows have aged by another hour; UTC. */
 const ROLL_UP_AT = "1 * * * *";
@@ -9,31 +11,39 @@ const ROLL_UP_AT = "1 * * * *";
 const RETENTION_AT = "17 3 * * *";
 
 export interface CalendarOptions {
-  /** `2026-01-31T12` */
-  readonly onRollUp: (hour: string) => Promise<void>;
-  /** `2026-01-31` */
-  readonly onRetention: (day: string) => Promise<void>;
+  readonly queues: Pick<Queues, "rollUp" | "retention" | "summary">;
+  /** Undefined = nobody wants a daily summary. */
+  readonly summary: Pick<SummarySettings, "at" | "timezone"> | undefined;
   readonly logger: Logger;
 }
 
-export function startCalendar({ onRollUp, onRetention, logger }: CalendarOptions): { stop(): void } {
-  const start = (at: string, work: (date: Date) => Promise<void>, missed: string) =>
+export function startCalendar({ queues, summary, logger }: CalendarOptions): { stop(): void } {
+  const start = (at: string, timezone: string, work: (date: Date) => Promise<void>, missed: string) =>
     schedule(
       at,
       async ({ date }) => {
         await work(date).catch((error: unknown) => logger.warn({ err: error }, missed));
       },
-      { timezone: "UTC" },
+      { timezone },
     );
+  const rollUp = (date: Date): Promise<void> => queues.rollUp(hourOf(date));
+  const retention = (date: Date): Promise<void> => queues.retention(dayOf(date));
+  const summarise = (date: Date): Promise<void> => queues.summary(minuteOf(date));
   const tasks = [
-    start(ROLL_UP_AT, (date) => onRollUp(hourOf(date)), "windows were not rolled up this hour"),
-    start(
-      RETENTION_AT,
-      (date) => onRetention(date.toISOString().slice(0, "2026-01-31".length)),
-      "retention was not started today",
-    ),
+    start(ROLL_UP_AT, "UTC", rollUp, "windows were not rolled up this hour"),
+    start(RETENTION_AT, "UTC", retention, "retention was not started today"),
   ];
+  if (summary !== undefined)
+    tasks.push(start(summary.at, summary.timezone, summarise, "the daily summary was not asked for"));
   return { stop: () => tasks.forEach((task) => void task.stop()) };
+}
+
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, "2026-01-31".length);
+}
+
+function minuteOf(date: Date): string {
+  return date.toISOString().slice(0, "2026-01-31T08:00".length);
 }
 
 export function hourOf(date: Date): string {

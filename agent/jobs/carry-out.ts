@@ -61,7 +61,11 @@ async function tryOnce(decision: DecisionRecord, deps: CarryOutDeps): Promise<Ex
   }
   const standing = await standingInTheWay(decision, watched.policy, deps);
   if (standing !== undefined) return { kind: "try_again", detail: standing };
-  return executeDecision(decision, watched.server);
+  const { id } = decision;
+  return executeDecision(decision, watched.server, {
+    wasAsked: await deps.decisions.wasAsked(id),
+    onAsk: () => deps.decisions.noteAsked(id),
+  });
 }
 
 /** What somebody switched while the decision waited; a person who said yes has looked. */
@@ -110,8 +114,16 @@ async function keepOutcome(
   // Another worker took this job over while this one stood still, and has told the outcome already.
   const followUp = await beginFollowUp(decision, record, summaries);
   if ((await decisions.recordOutcome(decision, record, followUp)) === "missing") return;
-  if (outcome.versionSeen !== null)
-    await summaries.writeChannel(decision, { version: outcome.versionSeen, readAtMs: nowMs });
+  if (outcome.versionSeen !== null) {
+    const { releases = [] } = (await summaries.readChannel(decision)) ?? {};
+    const paused = decision.action === "pause" && record.kind !== "stale" ? true : null;
+    await summaries.writeChannel(decision, {
+      version: outcome.versionSeen,
+      releases,
+      paused,
+      readAtMs: nowMs,
+    });
+  }
   const isGood = outcome.kind === "applied" || outcome.kind === "already_applied" || outcome.kind === "stale";
   logger[isGood ? "warn" : "error"](
     { decision_id: decision.id, outcome: outcome.kind, attempts },

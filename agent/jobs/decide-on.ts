@@ -33,6 +33,8 @@ export interface DecideDeps {
   readonly holds: HoldStore;
   /** Asks for a decision in the outbox to be carried out. */
   readonly onDecision: (decisionId: string) => Promise<void>;
+  /** Something was decided, or began to be held back: people may have to hear of it. */
+  readonly onNews: () => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -75,7 +77,7 @@ function policyFor(policy: Policy, { action = policy.action }: Accusation): Poli
 export async function gatherSituation(
   watched: WatchedChannel,
   { verdict, cause, sentence }: Pick<Accused, "verdict" | "cause" | "sentence">,
-  deps: Omit<DecideDeps, "holds" | "onDecision" | "logger">,
+  deps: Omit<DecideDeps, "holds" | "onDecision" | "onNews" | "logger">,
 ): Promise<Situation> {
   const { key, policy, minimumVersion, server } = watched;
   const nowMs = deps.clock();
@@ -126,8 +128,9 @@ async function keepHold(
   const { reason, sentence } = decision;
   if (reason === "rolled_back_to_before" && policy.mode !== "shadow")
     await freezeChannel(key, sentence, deps);
-  if ((await deps.holds.keep(decision, verdict, deps.clock())) === "began")
-    deps.logger.warn({ ...verdict.release, reason }, `a rollback is held back: ${sentence}`);
+  if ((await deps.holds.keep(decision, verdict, deps.clock())) === "goes_on") return;
+  deps.logger.warn({ ...verdict.release, reason }, `a rollback is held back: ${sentence}`);
+  await deps.onNews();
 }
 
 /** The target turned bad as well: nothing more is done by itself until a person has looked. */
@@ -152,6 +155,7 @@ async function keepAct(
   const { id, app, channel, mode, action, approval, outcome } = record;
   deps.logger.warn({ decision_id: id, app, channel, action, mode }, record.sentence);
   if (mode !== "shadow" && outcome === null && approval === null) await deps.onDecision(id);
+  await deps.onNews();
 }
 
 function toRecord(

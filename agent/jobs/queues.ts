@@ -27,6 +27,11 @@ export interface RollbackJob {
   readonly decisionId: string;
 }
 
+export interface SummaryJob {
+  /** `2026-01-31T08:00` */
+  readonly minute: string;
+}
+
 export interface Queues {
   readonly all: Readonly<Record<QueueName, Queue>>;
   fold(shards: readonly number[]): Promise<void>;
@@ -36,6 +41,10 @@ export interface Queues {
   /** Named by the hour, or the day: any number of agents make one job of it. */
   rollUp(hour: string): Promise<void>;
   retention(day: string): Promise<void>;
+  /** What people are told: pages, annotations, and the daily summary of this minute. */
+  page(): Promise<void>;
+  tell(): Promise<void>;
+  summary(minute: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -111,6 +120,14 @@ export function createQueues({
     rollUp: async (hour) => void (await all.upkeep.add("roll-up", {}, { ...TIDY, jobId: `roll-up-${hour}` })),
     retention: async (day) =>
       void (await all.upkeep.add("retention", {}, { ...TIDY, jobId: `retention-${day}` })),
+    page: async () => void (await all.upkeep.add("page", {}, wakeUp("page"))),
+    tell: async () => void (await all.upkeep.add("tell", {}, wakeUp("tell"))),
+    summary: async (minute) =>
+      void (await all.upkeep.add(
+        "summary",
+        { minute },
+        { ...TIDY, jobId: `summary-${minute.replaceAll(":", "")}` },
+      )),
     close: async () => void (await Promise.all(Object.values(all).map((queue) => queue.close()))),
   };
 }

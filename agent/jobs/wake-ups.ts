@@ -1,6 +1,7 @@
 // The wake-ups that follow time and not reports, all on timers of this process, which know no time of day
 // (a clock that is set back must not hold up a rollback): channels gathered for evaluation, rollbacks that
 // are tried again, and the sweep that finds what any process left lying.
+import type { Logger } from "../../runtime/logger.ts";
 import { createGatherer } from "./gatherer.ts";
 import type { Gatherer } from "./gatherer.ts";
 import { SWEEP_INTERVAL_MS } from "./queues.ts";
@@ -15,25 +16,38 @@ export interface WakeUps {
   stop(): Promise<void>;
 }
 
-export interface WakeUpsOptions {
-  readonly queues: Queues;
-  readonly onError: (error: unknown) => void;
+/** Work that is looked for again and again. */
+export interface WakeUp {
+  readonly everyMs: number;
+  readonly wake: () => Promise<void>;
 }
 
-export function createWakeUps({ queues, onError }: WakeUpsOptions): WakeUps {
+export interface WakeUpsOptions {
+  readonly queues: Queues;
+  readonly logger: Pick<Logger, "warn">;
+  /** Beside the sweep. */
+  readonly others?: readonly WakeUp[];
+}
+
+export function createWakeUps({ queues, logger, others = [] }: WakeUpsOptions): WakeUps {
+  const onError = (err: unknown): void =>
+    logger.warn({ err }, "a wake-up was lost; the sweep makes up for it");
   const gatherer = createGatherer({ onFlush: (channels) => queues.evaluate(channels), onError });
   const retries = createRetryTimers((decisionId) => void queues.rollback([decisionId]).catch(onError));
-  const sweep = (): void => void queues.sweep().catch(onError);
-  let timer: NodeJS.Timeout | undefined;
+  const repeated: readonly WakeUp[] = [{ everyMs: SWEEP_INTERVAL_MS, wake: () => queues.sweep() }, ...others];
+  let timers: readonly NodeJS.Timeout[] = [];
   return {
     gatherer,
     retries,
     start() {
-      sweep();
-      timer = setInterval(sweep, SWEEP_INTERVAL_MS);
+      timers = repeated.map(({ everyMs, wake }) => {
+        const call = (): void => void wake().catch(onError);
+        call();
+        return setInterval(call, everyMs);
+      });
     },
     async stop() {
-      clearInterval(timer);
+      timers.forEach((timer) => clearInterval(timer));
       retries.stop();
       await gatherer.stop();
     },

@@ -7,7 +7,7 @@ import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { QUEUE_PREFIX } from "./queues.ts";
-import type { EvaluateJob, FoldJob, QueueConnection, QueueName, RollbackJob } from "./queues.ts";
+import type { EvaluateJob, FoldJob, QueueConnection, QueueName, RollbackJob, SummaryJob } from "./queues.ts";
 
 /** A job whose worker has not renewed its lock for this long is taken from it, in milliseconds. */
 export const LOCK_MS = 5_000;
@@ -21,9 +21,9 @@ const FORCED_CLOSE_MS_MAX = 1_000;
 
 /**
  * Jobs at once. Evaluations and rollbacks mostly wait for OTA servers: one that hangs must not hold up the
- * others; nor may a roll-up or the retention hold up the sweep.
+ * others; nor may a roll-up, the retention, or an Alertmanager or Grafana that hangs hold up the sweep.
  */
-const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 3 };
+const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 8 };
 
 export interface Handlers {
   fold(job: FoldJob): Promise<void>;
@@ -32,6 +32,9 @@ export interface Handlers {
   sweep(): Promise<void>;
   rollUp(): Promise<void>;
   retention(): Promise<void>;
+  page(): Promise<void>;
+  tell(): Promise<void>;
+  summary(job: SummaryJob): Promise<void>;
 }
 
 export interface Workers {
@@ -47,9 +50,21 @@ export interface WorkersOptions {
   readonly errors: ErrorReporter;
 }
 
-function upkeep(name: string, handlers: Handlers): Promise<void> {
-  if (name === "roll-up") return handlers.rollUp();
-  return name === "retention" ? handlers.retention() : handlers.sweep();
+function upkeep({ name, data }: Job, handlers: Handlers): Promise<void> {
+  switch (name) {
+    case "roll-up":
+      return handlers.rollUp();
+    case "retention":
+      return handlers.retention();
+    case "page":
+      return handlers.page();
+    case "tell":
+      return handlers.tell();
+    case "summary":
+      return handlers.summary(data as SummaryJob);
+    default:
+      return handlers.sweep();
+  }
 }
 
 export function createWorkers({ connection, handlers, logger, errors }: WorkersOptions): Workers {
@@ -79,7 +94,7 @@ export function createWorkers({ connection, handlers, logger, errors }: WorkersO
     makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
     makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
     makeWorker("rollback", (job: Job<RollbackJob>) => handlers.rollback(job.data)),
-    makeWorker("upkeep", (job: Job) => upkeep(job.name, handlers)),
+    makeWorker("upkeep", (job: Job) => upkeep(job, handlers)),
   ];
   return {
     start: () =>

@@ -12,11 +12,13 @@ export const DECISIONS = `${TAG}:decisions`;
 export const OUTBOX = `${TAG}:outbox`;
 /** Hash: decision id -> times that it was tried at the OTA server. */
 export const OUTBOX_TRIES = `${TAG}:outbox:tries`;
+/** Hash: decision id -> "1"; decisions that the OTA server was asked to carry out, whether or not it answered. */
+export const OUTBOX_ASKED = `${TAG}:outbox:asked`;
 /** Hash: decision id -> since when the OTA server has been saying no, epoch milliseconds. */
 export const OUTBOX_REFUSED = `${TAG}:outbox:refused`;
 /** Hash: decision id -> when it expires, RFC 3339; decisions that wait for a person's yes. */
 export const APPROVALS = `${TAG}:approvals`;
-/** Hash: decision id -> when the OTA server had answered, RFC 3339; rollbacks that are watched until devices have left. */
+/** Hash: `<decision id> <kind of its follow-up>` -> since when, RFC 3339; rollbacks that are watched until devices have left. */
 export const FOLLOW_UPS = `${TAG}:follow-ups`;
 /** Hash: id -> Freeze as JSON. */
 export const FREEZES = `${TAG}:freezes`;
@@ -36,6 +38,12 @@ export const CONFIG_STAGE = `${TAG}:config`;
 export const SUMMARIES = `${TAG}:summaries`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
 export const CHANNELS = `${TAG}:channels`;
+/** Hash: key of a page -> page as it was told to Alertmanager, as JSON. */
+export const PAGES = `${TAG}:pages`;
+/** Hash: reader's name -> how far it has read the journal; and `<name>:begun` -> the entry that it is telling of. */
+export const JOURNAL_CURSORS = `${TAG}:journal:cursors`;
+/** Hash: minute of a daily summary -> `due`, `sent` or `given_up`; and `<minute>:begun` -> when it was being sent. */
+export const DAILY_SUMMARIES = `${TAG}:daily-summaries`;
 /** Sorted set: versions of a channel by when ingest took in the newest report about them, epoch milliseconds. */
 export function liveVersionsKey(channelKeyText: string): string {
   return `${TAG}:live:${channelKeyText}`;

@@ -130,6 +130,22 @@ export const AGENT_METRICS = {
     help: "When the channel was last put back on an earlier version.",
     labels: ["app", "channel"],
   },
+  ota_rollback_follow_ups: {
+    type: "gauge",
+    help: "Rollbacks that went through, by whether devices left the version: watching, effective, not_effective.",
+    labels: ["kind"],
+  },
+  ota_approvals_waiting: { type: "gauge", help: "Decisions that wait for a person's yes.", labels: [] },
+  ota_agent_frozen: {
+    type: "gauge",
+    help: "1 while the kill switch keeps Lastgood from acting by itself anywhere.",
+    labels: [],
+  },
+  ota_channel_frozen: {
+    type: "gauge",
+    help: "1 while a freeze keeps Lastgood from acting by itself on the channel.",
+    labels: ["app", "channel"],
+  },
   ota_redis_up: {
     type: "gauge",
     help: "1 when Redis answered this scrape; 0 means that every metric read from it is missing.",
@@ -177,6 +193,16 @@ export const AGENT_METRICS = {
     type: "gauge",
     help: "When a right configuration file was last read.",
     labels: [],
+  },
+  ota_pages_standing: {
+    type: "gauge",
+    help: "Pages that stand now, told to Alertmanager or waiting to be; 0 where no Alertmanager is configured.",
+    labels: ["severity"],
+  },
+  ota_page_posts_total: {
+    type: "counter",
+    help: "Requests to Alertmanager with pages, by what became of them: taken, refused, unavailable.",
+    labels: ["result"],
   },
   bullmq_job_count: { type: "gauge", help: "Jobs by queue and state.", labels: ["queue", "state"] },
 } as const satisfies Record<string, MetricDescription>;

@@ -10,8 +10,12 @@ import { OUTCOMES } from "../health/outcomes.ts";
 import type { Outcome } from "../health/outcomes.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import type { FreezeStore } from "../journal/freeze-store.ts";
 import type { ReleaseSummary, SummaryStore } from "../journal/summary-store.ts";
 import type { Queues } from "../jobs/queues.ts";
+import { standingDecisions } from "../rollback/channel-history.ts";
+import { FOLLOW_UP_KINDS } from "../rollback/decision-record.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { ROLLBACK_OUTCOME_KINDS } from "../rollback/outcome.ts";
@@ -41,6 +45,8 @@ export interface ScrapedMetricsDeps {
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
   readonly decisions: DecisionStore;
+  readonly absolutions: AbsolutionStore;
+  readonly freezes: FreezeStore;
   readonly deadLetters: DeadLetterStore;
   readonly queues: Queues;
   readonly clock: () => number;
@@ -54,7 +60,7 @@ export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
     instruments.resetAll();
     instruments.redisUp.set(reading === undefined ? 0 : 1);
     if (reading === undefined) return instruments.hideAll();
-    setReleases(instruments, reading.summaries, reading.decisions);
+    setReleases(instruments, reading.summaries, reading.standing);
     setDecisions(instruments, reading);
     setFolding(instruments, reading);
     for (const { queue, state, jobs } of reading.jobs) instruments.jobs.set({ queue, state }, jobs);
@@ -64,25 +70,44 @@ export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
 type Reading = Awaited<ReturnType<typeof read>>;
 
 async function read(deps: ScrapedMetricsDeps) {
-  const { redis, summaries, holds, decisions, deadLetters, health, queues, clock } = deps;
-  const [summaryList, held, holdCounts, decisionList, pending, lag, foldTotals, letters, listening] =
-    await Promise.all([
-      summaries.list(),
-      holds.list(),
-      holds.counts(),
-      decisions.list(),
-      decisions.listPending(),
-      health.readLag(clock()),
-      health.readFoldTotals(),
-      deadLetters.count(),
-      readListening(redis),
-    ]);
+  const { redis, summaries, holds, decisions, absolutions, freezes, deadLetters, health, queues, clock } =
+    deps;
+  const [
+    summaryList,
+    held,
+    holdCounts,
+    decisionList,
+    pending,
+    waiting,
+    absolved,
+    frozen,
+    lag,
+    foldTotals,
+    letters,
+    listening,
+  ] = await Promise.all([
+    summaries.list(),
+    holds.list(),
+    holds.counts(),
+    decisions.list(),
+    decisions.listPending(),
+    decisions.listWaiting(),
+    absolutions.list(),
+    freezes.list(clock()),
+    health.readLag(clock()),
+    health.readFoldTotals(),
+    deadLetters.count(),
+    readListening(redis),
+  ]);
   return {
     summaries: summaryList,
     held: [...held.values()],
     holdCounts,
     decisions: decisionList,
+    standing: standingDecisions({ decisions: decisionList, absolutions: absolved }),
     pending: pending.length,
+    waiting: waiting.length,
+    frozen,
     lag,
     foldTotals,
     letters,
@@ -154,6 +179,10 @@ function createInstruments(registry: Registry) {
     lastRollback: gauge("ota_last_rollback_timestamp_seconds"),
     redisUp: gauge("ota_redis_up"),
     listeningSince: gauge("ota_listening_since_timestamp_seconds"),
+    approvalsWaiting: gauge("ota_approvals_waiting"),
+    followUps: gauge("ota_rollback_follow_ups"),
+    killSwitch: gauge("ota_agent_frozen"),
+    channelFrozen: gauge("ota_channel_frozen"),
     foldLag: gauge("ota_fold_lag_seconds"),
     streamEntries: gauge("ota_stream_entries"),
     foldedReports: counter("ota_folded_reports_total"),
@@ -177,9 +206,9 @@ function createInstruments(registry: Registry) {
 function setReleases(
   instruments: Instruments,
   summaries: readonly ReleaseSummary[],
-  decisions: readonly DecisionRecord[],
+  standing: readonly DecisionRecord[],
 ): void {
-  const condemned = new Set(decisions.filter(({ mode }) => mode === "automatic").map(formatReleaseKey));
+  const condemned = new Set(standing.map(formatReleaseKey));
   for (const channel of groupByChannel(summaries)) {
     const newestFirst = channel.toSorted((left, right) => right.lastReportAtMs - left.lastReportAtMs);
     for (const summary of newestFirst.slice(0, VERSIONS_PER_CHANNEL_SHOWN))
@@ -256,9 +285,16 @@ function addCounts(
   instruments.notRespondingHours.inc(labels, hours.notResponding);
 }
 
-function setDecisions(instruments: Instruments, { decisions, held, holdCounts, pending }: Reading): void {
+function setDecisions(instruments: Instruments, { decisions, held, holdCounts, ...reading }: Reading): void {
   for (const outcome of ROLLBACK_OUTCOME_KINDS) instruments.rollbacks.inc({ outcome }, 0);
-  instruments.pending.set(pending);
+  for (const kind of FOLLOW_UP_KINDS)
+    instruments.followUps.set({ kind }, decisions.filter(({ follow_up }) => follow_up?.kind === kind).length);
+  instruments.pending.set(reading.pending);
+  instruments.approvalsWaiting.set(reading.waiting);
+  const isKillSwitch = reading.frozen.some(({ scope }) => scope === "all");
+  instruments.killSwitch.set(isKillSwitch ? 1 : 0);
+  for (const { scope } of reading.frozen)
+    if (scope !== "all") instruments.channelFrozen.set({ app: scope.app, channel: scope.channel }, 1);
   for (const { reason } of held) instruments.held.inc({ reason });
   for (const [reason, count] of holdCounts)
     instruments.rollbackDecisions.inc({ action: "hold", reason }, count);
@@ -275,9 +311,11 @@ function setDecisions(instruments: Instruments, { decisions, held, holdCounts, p
     instruments.rollbackDecisions.inc({ action: mode === "shadow" ? "shadow_rollback" : action, reason });
     if (outcome === null) continue;
     instruments.rollbacks.inc({ outcome: outcome.kind });
-    if (outcome.kind !== "applied" && outcome.kind !== "already_applied") continue;
+    if (action !== "rollback" || (outcome.kind !== "applied" && outcome.kind !== "already_applied")) continue;
     const answeredAtMs = Date.parse(outcome.at);
-    instruments.rollbackSeconds.observe((answeredAtMs - Date.parse(last_needed_report_at)) / 1_000);
+    // What waited for a person tells nothing of how fast Lastgood is.
+    if (mode === "automatic")
+      instruments.rollbackSeconds.observe((answeredAtMs - Date.parse(last_needed_report_at)) / 1_000);
     instruments.lastRollback.set({ app, channel }, answeredAtMs / 1_000);
   }
 }

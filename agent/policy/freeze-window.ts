@@ -11,7 +11,7 @@ export interface FreezeWindow {
   readonly forMs: number;
   readonly timezone: string;
   /** The beginning of the window that holds this moment, epoch milliseconds; undefined outside. */
-  beginOf(nowMs: number): number | undefined;
+  readonly beginOf: (nowMs: number) => number | undefined;
 }
 
 const MINUTE_MS = 60_000;

@@ -28,7 +28,7 @@ export function channelHistory(
 ): ChannelHistory {
   const real = decisions.filter(({ mode }) => mode !== "shadow");
   const own = real.filter((decision) => isOn(decision, key));
-  const standing = own.filter((decision) => decision.mode !== "manual" && !isAbsolved(decision, absolutions));
+  const standing = standingDecisions({ decisions: own, absolutions });
   const versions = (some: readonly DecisionRecord[]): Set<string> =>
     new Set(some.map(({ version }) => version));
   const rejected = standing.filter(({ outcome }) => outcome?.kind === "rejected");
@@ -48,6 +48,14 @@ export function channelHistory(
       .flatMap(toPastRollback)
       .map(({ atMs }) => atMs),
   };
+}
+
+/** Those that condemn their release now: decided by Lastgood for real, and not absolved since. */
+export function standingDecisions({ decisions, absolutions }: ChannelRecords): DecisionRecord[] {
+  return decisions.filter(
+    (decision) =>
+      decision.mode !== "shadow" && decision.mode !== "manual" && !isAbsolved(decision, absolutions),
+  );
 }
 
 function isAbsolved(decision: DecisionRecord, absolutions: ChannelRecords["absolutions"]): boolean {

@@ -10,13 +10,14 @@ import {
   FOLLOW_UPS,
   HOLDS,
   OUTBOX,
+  OUTBOX_ASKED,
   OUTBOX_REFUSED,
   OUTBOX_TRIES,
 } from "../journal/control-keys.ts";
 import type { AppendResult, Journal, JournalOperation } from "../journal/journal.ts";
 import type { JournalDraft } from "../journal/journal-entry.ts";
-import { parseDecisionRecord } from "./decision-record.ts";
-import type { Approval, DecisionOutcome, DecisionRecord, FollowUp } from "./decision-record.ts";
+import { FOLLOW_UP_KINDS, parseDecisionRecord } from "./decision-record.ts";
+import type { Approval, DecisionOutcome, DecisionRecord, FollowUp, FollowUpKind } from "./decision-record.ts";
 
 export interface DecisionStore {
   /** `exists`: this release has had its decision before; nothing was written. */
@@ -34,7 +35,7 @@ export interface DecisionStore {
     decision: DecisionRecord,
     end: { readonly approval: Approval; readonly outcome: DecisionOutcome; readonly draft: JournalDraft },
   ): Promise<AppendResult>;
-  /** `missing`: nobody watches it any more. */
+  /** `missing`: nobody watches it any more, or another agent has told this. `decision` as it was read. */
   recordFollowUp(
     decision: DecisionRecord,
     followUp: FollowUp,
@@ -52,6 +53,9 @@ export interface DecisionStore {
   isPending(id: string): Promise<boolean>;
   /** Counts one more try; leaves: how many there were, this one included. */
   countTry(id: string): Promise<number>;
+  /** The OTA server is asked now: from here on it may have acted. */
+  noteAsked(id: string): Promise<void>;
+  wasAsked(id: string): Promise<boolean>;
   /** Since when the server has been saying no without a break; this time included. Epoch milliseconds. */
   refusedSince(id: string, nowMs: number): Promise<number>;
   /** It did not say no this time. */
@@ -79,9 +83,11 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
     list,
     listPending: () => redis.hkeys(OUTBOX),
     listWaiting: async () => readAll(await redis.hkeys(APPROVALS)),
-    listFollowed: async () => readAll(await redis.hkeys(FOLLOW_UPS)),
+    listFollowed: async () => readAll((await redis.hkeys(FOLLOW_UPS)).map((field) => field.split(" ")[0]!)),
     isPending: async (id) => (await redis.hexists(OUTBOX, id)) === 1,
     countTry: (id) => redis.hincrby(OUTBOX_TRIES, id, 1),
+    noteAsked: async (id) => void (await redis.hset(OUTBOX_ASKED, id, "1")),
+    wasAsked: async (id) => (await redis.hexists(OUTBOX_ASKED, id)) === 1,
     async refusedSince(id, nowMs) {
       await redis.hsetnx(OUTBOX_REFUSED, id, nowMs);
       return Number((await redis.hget(OUTBOX_REFUSED, id)) ?? nowMs);
@@ -108,12 +114,13 @@ function createWriter(redis: Redis, journal: Journal): Writer {
       journal.append(draft, decisionOperations(decision)),
     recordOutcome(decision, outcome, followUp) {
       const { id } = decision;
-      const watched =
-        followUp === undefined ? [] : [{ op: "set", key: FOLLOW_UPS, field: id, value: outcome.at } as const];
+      const watched = followUp === undefined ? [] : [watch(id, followUp)];
       return journal.append(outcomeDraft(decision, outcome), [
         { op: "present", key: OUTBOX, field: id },
         setDecision({ ...decision, outcome, follow_up: followUp ?? null }),
-        ...[OUTBOX, OUTBOX_TRIES, OUTBOX_REFUSED].map((key) => ({ op: "delete", key, field: id }) as const),
+        ...[OUTBOX, OUTBOX_ASKED, OUTBOX_TRIES, OUTBOX_REFUSED].map(
+          (key) => ({ op: "delete", key, field: id }) as const,
+        ),
         ...watched,
       ]);
     },
@@ -131,19 +138,28 @@ function createWriter(redis: Redis, journal: Journal): Writer {
         { op: "delete", key: APPROVALS, field: decision.id },
       ]),
     recordFollowUp(decision, followUp, then) {
-      const body = { decision_id: decision.id, ...followUp };
-      const gone =
-        then === "watch_on" ? [] : [{ op: "delete", key: FOLLOW_UPS, field: decision.id } as const];
-      return journal.append({ kind: "follow_up", at: followUp.at, body }, [
-        { op: "present", key: FOLLOW_UPS, field: decision.id },
+      const { id } = decision;
+      const field = followUpField(id, decision.follow_up!.kind);
+      return journal.append({ kind: "follow_up", at: followUp.at, body: { decision_id: id, ...followUp } }, [
+        { op: "present", key: FOLLOW_UPS, field },
         setDecision({ ...decision, follow_up: followUp }),
-        ...gone,
+        { op: "delete", key: FOLLOW_UPS, field },
+        ...(then === "watch_on" ? [watch(id, followUp)] : []),
       ]);
     },
     noteFollowUp: async (decision, followUp) =>
       void (await redis.hset(DECISIONS, decision.id, JSON.stringify({ ...decision, follow_up: followUp }))),
-    letGo: async (id) => void (await redis.hdel(FOLLOW_UPS, id)),
+    letGo: async (id) =>
+      void (await redis.hdel(FOLLOW_UPS, ...FOLLOW_UP_KINDS.map((kind) => followUpField(id, kind)))),
   };
+}
+
+function followUpField(id: string, kind: FollowUpKind): string {
+  return `${id} ${kind}`;
+}
+
+function watch(id: string, { kind, at }: FollowUp): JournalOperation {
+  return { op: "set", key: FOLLOW_UPS, field: followUpField(id, kind), value: at };
 }
 
 function setDecision(decision: DecisionRecord): JournalOperation {

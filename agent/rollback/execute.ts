@@ -20,7 +20,19 @@ interface Aim {
   readonly ask: () => Promise<RollbackAnswer>;
 }
 
-export async function executeDecision(decision: DecisionRecord, server: OtaServer): Promise<Execution> {
+/** What happened to the decision before this run. */
+export interface EarlierRuns {
+  /** Whether the server was asked, and nobody knows what came of it. */
+  readonly wasAsked: boolean;
+  /** Kept before it is asked. */
+  readonly onAsk: () => Promise<void>;
+}
+
+export async function executeDecision(
+  decision: DecisionRecord,
+  server: OtaServer,
+  { wasAsked, onAsk }: EarlierRuns,
+): Promise<Execution> {
   const aim = aimOf(decision, server);
   if (aim === undefined)
     return ended({ kind: "paged", detail: "There was nothing to do at the OTA server.", versionSeen: null });
@@ -32,12 +44,19 @@ export async function executeDecision(decision: DecisionRecord, server: OtaServe
       detail: `The channel already ${aim.reached}.`,
       versionSeen: before.version,
     });
+  if (before.version !== aim.from && wasAsked)
+    return ended({
+      kind: "failed",
+      detail: `The server was asked before, and its answer was lost. The channel ${failingOf(decision, before)}: that may be the server's doing, or a person's. Look at the OTA server.`,
+      versionSeen: before.version,
+    });
   if (before.version !== aim.from)
     return ended({
       kind: "stale",
       detail: `The channel offers ${before.version ?? "nothing"}, not ${aim.from} any more; nothing was done.`,
       versionSeen: before.version,
     });
+  await onAsk();
   return act(decision, server, aim);
 }
 

@@ -1,5 +1,6 @@
 // Who is asking: turns `Authorization: Bearer <ingest key>` into the apps which that key may report for.
-// Enters: the keys of the configuration, once, and each request. Leaves: the apps on `response.locals`,
+// and which of them trust it to report for any device. Enters: the keys of the configuration, once, and each
+// request. Leaves: the apps on `response.locals`,
 // or a Problem. Keys are held only as SHA-256 digests and are never logged.
 import { hash } from "node:crypto";
 import type { RequestHandler, Response } from "express";
@@ -9,22 +10,42 @@ import { problem } from "../problems.ts";
 export interface Keyring {
   /** The apps of a key; undefined when nobody has this key. */
   appsOf(key: string): ReadonlySet<AppId> | undefined;
+  /** Apps that list the key as trusted under device_auth. */
+  trustedAppsOf(key: string): ReadonlySet<AppId>;
 }
+
+export interface KeysOfApp {
+  readonly ingestKeys: readonly string[];
+  readonly deviceAuth?: { readonly trustedKeys: readonly string[] } | undefined;
+}
+
+const NO_APPS: ReadonlySet<AppId> = new Set();
 
 /**
  * A key may be listed under several apps. The look-up is by digest: how long it takes depends on the
  * digest, which nobody can steer towards a stored one without knowing the key, so comparing is constant
  * time in effect.
  */
-export function createKeyring(apps: ReadonlyMap<AppId, { readonly ingestKeys: readonly string[] }>): Keyring {
-  const appsByDigest = new Map<string, Set<AppId>>();
-  for (const [app, { ingestKeys }] of apps) {
-    for (const key of ingestKeys) {
+export function createKeyring(apps: ReadonlyMap<AppId, KeysOfApp>): Keyring {
+  const byKey = byDigest(apps, ({ ingestKeys }) => ingestKeys);
+  const byTrustedKey = byDigest(apps, ({ deviceAuth }) => deviceAuth?.trustedKeys ?? []);
+  return {
+    appsOf: (key) => byKey.get(digestOf(key)),
+    trustedAppsOf: (key) => byTrustedKey.get(digestOf(key)) ?? NO_APPS,
+  };
+}
+
+function byDigest(
+  apps: ReadonlyMap<AppId, KeysOfApp>,
+  keysOf: (app: KeysOfApp) => readonly string[],
+): ReadonlyMap<string, ReadonlySet<AppId>> {
+  const found = new Map<string, Set<AppId>>();
+  for (const [app, settings] of apps)
+    for (const key of keysOf(settings)) {
       const digest = digestOf(key);
-      appsByDigest.set(digest, (appsByDigest.get(digest) ?? new Set()).add(app));
+      found.set(digest, (found.get(digest) ?? new Set()).add(app));
     }
-  }
-  return { appsOf: (key) => appsByDigest.get(digestOf(key)) };
+  return found;
 }
 
 function digestOf(key: string): string {
@@ -50,6 +71,7 @@ export function authenticate(keyring: Keyring): RequestHandler {
       );
     }
     response.locals["keyApps"] = apps;
+    response.locals["trustedApps"] = keyring.trustedAppsOf(key);
     next();
   };
 }
@@ -57,4 +79,9 @@ export function authenticate(keyring: Keyring): RequestHandler {
 /** The apps that {@link authenticate} found; it must stand before whoever calls this. */
 export function appsOfKey(response: Response): ReadonlySet<AppId> {
   return response.locals["keyApps"] as ReadonlySet<AppId>;
+}
+
+/** The apps that trust the key to report for any device, as {@link authenticate} found them. */
+export function trustedAppsOfKey(response: Response): ReadonlySet<AppId> {
+  return response.locals["trustedApps"] as ReadonlySet<AppId>;
 }

@@ -1,6 +1,6 @@
 // Reads the body of a request into memory within a limit, inflates gzip within the same limit, and knows
 // which of the accepted media types it is. Enters: a request whose body nobody has read. Leaves: the
-// inflated bytes and their form on `response.locals`, or a Problem.
+// inflated bytes, those that were sent, and their form on `response.locals`, or a Problem.
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Request, RequestHandler, Response } from "express";
@@ -12,6 +12,8 @@ export type BodyForm = "json" | "ndjson";
 export interface ReadBody {
   readonly form: BodyForm;
   readonly bytes: Buffer;
+  /** As they came over the wire, before gzip was undone: what a device signs. */
+  readonly sent: Buffer;
 }
 
 export interface BodyLimits {
@@ -31,7 +33,7 @@ export function readBody({ bodyBytesMax }: BodyLimits): RequestHandler {
     const sent = await collect(request, bodyBytesMax);
     const bytes = isGzip && sent.length > 0 ? await inflate(sent, bodyBytesMax) : sent;
     if (bytes.length === 0) throw problem("empty_body", "Send a report, an array of reports, or NDJSON.");
-    response.locals["body"] = { form, bytes } satisfies ReadBody;
+    response.locals["body"] = { form, bytes, sent } satisfies ReadBody;
     next();
   };
 }

@@ -1,4 +1,5 @@
 // POST /v1/reports: native reports, one or many. Enters: an authenticated request whose body was read.
+// Where the app asks for it, the request also has to prove whose reports they are (device-auth/).
 // Leaves: 202 with what was accepted and what was not, only after Redis holds the accepted ones; or a
 // Problem. A single report that is bad answers with its own code; in a batch it is named by its index.
 import type { RequestHandler, Response } from "express";
@@ -7,8 +8,14 @@ import type { Problem } from "../../runtime/problem.ts";
 import type { CheckReport } from "../check-report.ts";
 import type { DeviceReport } from "../contract/device-report.ts";
 import type { AppId } from "../contract/release-key.ts";
+import type {
+  GuardDevices,
+  GuardedReports,
+  PlacedReport,
+  RefusedReport,
+} from "../device-auth/device-guard.ts";
 import type { IngestMetrics } from "../metrics.ts";
-import { appsOfKey } from "../middleware/authenticate.ts";
+import { appsOfKey, trustedAppsOfKey } from "../middleware/authenticate.ts";
 import { bodyOf } from "../middleware/read-body.ts";
 import { problem } from "../problems.ts";
 import type { ReportCode } from "../problems.ts";
@@ -22,6 +29,7 @@ export const REDIS_RETRY_SECONDS = 2;
 
 export interface ReportsRouteDeps {
   readonly checkReport: CheckReport;
+  readonly guardDevices: GuardDevices;
   readonly writer: StreamWriter;
   readonly metrics: IngestMetrics;
   readonly logger: Logger;
@@ -42,37 +50,48 @@ interface Sorted {
 
 export function reportsRoute({
   checkReport,
+  guardDevices,
   writer,
   metrics,
   logger,
   onTurnedAway,
 }: ReportsRouteDeps): RequestHandler {
   const outage = createOutageLog(logger);
-  return async (_request, response) => {
-    const split = splitBody(bodyOf(response));
+  return async (request, response) => {
+    const body = bodyOf(response);
+    const split = splitBody(body);
     if (split.kind === "refused") throw split.problem;
     const items = split.kind === "single" ? [split.item] : split.items;
-    const sorted = sortReports(items, checkReport, appsOfKey(response));
-    const [firstRejected] = sorted.rejected;
-    if (split.kind === "single" && firstRejected !== undefined) {
-      metrics.reports.inc({ result: firstRejected.code });
-      throw problem(firstRejected.code, firstRejected.detail);
+    const checked = checkEach(items, checkReport, appsOfKey(response));
+    const proof = { headers: request.headers, sentBody: body.sent, trustedApps: trustedAppsOfKey(response) };
+    const guarded = await guardDevices(proof, checked.good);
+    const sorted = sortReports(checked.rejected, guarded);
+    const refusal = refusalOf(split.kind, sorted, guarded.refused);
+    if (refusal !== undefined) {
+      for (const { code } of sorted.rejected) metrics.reports.inc({ result: code });
+      if (refusal.challenge !== undefined) response.set("WWW-Authenticate", refusal.challenge);
+      throw problem(refusal.code, refusal.detail);
     }
     const outcome = await keep(writer, sorted.accepted);
     outage.note(outcome);
     if (outcome.kind !== "written") onTurnedAway();
-    const refusal = countOutcome(outcome, sorted, metrics);
-    if (refusal !== undefined) throw refusal;
+    const unkept = countOutcome(outcome, sorted, metrics);
+    if (unkept !== undefined) throw unkept;
     answer(response, sorted);
   };
 }
 
-function sortReports(
+interface Checked {
+  readonly good: readonly PlacedReport[];
+  readonly rejected: readonly Rejection[];
+}
+
+function checkEach(
   items: readonly BodyItem[],
   checkReport: CheckReport,
   keyApps: ReadonlySet<AppId>,
-): Sorted {
-  const accepted: DeviceReport[] = [];
+): Checked {
+  const good: PlacedReport[] = [];
   const rejected: Rejection[] = [];
   items.forEach((item, index) => {
     if (item.kind === "malformed") {
@@ -80,10 +99,43 @@ function sortReports(
       return;
     }
     const check = checkReport(item.value, keyApps);
-    if (check.kind === "good") accepted.push(check.report);
+    if (check.kind === "good") good.push({ index, report: check.report });
     else rejected.push({ index, code: check.code, detail: check.detail });
   });
-  return { accepted, rejected };
+  return { good, rejected };
+}
+
+function sortReports(rejected: readonly Rejection[], { passed, refused }: GuardedReports): Sorted {
+  const unproven = refused.map(({ index, code, detail }) => ({ index, code, detail }));
+  return {
+    accepted: passed.map(({ report }) => report),
+    rejected:
+      unproven.length === 0
+        ? rejected
+        : [...rejected, ...unproven].toSorted((one, other) => one.index - other.index),
+  };
+}
+
+interface Refusal {
+  readonly code: ReportCode;
+  readonly detail: string;
+  readonly challenge?: string | undefined;
+}
+
+/**
+ * What refuses the request as a whole: the one report of a request that is bad, or a batch of which nothing
+ * can be kept before the request proves its device. Whoever sends it again with another proof learns the rest.
+ */
+function refusalOf(
+  kind: "single" | "batch",
+  { accepted, rejected }: Sorted,
+  unproven: readonly RefusedReport[],
+): Refusal | undefined {
+  const [first] = unproven;
+  if (kind === "single") return first ?? rejected[0];
+  const isAllUnproven =
+    first !== undefined && accepted.length === 0 && unproven.every(({ code }) => code !== "device_mismatch");
+  return isAllUnproven ? first : undefined;
 }
 
 /** A batch of which nothing is good needs no Redis: its answer says why, also while Redis is away. */

@@ -82,7 +82,7 @@ async function startFixed(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests: () => requests };
 }
 
-function toFault(on: "rollback" | "read", fault: NeutralFault): FaultInput {
+function toFault(on: "rollback" | "pause" | "read", fault: NeutralFault): FaultInput {
   switch (fault.kind) {
     case "server_error":
       return { kind: "error", status: 500, on };

@@ -2,7 +2,7 @@
 // gives a fresh adapter and a handle on its double, with one channel that had OLDER, then OLD, then NEW.
 // Each test says in which state the server is, what Lastgood asks, and which answer the executor gets.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { OtaServer, RollbackRequest } from "../../agent/rollback/ota-server.ts";
+import type { OtaServer, PauseRequest, RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 
@@ -32,7 +32,7 @@ export interface OtaServerHarness {
   /** Somebody releases on the channel, or puts it on an earlier release by hand. */
   publish(version: Version): Promise<void> | void;
   /** The next call of this kind meets the fault. */
-  fault(call: "rollback" | "read", fault: NeutralFault): Promise<void> | void;
+  fault(call: "rollback" | "pause" | "read", fault: NeutralFault): Promise<void> | void;
   /** How often the double moved the channel because Lastgood asked. */
   acts(): Promise<number> | number;
   /** Requests that reached the place which a redirect pointed at. */
@@ -214,6 +214,52 @@ export function otaServerContract(name: string, setup: () => Promise<OtaServerHa
         expect(await harness.server.rollback(request())).toMatchObject({ kind: "unavailable" });
         expect(harness.strayRequests()).toBe(0);
         expect(await versionNow()).toBe(NEW);
+      });
+    });
+    describe("pausing", () => {
+      const pauseRequest = (change: Partial<PauseRequest> = {}): PauseRequest => {
+        const { decisionId, app, channel, reason } = request();
+        return { decisionId, app, channel, version: NEW, reason, ...change };
+      };
+      const isPaused = async (): Promise<boolean | undefined> => {
+        const answer = await harness.server.readChannel(harness.key);
+        if (answer.kind !== "channel") throw new Error(`cannot read the channel: ${answer.detail}`);
+        return answer.state.paused;
+      };
+
+      it("keeps the version on the channel, and shows that it is paused", async () => {
+        if (!harness.server.capabilities.pause) return;
+        expect(await harness.server.pause(pauseRequest())).toEqual({ kind: "done", version: NEW });
+        expect(await versionNow()).toBe(NEW);
+        expect(await isPaused()).not.toBe(false);
+        expect(await harness.acts()).toBe(1);
+      });
+
+      it("is stale when the channel has moved on, and leaves it alone", async () => {
+        if (!harness.server.capabilities.pause) return;
+        await harness.publish(NEWER);
+        expect(await harness.server.pause(pauseRequest())).toMatchObject({ kind: "stale" });
+        expect(await harness.acts()).toBe(0);
+      });
+
+      it("does it once when the same decision is sent twice, also when the first answer was lost", async () => {
+        if (!harness.server.capabilities.pause) return;
+        const same = pauseRequest();
+        await harness.fault("pause", { kind: "acts_but_answer_is_lost" });
+        expect(await harness.server.pause(same)).toMatchObject({ kind: "unavailable" });
+        expect(await harness.server.pause(same)).toEqual({ kind: "done", version: NEW });
+        expect(await harness.acts()).toBe(1);
+      });
+
+      it("is refused with wrong credentials, and on a channel that the server does not know", async () => {
+        expect(await harness.stranger.pause(pauseRequest())).toMatchObject({ kind: "refused" });
+        const unknown = pauseRequest({ channel: channelSchema.parse("nowhere") });
+        expect(await harness.server.pause(unknown)).toMatchObject({ kind: "refused" });
+      });
+
+      it("is unavailable when nobody listens", async () => {
+        await harness.stopServer();
+        expect(await harness.server.pause(pauseRequest())).toMatchObject({ kind: "unavailable" });
       });
     });
   });

@@ -123,7 +123,7 @@ describe("a decision", () => {
     await decisions.record(
       decisionOn("1.4.0", { channel: "production-eu" as typeof TILL.channel, id: "rb_eu" }),
     );
-    expect(await historyOn(decisions, TILL)).toEqual(NO_HISTORY);
+    expect(await historyOn(decisions, TILL)).toEqual({ ...NO_HISTORY, overallRollbacksMs: [DECIDED_AT_MS] });
   });
 
   it("that ended as stale condemns, but leaves the release its rollback, under an id of its own", async () => {
@@ -152,8 +152,8 @@ describe("acts of the past, for cooldown and one-hop", () => {
     await decisions.record(decisionOn("3.0.0", { at: "2026-01-31T13:00:00.000Z" }));
     const { condemned, rolledBack, pastRollbacks: past } = await historyOn(decisions, TILL);
     expect(condemned.size).toBe(ROLLBACK_OUTCOME_KINDS.length + 1);
-    // All but the stale one (2.2.0) have used up their rollback.
-    expect([...rolledBack].toSorted()).toEqual(["2.0.0", "2.1.0", "2.3.0", "2.4.0", "3.0.0"]);
+    // All but those that did nothing (stale, expired, withdrawn), or were refused a yes, have used up their act.
+    expect([...rolledBack].toSorted()).toEqual(["2.0.0", "2.1.0", "2.3.0", "2.4.0", "2.5.0", "3.0.0"]);
     expect(past.map(({ from }) => from)).toEqual(["3.0.0", "2.4.0", "2.1.0", "2.0.0"]);
     expect(past[0]).toEqual(pastRollback("3.0.0", "1.3.0", Date.UTC(2026, 0, 31, 13)));
     // The cooldown begins when the server had answered, not with the decision.

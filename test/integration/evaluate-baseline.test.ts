@@ -94,7 +94,8 @@ async function report(
 
 const BOOTED: readonly DeviceEvent[] = ["update_started", "confirmed"];
 
-const offered: Pick<OtaServer, "readChannel"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",
@@ -121,6 +122,7 @@ async function evaluate(rules: readonly RuleToJudge[], policy: Partial<Policy> =
       ...openStores(redis, 1),
       health,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),

@@ -79,7 +79,8 @@ function offeredRelease(text: string) {
   return { version: version(text), releasedAt: "2026-01-30T12:00:00.000Z" };
 }
 
-const offered: Pick<OtaServer, "readChannel" | "rollback"> = {
+const offered: Pick<OtaServer, "capabilities" | "readChannel" | "rollback"> = {
+  capabilities: { rollback: true, pause: true },
   readChannel: () =>
     Promise.resolve({
       kind: "channel",
@@ -106,6 +107,7 @@ async function evaluate(watched: Partial<WatchedChannel> = {}): Promise<string[]
       ...openStores(redis, 1),
       health,
       onDecision: (id) => Promise.resolve(void decided.push(id)),
+      onNews: () => Promise.resolve(),
       watchReplication: () => () => Promise.resolve(true),
       clock: () => nowMs,
       logger: createLogger({ name: "test", level: "silent" }),

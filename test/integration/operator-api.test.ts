@@ -100,6 +100,18 @@ describe("who gets in", () => {
     expect((await ask("/v1/lag", { Authorization: "bearer token-of-bo" })).status).toBe(200);
   });
 
+  it("the page needs no token, and holds nothing", async () => {
+    const page = await ask("/", {});
+    expect(page.status).toBe(200);
+    expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none';/);
+    expect(page.headers.get("cache-control")).toBe("no-cache");
+    expect(await page.text()).not.toContain(TILL.app);
+    const script = await ask("/page/page.js", {});
+    expect(script.headers.get("content-type")).toContain("text/javascript");
+    expect(script.headers.get("x-content-type-options")).toBe("nosniff");
+  });
+
   it.each(["/healthz", "/readyz", "/metrics"])("%s is for machines: no token", async (path) => {
     expect((await ask(path, {})).status).toBe(200);
   });
@@ -238,7 +250,8 @@ describe("what it says to requests that are wrong", () => {
     ["/v1/releases/com.acme.till/production/9.9", "404 unknown_release"],
     ["/v1/devices/com.acme.till/__proto__", "404 unknown_device"],
     ["/v1/nothing", "404 not_found"],
-    ["/", "404 not_found"],
+    ["/page/nothing.js", "404 not_found"],
+    ["/page/", "404 not_found"],
     ["/v1/journal?after=-1", "400 invalid_query"],
     ["/v1/journal?after=1.5", "400 invalid_query"],
     ["/v1/journal?after=9007199254740993", "400 invalid_query"],

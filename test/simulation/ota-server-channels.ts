@@ -1,5 +1,5 @@
-// What a simulated OTA server knows: channels, their releases, and the rollbacks that it has answered.
-// Pure state, no HTTP. Enters: publishing, rollback requests. Leaves: channel states, and one remembered
+// What a simulated OTA server knows: channels, their releases, and the rollbacks and pauses that it has answered.
+// Pure state, no HTTP. Enters: publishing, rollback and pause requests. Leaves: channel states, and one remembered
 // result per idempotency key: the same key again gets the same result and nothing is done.
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
@@ -11,6 +11,11 @@ export interface AskedRollback extends ChannelKey {
   readonly from: Version;
   readonly to: Version;
   readonly reason: string;
+}
+
+export interface AskedPause extends ChannelKey {
+  readonly decisionId: string;
+  readonly version: Version;
 }
 
 export type RollbackResult =
@@ -26,10 +31,13 @@ export interface SimulatedChannels {
   /** Undefined for a channel that nobody published to. */
   read(key: ChannelKey): ChannelState | undefined;
   /** `actual` is where the channel ends instead of at `to`: a fault. */
-  rollback(
-    asked: AskedRollback,
-    actual?: Version,
-  ): { readonly result: RollbackResult; readonly acted: boolean };
+  rollback(asked: AskedRollback, actual?: Version): Answered;
+  pause(asked: AskedPause): Answered;
+}
+
+export interface Answered {
+  readonly result: RollbackResult;
+  readonly acted: boolean;
 }
 
 export function createSimulatedChannels({ clock }: { readonly clock: Clock }): SimulatedChannels {
@@ -41,8 +49,24 @@ export function createSimulatedChannels({ clock }: { readonly clock: Clock }): S
     if (state === undefined) return { kind: "unknown_channel" };
     if (!state.releases.some(({ version }) => version === asked.to)) return { kind: "unknown_target" };
     if (state.version !== asked.from) return { kind: "stale", version: state.version };
-    channels.set(formatChannelKey(asked), { ...state, version: actual });
+    channels.set(formatChannelKey(asked), { ...state, version: actual, paused: false });
     return { kind: "done", version: actual };
+  };
+  const decidePause = (asked: AskedPause): RollbackResult => {
+    const state = channels.get(formatChannelKey(asked));
+    if (state === undefined) return { kind: "unknown_channel" };
+    if (state.version !== asked.version) return { kind: "stale", version: state.version };
+    channels.set(formatChannelKey(asked), { ...state, paused: true });
+    return { kind: "done", version: asked.version };
+  };
+  /** Once for each decision: the same request gets the same answer again. */
+  const once = (decisionId: string, text: string, act: () => RollbackResult): Answered => {
+    const earlier = answered.get(decisionId);
+    if (earlier !== undefined)
+      return { result: earlier.asked === text ? earlier.result : { kind: "key_reused" }, acted: false };
+    const result = act();
+    if (result.kind !== "unknown_channel") answered.set(decisionId, { asked: text, result });
+    return { result, acted: result.kind === "done" };
   };
 
   return {
@@ -50,17 +74,20 @@ export function createSimulatedChannels({ clock }: { readonly clock: Clock }): S
       const releases = channels.get(formatChannelKey(key))?.releases ?? [];
       const isKnown = releases.some((release) => release.version === version);
       const release: Release = { version, releasedAt: new Date(releasedAtMs).toISOString() };
-      channels.set(formatChannelKey(key), { version, releases: isKnown ? releases : [release, ...releases] });
+      channels.set(formatChannelKey(key), {
+        version,
+        releases: isKnown ? releases : [release, ...releases],
+        paused: false,
+      });
     },
     read: (key) => channels.get(formatChannelKey(key)),
     rollback(asked, actual = asked.to) {
       const text = JSON.stringify([formatChannelKey(asked), asked.from, asked.to]);
-      const earlier = answered.get(asked.decisionId);
-      if (earlier !== undefined)
-        return { result: earlier.asked === text ? earlier.result : { kind: "key_reused" }, acted: false };
-      const result = decide(asked, actual);
-      if (result.kind !== "unknown_channel") answered.set(asked.decisionId, { asked: text, result });
-      return { result, acted: result.kind === "done" };
+      return once(asked.decisionId, text, () => decide(asked, actual));
+    },
+    pause(asked) {
+      const text = JSON.stringify([formatChannelKey(asked), "pause", asked.version]);
+      return once(asked.decisionId, text, () => decidePause(asked));
     },
   };
 }

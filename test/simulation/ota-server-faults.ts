@@ -4,8 +4,8 @@ import { z } from "zod";
 import { versionSchema } from "../../ingest/contract/release-key.ts";
 
 const times = z.int().min(1).max(1_000_000).default(1);
-/** Which calls meet it: the rollback, the reading of a channel (devices read too), or both. */
-const on = z.enum(["rollback", "read", "both"]).default("rollback");
+/** Which calls meet it: the rollback, the pause, the reading of a channel (devices read too), or both of the first and last. */
+const on = z.enum(["rollback", "pause", "read", "both"]).default("rollback");
 
 export const faultSchema = z.discriminatedUnion("kind", [
   /** Does what was asked at once, and answers late. */
@@ -32,7 +32,7 @@ export const faultSchema = z.discriminatedUnion("kind", [
 
 export type Fault = z.infer<typeof faultSchema>;
 export type FaultInput = z.input<typeof faultSchema>;
-export type FaultyCall = "rollback" | "read";
+export type FaultyCall = "rollback" | "pause" | "read";
 
 export interface FaultPlan {
   /** Replaces what was planned; an empty list heals the server. */
@@ -50,7 +50,9 @@ export function createFaultPlan(): FaultPlan {
         .map((fault) => ({ fault, left: fault.times }));
     },
     next(call) {
-      const met = planned.find(({ fault, left }) => left > 0 && (fault.on === call || fault.on === "both"));
+      const met = planned.find(
+        ({ fault, left }) => left > 0 && (fault.on === call || (fault.on === "both" && call !== "pause")),
+      );
       if (met === undefined) return undefined;
       met.left -= 1;
       return met.fault;

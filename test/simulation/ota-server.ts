@@ -30,7 +30,7 @@ const UNKNOWN_CHANNEL: ProblemKind = { code: "unknown_channel", status: 404, tit
 const UNKNOWN_TARGET: ProblemKind = { code: "unknown_target", status: 422, title: "No such release" };
 const KEY_REUSED: ProblemKind = { code: "key_reused", status: 422, title: "This key named another request" };
 
-/** One call by Lastgood: every rollback, and the reads that carry a signature. */
+/** One call by Lastgood: every rollback and pause, and the reads that carry a signature. */
 export interface RecordedCall {
   readonly call: FaultyCall;
   readonly app: string;
@@ -98,6 +98,7 @@ function createApp(simulation: Simulation): Express {
   const rawBody = express.raw({ type: () => true, limit: BODY_BYTES_MAX });
   app.get("/apps/:app/channels/:channel", handleRead(simulation));
   app.post("/apps/:app/channels/:channel/rollback", rawBody, handleRollback(simulation));
+  app.post("/apps/:app/channels/:channel/pause", rawBody, handlePause(simulation));
   app.post("/apps/:app/channels/:channel/publish", rawBody, handlePublish(simulation));
   app.post("/faults", rawBody, handleFaults(simulation));
   app.get("/calls", (_request, response) => {
@@ -125,7 +126,7 @@ function handleRead(simulation: Simulation): RequestHandler {
         version,
         released_at: releasedAt,
       }));
-      return { version: state.version, releases };
+      return { version: state.version, releases, paused: state.paused };
     });
   };
 }
@@ -149,6 +150,28 @@ function handleRollback(simulation: Simulation): RequestHandler {
   };
 }
 
+function handlePause(simulation: Simulation): RequestHandler {
+  return async (request, response) => {
+    const key = channelOf(request);
+    const record = recordCall(simulation, request, "pause");
+    await answerWithFaults({ simulation, call: "pause", record, response }, () => {
+      assertSigned(record.signature);
+      const asked = parseBody(pauseSchema, request);
+      if (record.idempotencyKey !== asked.decision_id)
+        throw new Problem(BAD_REQUEST, { detail: "Idempotency-Key must be the decision_id of the body." });
+      const { decision_id: decisionId, version } = asked;
+      const { result, acted } = simulation.channels.pause({ ...key, decisionId, version });
+      record.acted = acted;
+      return answerOf(result, key, { from: version, to: version });
+    });
+  };
+}
+
+const pauseSchema = z.strictObject({
+  decision_id: z.string().min(1),
+  version: versionSchema,
+  reason: z.string(),
+});
 const rollbackSchema = z.strictObject({
   decision_id: z.string().min(1),
   from: versionSchema,
@@ -156,7 +179,7 @@ const rollbackSchema = z.strictObject({
   reason: z.string(),
 });
 
-function answerOf(result: RollbackResult, key: ChannelKey, asked: z.infer<typeof rollbackSchema>): unknown {
+function answerOf(result: RollbackResult, key: ChannelKey, asked: { from: string; to: string }): unknown {
   switch (result.kind) {
     case "done":
       return { version: result.version };

@@ -50,6 +50,10 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
     },
     agent: { listen: { host: "127.0.0.1", port: 0 }, operators, trustedProxies: [] },
     retention: { devicesMs: 90 * 24 * 3_600_000 },
+    externalUrl: undefined,
+    alertmanager: undefined,
+    grafana: undefined,
+    summary: undefined,
     apps: new Map(apps.map((app) => [app.name as AppId, appSettings(app)])),
     policies: new Map(apps.map(({ name, policy }) => [name, samplePolicy({ name, ...policy })])),
   };

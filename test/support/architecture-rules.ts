@@ -51,6 +51,14 @@ const PURE_FILES = [
   "agent/health/stratum.ts",
   "agent/health/visit.ts",
   "agent/health/windows.ts",
+  "agent/paging/annotation.ts",
+  "agent/paging/daily-summary.ts",
+  "agent/paging/decision-pages.ts",
+  "agent/paging/hold-pages.ts",
+  "agent/paging/page.ts",
+  "agent/paging/page-snapshot.ts",
+  "agent/paging/plan-posts.ts",
+  "agent/paging/standing-pages.ts",
   "runtime/units.ts",
   "runtime/closest-name.ts",
 ];
@@ -58,6 +66,7 @@ export const isPure = (path: string): boolean => isIn(...PURE_FOLDERS)(path) || 
 const PURE_PACKAGES = ["zod", "semver"];
 const PURE_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   "ingest/contract/shard.ts": ["node:crypto"], // a hash is a function of its arguments
+  "ingest/contract/device-signature.ts": ["node:crypto"], // so is a keyed hash
 };
 const PURE_GLOBALS = ["Date.parse", "Date.UTC", "new Date(…)"];
 const PURE_WHY =
@@ -214,6 +223,23 @@ export const RULES: readonly Rule[] = [
     find: importsThat(isIn("agent/rollback", "agent/jobs")),
     bad: [["agent/policy/situation.ts", 'import type { OtaServer } from "../rollback/ota-server.ts";']],
     good: [["agent/policy/situation.ts", 'import type { Verdict } from "../judge/verdict.ts";']],
+  },
+  {
+    name: "paging-stands-beside-the-pipeline",
+    reason:
+      "what people are told follows from what stands in Redis; nothing that judges, decides or acts waits for it or knows of it",
+    appliesTo: isIn("agent/paging", "agent/health", "agent/judge", "agent/policy", "agent/rollback"),
+    filesAtLeast: 60,
+    find: importsThat((imported, from) =>
+      isIn("agent/paging")(from)
+        ? isIn("agent/jobs", "agent/admin", "agent/rollback")(imported)
+        : isIn("agent/paging")(imported),
+    ),
+    bad: [
+      ["agent/paging/grafana.ts", 'import type { Queues } from "../jobs/queues.ts";'],
+      ["agent/rollback/execute.ts", 'import { makePage } from "../paging/page.ts";'],
+    ],
+    good: [["agent/paging/page-store.ts", 'import { PAGES } from "../journal/control-keys.ts";']],
   },
   {
     name: "ota-servers-stand-alone",

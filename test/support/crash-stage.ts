@@ -125,7 +125,8 @@ policies:
 `;
 }
 
-function startAgentProcess({
+/** Needs the build in dist/. */
+export function startAgentProcess({
   config,
   redisUrl,
   running,

@@ -2,8 +2,10 @@
 import type { Express } from "express";
 import supertest from "supertest";
 import { createIngestApp } from "../../ingest/app.ts";
+import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
 import { BODY_BYTES_MAX_DEFAULT } from "../../ingest/contract/settings.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
+import type { IngestAppSettings } from "../../ingest/config.ts";
 import { decodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
@@ -28,6 +30,8 @@ export interface TestIngestOptions {
   readonly replicaAcks?: number;
   readonly clock?: Clock;
   readonly errorReporter?: ErrorReporter;
+  /** Of the till; the kiosk's devices prove nothing. */
+  readonly deviceAuth?: DeviceAuthSettings;
 }
 
 export function createTestIngest(options: TestIngestOptions): { app: Express; registry: Registry } {
@@ -43,7 +47,7 @@ export function createTestIngest(options: TestIngestOptions): { app: Express; re
       shards: options.shards ?? TEST_SHARDS,
       replicaAcks: options.replicaAcks ?? 0,
       apps: new Map([
-        configured("com.acme.till", [TILL_KEY, SHARED_KEY], ["production", "beta"]),
+        configured("com.acme.till", [TILL_KEY, SHARED_KEY], ["production", "beta"], options.deviceAuth),
         configured("com.acme.kiosk", [KIOSK_KEY, SHARED_KEY], ["stable"]),
       ]),
     },
@@ -60,8 +64,9 @@ function configured(
   app: string,
   ingestKeys: string[],
   channels: string[],
-): [AppId, { ingestKeys: string[]; channels: Set<Channel> }] {
-  return [app as AppId, { ingestKeys, channels: new Set(channels as Channel[]) }];
+  deviceAuth?: DeviceAuthSettings,
+): [AppId, IngestAppSettings] {
+  return [app as AppId, { ingestKeys, channels: new Set(channels as Channel[]), deviceAuth }];
 }
 
 /** A good report; `fields` replace or add, and undefined takes away. */
@@ -81,6 +86,8 @@ export interface Sent {
   readonly key?: string | undefined;
   readonly type?: string;
   readonly encoding?: string;
+  /** Further headers, such as a device's token. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** POSTs the body as it is: text, bytes, or any value as JSON. */
@@ -90,6 +97,7 @@ export function sendReports(app: Express, body: unknown, sent: Sent = {}): super
   let test = supertest(app).post("/v1/reports").set("Content-Type", type);
   if (key !== undefined) test = test.set("Authorization", `Bearer ${key}`);
   if (encoding !== undefined) test = test.set("Content-Encoding", encoding);
+  for (const [name, value] of Object.entries(sent.headers ?? {})) test = test.set(name, value);
   const isRaw = Buffer.isBuffer(body) || typeof body === "string";
   const bytes = Buffer.from(isRaw ? body : JSON.stringify(body));
   // Without this supertest would write the buffer out as JSON.

@@ -33,7 +33,7 @@ function filesUnder(folder: string): string[] {
   return entries.flatMap((entry) => {
     const file = `${folder}/${entry.name}`;
     if (entry.isDirectory()) return entry.name === "node_modules" ? [] : filesUnder(file);
-    return /\.(ts|mjs|lua)$/.test(entry.name) ? [file] : [];
+    return /\.(ts|mjs|js|lua)$/.test(entry.name) ? [file] : [];
   });
 }
 

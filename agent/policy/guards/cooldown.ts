@@ -2,9 +2,14 @@
 // reports now is about the last act.
 import { formatDuration } from "../../../runtime/units.ts";
 import { PASS } from "./guard.ts";
-import type { GuardCheck } from "./guard.ts";
+import type { GuardAnswer } from "./guard.ts";
+import type { Situation } from "../situation.ts";
 
-export const cooldown: GuardCheck = ({ policy, pastRollbacks, nowMs }) => {
+export const cooldown = ({
+  policy,
+  pastRollbacks,
+  nowMs,
+}: Pick<Situation, "policy" | "pastRollbacks" | "nowMs">): GuardAnswer => {
   const last = pastRollbacks[0];
   if (last === undefined) return PASS;
   const leftMs = last.atMs + policy.guards.cooldownMs - nowMs;

@@ -1,8 +1,9 @@
 // Times in the calendar in which nothing is done by itself (policy `guards.freeze_windows`).
 import { PASS } from "./guard.ts";
-import type { GuardCheck } from "./guard.ts";
+import type { GuardAnswer } from "./guard.ts";
+import type { Situation } from "../situation.ts";
 
-export const freezeWindow: GuardCheck = ({ policy, nowMs }) => {
+export const freezeWindow = ({ policy, nowMs }: Pick<Situation, "policy" | "nowMs">): GuardAnswer => {
   for (const { beginOf, forMs, cron, timezone } of policy.guards.freezeWindows) {
     const beginMs = beginOf(nowMs);
     if (beginMs === undefined) continue;

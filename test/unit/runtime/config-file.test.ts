@@ -180,3 +180,30 @@ describe("secrets", () => {
     expect(problem!.excerpt).toContain("redis://me:******@h:1");
   });
 });
+
+describe("what only a look outside can tell", () => {
+  const inspect = (): { path: string[]; message: string }[] => [
+    { path: ["url"], message: "nobody answers there" },
+    { path: ["name"], message: "is taken" },
+  ];
+
+  test("has its place, in the order of the file", () => {
+    const file = write("name: abc\nurl: here\n");
+    const result = readConfigFile({ file, schema, env: {}, inspect });
+    const problems = result.kind === "invalid" ? result.problems : [];
+    expect(problems.map(({ line, column, message }) => [line, column, message])).toEqual([
+      [1, 7, "is taken"],
+      [2, 6, "nobody answers there"],
+    ]);
+  });
+
+  test("is not asked about a file that is wrong in itself", () => {
+    const result = readConfigFile({ file: write("name: ab\n"), schema, env: {}, inspect });
+    expect(result).toMatchObject({ problems: [{ message: "must have at least 3 characters" }] });
+  });
+
+  test("a file about which there is nothing to say is loaded", () => {
+    const file = write("name: abc\n");
+    expect(readConfigFile({ file, schema, env: {}, inspect: () => [] }).kind).toBe("loaded");
+  });
+});

@@ -14,7 +14,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Fixture -> `line:column path: message`, in the order of the file. */
 const MISTAKES: Readonly<Record<string, readonly string[]>> = {
-  "action-not-yet-known": ["9:13 policies.standard.action: not known here: write rollback"],
+  "action-unknown": ["9:13 policies.standard.action: not known here: write rollback, pause or page"],
   "app-name-with-space": [
     '2:3 apps["com acme till"]: not usable as a name: use letters, digits, dot, dash and underscore, and start with a letter or a digit',
   ],
@@ -63,7 +63,13 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "missing-rule-limit": [
     "11:19 policies.standard.rules[0].signal: the rule says nothing about it: give it a limit (5%), or worse_than_baseline (1.5x or +1pp)",
   ],
-  "mode-unknown": ["10:11 policies.standard.mode: not known here: write automatic or shadow"],
+  "freeze-windows-wrong": [
+    "12:45 policies.standard.guards.max_rollbacks.per_channel_per_day: must be a whole number from 1 to 1000",
+    "14:19 policies.standard.guards.freeze_windows[0].cron: not a cron expression: write minute, hour, day of month, month, day of week, such as 0 18 * * 5",
+    "15:38 policies.standard.guards.freeze_windows[1].for: must be from 1m to 31d",
+    "16:53 policies.standard.guards.freeze_windows[2].timezone: not a time zone: write its IANA name, such as Europe/Berlin",
+  ],
+  "mode-unknown": ["10:11 policies.standard.mode: not known here: write automatic, approval or shadow"],
   "no-channels": ['5:15 apps["com.acme.till"].channels: name at least one channel'],
   "no-ingest-keys": ['3:18 apps["com.acme.till"].ingest_keys: must list at least 1 entry'],
   "no-rules": [
@@ -240,9 +246,18 @@ describe("a right file", () => {
             name: "standard",
             action: "rollback",
             mode: "automatic",
+            target: "previous",
+            approvalMs: 4 * 3_600_000,
+            followUpMs: 24 * 3_600_000,
             falseRollbackBudget: 0.01,
             rules: [{ form: "limit", signal: "update_failure", limit: 0.05 }],
-            guards: { minDevices: 5, cooldownMs: 3_600_000, shareOfFleetLeast: 0 },
+            guards: {
+              minDevices: 5,
+              cooldownMs: 3_600_000,
+              shareOfFleetLeast: 0,
+              maxRollbacks: { perChannelPerDay: undefined, overallPerHour: undefined },
+              freezeWindows: [],
+            },
           },
         ],
       ]),

@@ -50,6 +50,8 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
       isPending: () => Promise.resolve(isPending),
       countTry: () => Promise.resolve((counted += 1)),
       refusedSince: () => Promise.resolve(refusedSinceMs),
+      wasAsked: () => Promise.resolve(false),
+      noteAsked: () => Promise.resolve(),
       notRefused: () => Promise.resolve(),
       recordOutcome: (_decision: DecisionRecord, outcome: DecisionOutcome) => {
         outcomes.push(outcome);
@@ -58,6 +60,7 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
     } as unknown as CarryOutDeps["decisions"],
     summaries: {
       writeChannel: () => Promise.resolve(),
+      readChannel: () => Promise.resolve(undefined),
       read: () => Promise.resolve(undefined),
     } as unknown as CarryOutDeps["summaries"],
     freezes: { list: () => Promise.resolve(freezes) } as unknown as CarryOutDeps["freezes"],

@@ -27,6 +27,7 @@ function offers(text: string | null): ChannelAnswer {
 async function run(
   reads: readonly ChannelAnswer[],
   rollbacks: readonly RollbackAnswer[] = [],
+  wasAsked = false,
 ): Promise<{ execution: Execution; requests: RollbackRequest[] }> {
   const [readsLeft, rollbacksLeft] = [[...reads], [...rollbacks]];
   const requests: RollbackRequest[] = [];
@@ -44,7 +45,7 @@ async function run(
       return next(rollbacksLeft, "rollback");
     },
   };
-  const execution = await executeDecision(decision, server);
+  const execution = await executeDecision(decision, server, { wasAsked, onAsk: () => Promise.resolve() });
   expect(readsLeft.length + rollbacksLeft.length).toBe(0);
   return { execution, requests };
 }
@@ -86,6 +87,15 @@ describe("before the act", () => {
   it.each(["1.4.1", null])("the channel offers %s: stale, and no call", async (seen) => {
     expect(await outcomeOf([offers(seen)])).toMatchObject({ kind: "stale", versionSeen: seen });
   });
+
+  it.each(["1.4.1", null])(
+    "asked before without an answer, and now it offers %s: nobody knows",
+    async (seen) => {
+      const { execution, requests } = await run([offers(seen)], [], true);
+      expect(execution).toMatchObject({ kind: "ended", outcome: { kind: "failed", versionSeen: seen } });
+      expect(requests).toEqual([]);
+    },
+  );
 
   it("the server can't be asked: try again when it said to, and no call", async () => {
     const { execution, requests } = await run([unavailable]);
@@ -194,5 +204,44 @@ it("every outcome has been seen here", async () => {
     outcomeOf([refused]),
     outcomeOf([offers("1.4.0"), offers("1.4.0")], [done]),
   ]);
-  expect(outcomes.map(({ kind }) => kind)).toEqual([...ROLLBACK_OUTCOME_KINDS]);
+  const withoutServer = ["paged", "expired", "rejected", "withdrawn"];
+  expect([...outcomes.map(({ kind }) => kind), ...withoutServer]).toEqual([...ROLLBACK_OUTCOME_KINDS]);
+});
+
+describe("a pause", () => {
+  const pauseDecision = sampleDecision("1.4.0", { action: "pause", target: null });
+  const state = (text: string, paused?: boolean): ChannelAnswer => ({
+    kind: "channel",
+    state: { version: version(text), releases: [], ...(paused === undefined ? {} : { paused }) },
+  });
+  async function pauseWith(reads: ChannelAnswer[], answer?: RollbackAnswer): Promise<[Execution, number]> {
+    let asked = 0;
+    const server: OtaServer = {
+      type: "hand-made",
+      capabilities: { rollback: true, pause: true },
+      readChannel: () => Promise.resolve(reads.shift()!),
+      rollback: () => Promise.reject(new Error("nothing is rolled back here")),
+      pause: ({ version: paused, decisionId }) => {
+        asked += 1;
+        expect([paused, decisionId]).toEqual(["1.4.0", pauseDecision.id]);
+        return Promise.resolve(answer!);
+      },
+    };
+    const runs = { wasAsked: false, onAsk: () => Promise.resolve() };
+    return [await executeDecision(pauseDecision, server, runs), asked];
+  }
+  const doneOn = (text: string): RollbackAnswer => ({ kind: "done", version: version(text) });
+
+  it.each([
+    ["shown", [state("1.4.0", false), state("1.4.0", true)], doneOn("1.4.0"), "applied", 1],
+    ["not shown by the server", [state("1.4.0"), state("1.4.0")], doneOn("1.4.0"), "applied", 1],
+    ["denied by the read-back", [state("1.4.0", false), state("1.4.0", false)], doneOn("1.4.0"), "failed", 1],
+    ["there already", [state("1.4.0", true)], undefined, "already_applied", 0],
+    ["of what is not offered any more", [state("1.4.1", false)], undefined, "stale", 0],
+    ["refused", [state("1.4.0", false)], refused, "refused", 1],
+  ] as const)("%s", async (_name, reads, answer, kind, calls) => {
+    const [execution, asked] = await pauseWith([...reads], answer);
+    expect(execution).toMatchObject({ kind: "ended", outcome: { kind } });
+    expect(asked).toBe(calls);
+  });
 });

@@ -19,6 +19,18 @@ test("a key opens the apps that list it", () => {
   expect(keyring.appsOf("key-of-both")).toEqual(new Set([till, kiosk]));
 });
 
+test("a key is trusted by the apps that say so, and by no other", () => {
+  const trusting = createKeyring(
+    new Map([
+      [till, { ingestKeys: ["key-of-till", "key-of-both"], deviceAuth: { trustedKeys: ["key-of-both"] } }],
+      [kiosk, { ingestKeys: ["key-of-kiosk", "key-of-both"] }],
+    ]),
+  );
+  expect(trusting.trustedAppsOf("key-of-both")).toEqual(new Set([till]));
+  expect(trusting.trustedAppsOf("key-of-till")).toEqual(new Set());
+  expect(trusting.trustedAppsOf("key-of-nobody")).toEqual(new Set());
+});
+
 test.each(["", "key-of-nobody", "KEY-OF-TILL", "key-of-till ", "__proto__"])("%j opens nothing", (key) => {
   expect(keyring.appsOf(key)).toBeUndefined();
 });

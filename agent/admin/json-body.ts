@@ -1,0 +1,44 @@
+// JSON bodies of the operator API: asked for by name, bounded, and with our own words for what is wrong with them. Enters:
+// a request. Leaves: what a schema makes of its body, or a Problem.
+import express from "express";
+import type { Request, RequestHandler } from "express";
+import type { z } from "zod";
+import { Problem } from "../../runtime/problem.ts";
+import { ADMIN_PROBLEMS } from "./problems.ts";
+import { requireJson } from "./same-origin.ts";
+
+/** Bytes of a body: room for as many ids as may be named at once, or a storm of alerts. */
+const BODY_BYTES_MAX = 128 * 1_024;
+
+/** Asked for by name: what a page of another site can send without asking first is never JSON. */
+const jsonOnly: RequestHandler = (request, _response, next) => {
+  requireJson(request);
+  next();
+};
+
+/** Stands before every handler that reads a body. */
+export const jsonBody: readonly RequestHandler[] = [
+  jsonOnly,
+  express.json({ limit: BODY_BYTES_MAX, type: () => true, strict: true }),
+];
+
+/** `hint` shows a right body. */
+export function parseBody<S extends z.ZodType>(schema: S, request: Request, hint: string): z.infer<S> {
+  const { success, data, error } = schema.safeParse(request.body ?? {});
+  if (success) return data;
+  const problems = error.issues
+    .map(({ path, message }) => `${path.join(".") || "body"}: ${message}`)
+    .join("; ");
+  throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: `${problems}. ${hint}` });
+}
+
+/** What Express's reader of JSON threw, as one of our own; undefined for anything else. */
+export function bodyProblem(error: unknown): Problem | undefined {
+  if (!(error instanceof Error) || !("type" in error) || !("status" in error)) return undefined;
+  if (error.type === "entity.too.large")
+    return new Problem(ADMIN_PROBLEMS.body_too_large, { detail: `Send at most ${BODY_BYTES_MAX} bytes.` });
+  if (typeof error.status !== "number" || error.status < 400 || error.status > 499) return undefined;
+  return new Problem(ADMIN_PROBLEMS.invalid_body, {
+    detail: `The body could not be read: ${error.message}.`,
+  });
+}

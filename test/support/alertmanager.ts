@@ -1,0 +1,107 @@
+// A real prometheus-alertmanager for tests: on a port of its own of 127.0.0.1, in a temporary folder, with a webhook
+// receiver that this process runs. Everything goes to the receiver at once. Leaves: its address, and what it notified.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { startJsonDouble } from "./json-double.ts";
+import type { JsonDouble } from "./json-double.ts";
+import { freePort } from "./redis.ts";
+import { waitUntil } from "./wait-until.ts";
+
+const READY_MS_MAX = 20_000;
+const HOW_TO_GET =
+  "install it (Debian, Ubuntu: apt-get install prometheus-alertmanager), as .ci/run and npm test do";
+
+/** An alert as a webhook receiver gets it. */
+export interface NotifiedAlert {
+  readonly status: "firing" | "resolved";
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly generatorURL: string;
+}
+
+/** An alert as `GET /api/v2/alerts` shows it. */
+export interface ListedAlert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly updatedAt: string;
+}
+
+export interface TestAlertmanager {
+  readonly url: string;
+  /** What the receiver got, in order, from this server. */
+  notified(): NotifiedAlert[];
+  /** What it holds now. */
+  list(): Promise<ListedAlert[]>;
+  stop(): Promise<void>;
+}
+
+/** `port`: to start one where nobody listened before. */
+export async function startAlertmanager({ port }: { port?: number } = {}): Promise<TestAlertmanager> {
+  const receiver = await startJsonDouble();
+  const folder = mkdtempSync(path.join(tmpdir(), "lg-alertmanager-"));
+  const file = path.join(folder, "alertmanager.yml");
+  writeFileSync(file, configuration(receiver));
+  const address = `127.0.0.1:${port ?? (await freePort())}`;
+  const child = spawn(
+    programName(),
+    [
+      `--config.file=${file}`,
+      `--storage.path=${path.join(folder, "data")}`,
+      `--web.listen-address=${address}`,
+      // Alone: no cluster, and no port for one.
+      "--cluster.listen-address=",
+      "--log.level=error",
+    ],
+    { stdio: "ignore" },
+  );
+  const exited = once(child, "close");
+  const url = `http://${address}`;
+  const isReady = (): Promise<boolean> =>
+    fetch(`${url}/-/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  const died = exited.then(() => Promise.reject(new Error("Alertmanager ended before it was ready")));
+  await Promise.race([waitUntil(isReady, (ready) => ready, READY_MS_MAX), died]);
+  died.catch(() => {});
+  return {
+    url,
+    notified: () =>
+      receiver.requests.flatMap(({ body }) => (body as { alerts: readonly NotifiedAlert[] }).alerts),
+    list: async () => (await (await fetch(`${url}/api/v2/alerts`)).json()) as ListedAlert[],
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+      await receiver.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Debian has a name of its own for it. */
+function programName(): string {
+  const names = ["prometheus-alertmanager", "alertmanager"];
+  const found = names.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error === undefined);
+  if (found === undefined) throw new Error(`Alertmanager was not found on the PATH: ${HOW_TO_GET}`);
+  return found;
+}
+
+function configuration({ url }: JsonDouble): string {
+  return `
+route:
+  receiver: webhook
+  group_by: ["..."]
+  group_wait: 0s
+  group_interval: 1s
+  repeat_interval: 1h
+receivers:
+  - name: webhook
+    webhook_configs: [{ url: "${url}/notified", send_resolved: true }]
+`;
+}
