@@ -42,9 +42,10 @@ export function watchConfigFile(options: ConfigFileWatchOptions): ConfigFileWatc
   let timer: NodeJS.Timeout | undefined;
   const look = async (isAsked: boolean): Promise<void> => {
     const first = await readContent(file);
-    if (!isAsked && identityOf(first) === told) return;
-    const content = told === undefined ? first : await settled(first, { file, settleMs });
-    if (!isAsked && identityOf(content) === told) return;
+    const isKnown = identityOf(first) === told;
+    if (isKnown && !isAsked) return;
+    const content = isKnown ? first : await settled(first, { file, settleMs });
+    if (identityOf(content) === told && !isAsked) return;
     await onContent(content);
     told = identityOf(content);
   };

@@ -99,6 +99,8 @@ const GOOD: readonly (readonly [route: string, ask: () => string | Promise<strin
   ["get /v1/lag", () => "/v1/lag"],
   ["get /v1/decisions", () => "/v1/decisions"],
   ["get /v1/decisions/{id}", () => `/v1/decisions/${decisionId}`],
+  ["get /v1/channels/{app}/{channel}/targets", () => "/v1/channels/com.acme.till/production/targets"],
+  ["get /v1/freezes", () => "/v1/freezes"],
   ["get /v1/journal", () => "/v1/journal?limit=1000"],
   [
     "get /v1/releases/{app}/{channel}/{version}",
@@ -136,6 +138,49 @@ describe("answers", () => {
     expect(await mistakesOf(routeOf("post /v1/session"), signedIn)).toEqual([]);
     const out = await ask("/v1/session", { method: "DELETE" });
     expect(await mistakesOf(routeOf("delete /v1/session"), out)).toEqual([]);
+  });
+
+  const post = (path: string, body: object) => ask(path, { method: "POST", body: JSON.stringify(body) });
+
+  it("freezing and lifting", async () => {
+    const frozen = await post("/v1/freezes", { scope: "all", reason: "a test", for: "2h" });
+    expect(await mistakesOf(routeOf("post /v1/freezes"), frozen.clone())).toEqual([]);
+    const { id } = (await frozen.json()) as { id: string };
+    expect(await mistakesOf(routeOf("get /v1/freezes"), await ask("/v1/freezes"))).toEqual([]);
+    expect(await mistakesOf(routeOf("get /v1/status"), await ask("/v1/status"))).toEqual([]);
+    const lifted = await ask(`/v1/freezes/${id}?reason=done`, { method: "DELETE" });
+    expect(await mistakesOf(routeOf("delete /v1/freezes/{id}"), lifted)).toEqual([]);
+  });
+
+  it("rolling back, pausing, absolving", async () => {
+    const channel = "/v1/channels/com.acme.till/production";
+    const isDone = ({ decisions: all }: { decisions: { outcome: unknown }[] }) =>
+      all.every(({ outcome }) => outcome !== null);
+    for (const [act, body] of [
+      ["rollback", { to: "1.4.0", reason: "a test", override: true }],
+      ["pause", { reason: "a test" }],
+    ] as const) {
+      const answer = await post(`${channel}/${act}`, body);
+      expect(answer.status).toBe(200);
+      expect(await mistakesOf(routeOf(`post /v1/channels/{app}/{channel}/${act}`), answer)).toEqual([]);
+      await waitUntil(() => read<{ decisions: { outcome: unknown }[] }>("/v1/decisions"), isDone);
+    }
+    const absolved = await post("/v1/releases/com.acme.till/production/1.4.0/absolve", { reason: "a test" });
+    const route = routeOf("post /v1/releases/{app}/{channel}/{version}/absolve");
+    expect(await mistakesOf(route, absolved)).toEqual([]);
+    expect(await mistakesOf(routeOf("get /v1/decisions"), await ask("/v1/decisions"))).toEqual([]);
+  });
+
+  it("post /v1/alertmanager", async () => {
+    const labels = { app: TILL.app, channel: TILL.channel, version: "1.3.0", ota_action: "page" };
+    const answer = await post("/v1/alertmanager", {
+      alerts: [
+        { status: "firing", labels },
+        { status: "resolved", labels },
+        { status: "firing", labels: {} },
+      ],
+    });
+    expect(await mistakesOf(routeOf("post /v1/alertmanager"), answer)).toEqual([]);
   });
 
   it("every route without a body was asked", () => {

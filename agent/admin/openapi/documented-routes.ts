@@ -1,5 +1,6 @@
 // Every route of the operator API with what it takes and answers, one file for each group. A test walks the routes of
 // the running program and fails when one of them does not stand here, or the reverse.
+import { ACT_ROUTES } from "./acts.ts";
 import { DEAD_LETTER_ROUTES } from "./dead-letters.ts";
 import { DECISION_ROUTES } from "./decisions.ts";
 import type { DocumentedRoute } from "./documented-route.ts";
@@ -12,6 +13,7 @@ import { STATUS_ROUTES } from "./status.ts";
 export const DOCUMENTED_ROUTES: readonly DocumentedRoute[] = [
   ...STATUS_ROUTES,
   ...DECISION_ROUTES,
+  ...ACT_ROUTES,
   ...JOURNAL_ROUTES,
   ...HEALTH_ROUTES,
   ...DEAD_LETTER_ROUTES,

@@ -1,6 +1,7 @@
 // The operator API's description: signing in and out for the page, and who one is.
 import { z } from "zod";
 import { ROLES } from "../../config/operators.ts";
+import { signInSchema } from "../session-routes.ts";
 import type { DocumentedRoute } from "./documented-route.ts";
 
 export const SESSION_ROUTES: readonly DocumentedRoute[] = [
@@ -11,7 +12,7 @@ export const SESSION_ROUTES: readonly DocumentedRoute[] = [
     summary: "Sign in with a token",
     description: "For a page in a browser. Everything else sends the token itself.",
     role: "anybody",
-    body: z.strictObject({ token: z.string().min(1) }).meta({ id: "SignIn" }),
+    body: signInSchema.meta({ id: "SignIn" }),
     answers: { 204: { description: "The cookie `lastgood_session` is set; no script can read it." } },
     errors: [
       "unknown_token",

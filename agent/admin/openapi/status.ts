@@ -66,14 +66,12 @@ const statusSchema = z
           app: appSchema,
           channel: channelSchema,
           policy: z.string(),
-          action: z.enum(POLICY_ACTIONS).optional(),
+          action: z.enum(POLICY_ACTIONS),
           mode: z.enum(POLICY_MODES),
           current_version: versionSchema.nullable(),
-          paused: z.boolean().nullable().optional(),
-          releases_on_server: z
-            .array(z.strictObject({ version: versionSchema, released_at: timeSchema }))
-            .optional(),
-          freezes: z.array(freezeSchema).optional(),
+          paused: z.boolean().nullable(),
+          releases_on_server: z.array(z.strictObject({ version: versionSchema, released_at: timeSchema })),
+          freezes: z.array(freezeSchema),
           releases: z.array(releaseSchema),
         })
         .meta({ id: "ChannelStatus" }),

@@ -14,7 +14,11 @@ function started() {
   const fail = (address: string, times: number): void => {
     for (let time = 0; time < times; time += 1) attempts.fail(address);
   };
-  return { ...attempts, failTimes: fail, after: (ms: number) => void (nowMs += ms) };
+  return {
+    waitMs: (address: string) => attempts.waitMs(address),
+    failTimes: fail,
+    after: (ms: number) => void (nowMs += ms),
+  };
 }
 
 describe("failed attempts", () => {
