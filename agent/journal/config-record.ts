@@ -16,8 +16,17 @@ export interface ConfigRecord {
   readonly needsRestart: readonly string[];
 }
 
+/** A file that is refused now. */
+export interface RefusedConfig {
+  /** RFC 3339. */
+  readonly since: string;
+  readonly problems: readonly string[];
+}
+
 export interface ConfigJournal {
   keep(record: ConfigRecord, nowMs: number): Promise<void>;
+  /** Undefined while the file that was looked at last is right. */
+  refused(): Promise<RefusedConfig | undefined>;
 }
 
 export function createConfigJournal({ redis, journal }: { redis: Redis; journal: Journal }): ConfigJournal {
@@ -35,8 +44,14 @@ export function createConfigJournal({ redis, journal }: { redis: Redis; journal:
       await journal.append({ kind: "config", at, body }, [
         { op: "absent", key: CONFIG_STAGE, field },
         ...forget,
-        { op: "set", key: CONFIG_STAGE, field, value: at },
+        { op: "set", key: CONFIG_STAGE, field, value: JSON.stringify({ since: at, problems }) },
       ]);
+    },
+    async refused() {
+      const row = Object.entries(await redis.hgetall(CONFIG_STAGE)).find(([field]) =>
+        field.startsWith("refused:"),
+      );
+      return row === undefined ? undefined : (JSON.parse(row[1]) as RefusedConfig);
     },
   };
 }

@@ -32,7 +32,7 @@ export const HOLDS = `${TAG}:holds`;
 export const HOLD_COUNTS = `${TAG}:holds:counts`;
 /** Hash: SHA-256 of a session's id -> Session as JSON. */
 export const SESSIONS = `${TAG}:sessions`;
-/** Hash with one field: `<stage>:<sha256>` of the configuration file that was journalled last -> when, RFC 3339. */
+/** Hash with one field: `<stage>:<sha256>` of the configuration file that was journalled last -> since when, and its mistakes, as JSON. */
 export const CONFIG_STAGE = `${TAG}:config`;
 /** Hash: release key text -> summary of its last evaluation as JSON. */
 export const SUMMARIES = `${TAG}:summaries`;
