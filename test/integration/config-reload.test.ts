@@ -8,10 +8,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { startAgent } from "../../agent/agent.ts";
 import type { RunningAgent } from "../../agent/agent.ts";
 import { loadSettings } from "../../agent/config/load.ts";
+import { createConfigJournal } from "../../agent/journal/config-record.ts";
+import type { RefusedConfig } from "../../agent/journal/config-record.ts";
+import { createJournal } from "../../agent/journal/journal.ts";
 import type { JournalEntry } from "../../agent/journal/journal-entry.ts";
 import { sleep } from "../../runtime/clock.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import { createRedis } from "../../runtime/redis.ts";
 import { AGENT_TEST_SHARDS, OTA_SECRET, createTestFleet, startOtaServer } from "../support/agent.ts";
 import type { TestFleet, TestOtaServer } from "../support/agent.ts";
 import { startTestRedis } from "../support/redis.ts";
@@ -137,6 +141,16 @@ async function untilEntry(stage: string, sha256: string | null): Promise<Journal
   });
 }
 
+/** What a page would tell. */
+async function refusedNow(): Promise<RefusedConfig | undefined> {
+  const redis = createRedis({ url: server.url, role: "worker", logger: silent });
+  try {
+    return await createConfigJournal({ redis, journal: createJournal({ redis }) }).refused();
+  } finally {
+    redis.disconnect();
+  }
+}
+
 async function metric(name: string): Promise<number> {
   const text = await (await fetch(`${agent.url}/metrics`)).text();
   return Number(new RegExp(`^${name} (.+)$`, "m").exec(text)?.[1]);
@@ -177,6 +191,7 @@ describe("a file that is right", () => {
     write({ limit: "2%", mode: "automatic" });
     await waitUntil(verdictOf, (kind) => kind === "failing");
     await waitUntil(decisions, ({ decisions: [first] }) => first?.outcome?.kind === "applied");
+    expect(ota.readChannel(TILL)?.version).toBe("1.3.0");
   });
 
   it("is in the journal once for each content, with what changed; a return to an older one again", async () => {
@@ -222,6 +237,8 @@ describe("a file that is right", () => {
     const status = async () =>
       (await fetch(`${agent.url}/v1/whoami`, { headers: { authorization: `Bearer ${TOKEN}` } })).status;
     await waitUntil(status, (code) => code === 401);
+    const bo = await fetch(`${agent.url}/v1/whoami`, { headers: { authorization: "Bearer token-of-bo" } });
+    expect(await bo.json()).toMatchObject({ name: "bo", role: "admin" });
   });
 
   it("asked for (SIGHUP) it is read at once", async () => {
@@ -250,6 +267,7 @@ describe("a file that is broken", () => {
     ]);
     expect(await metric("ota_config_reload_success")).toBe(0);
     expect(await metric("ota_config_reload_timestamp_seconds")).toBe(before);
+    expect((await refusedNow())?.problems).toEqual(problem);
     expect(lines.filter(({ level }) => level === "error")).toEqual([
       { level: "error", message: expect.stringContaining(problem[0]!) as string },
     ]);
@@ -258,6 +276,7 @@ describe("a file that is broken", () => {
 
     const fixed = write({ mode: "automatic" });
     await untilEntry("applied", fixed);
+    expect(await refusedNow()).toBeUndefined();
     expect(await metric("ota_config_reload_success")).toBe(1);
     expect(await metric("ota_config_reload_timestamp_seconds")).toBeGreaterThan(before);
     await waitUntil(decisions, ({ decisions: all }) => all.some(({ mode }) => mode === "automatic"));

@@ -86,7 +86,7 @@ function ask(
       let text = "";
       response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk));
       response.on("end", () => {
-        const parsed = /^\{/.test(text) ? (JSON.parse(text) as Record<string, unknown>) : {};
+        const parsed = text.startsWith("{") ? (JSON.parse(text) as Record<string, unknown>) : {};
         const code = parsed["code"] as string | undefined;
         resolve({ status: response.statusCode!, code, body: parsed, text, headers: response.headers });
       });
