@@ -9,6 +9,7 @@ import type { Registry } from "../runtime/metrics.ts";
 import { watchConfigFile } from "./config/config-file-watch.ts";
 import type { ConfigFileWatch, FileContent } from "./config/config-file-watch.ts";
 import { liveChange } from "./config/live-settings.ts";
+import { keepLastGood } from "./config/last-good-file.ts";
 import { loadSettings } from "./config/load.ts";
 import type { Settings } from "./config/schema.ts";
 import type { ConfigJournal, ConfigRecord } from "./journal/config-record.ts";
@@ -19,6 +20,8 @@ export interface ConfigOrigin {
   readonly file: string;
   /** Fills `${VAR}`. */
   readonly env: Environment;
+  /** Where a copy of the file is kept whenever it is right; left out = none is. */
+  readonly lastGoodCopy?: string;
   /** For tests: other than CONFIG_POLL_MS and CONFIG_SETTLE_MS. */
   readonly pollMs?: number;
   readonly settleMs?: number;
@@ -59,6 +62,7 @@ export function createConfigReload(deps: ConfigReloadDeps): ConfigFileWatch {
       tell(record, deps);
       toJudge ||= record.applied.length > 0;
       unsaid = [...new Set([...unsaid, ...record.applied])];
+      if (record.stage === "applied" && content.kind === "text") await keepCopy(content.text, deps);
       if (toJudge) await onApplied();
       toJudge = false;
       await journal.keep({ ...record, applied: unsaid }, clock());
@@ -67,6 +71,13 @@ export function createConfigReload(deps: ConfigReloadDeps): ConfigFileWatch {
     onError: (err) =>
       logger.warn({ err }, "the configuration file was looked at in vain; that is tried again at once"),
   });
+}
+
+async function keepCopy(text: string, { origin, logger }: ConfigReloadDeps): Promise<void> {
+  if (origin.lastGoodCopy === undefined) return;
+  await keepLastGood(origin.lastGoodCopy, text).catch((err: unknown) =>
+    logger.warn({ err }, "no copy of the configuration could be kept; see data_dir"),
+  );
 }
 
 function applyContent(content: FileContent, { origin, live }: ConfigReloadDeps): ConfigRecord {

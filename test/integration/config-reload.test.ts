@@ -1,12 +1,13 @@
 // The configuration file changes under a running agent: what is right takes effect, what is broken changes nothing and is
 // said in the log, in the metrics and in the journal.
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startAgent } from "../../agent/agent.ts";
 import type { RunningAgent } from "../../agent/agent.ts";
+import { loadFirstSettings } from "../../agent/config/last-good-file.ts";
 import { loadSettings } from "../../agent/config/load.ts";
 import { createConfigJournal } from "../../agent/journal/config-record.ts";
 import type { RefusedConfig } from "../../agent/journal/config-record.ts";
@@ -303,6 +304,33 @@ describe("a file that is broken", () => {
     const back = write({ role: "operator" });
     await untilEntry("applied", back);
     expect(await ask("/v1/whoami")).toMatchObject({ role: "operator" });
+  });
+});
+
+describe("a copy of what was right last", () => {
+  it("is kept for this user alone, and is what an agent starts with while the file is broken", async () => {
+    await agent.stop(5_000);
+    const copy = path.join(folder, "copy.yaml");
+    const loaded = loadSettings({ file, env: {} });
+    if (loaded.kind === "invalid") throw new Error("the file is right");
+    const origin = { file, env: {}, pollMs: 20, settleMs: 10, lastGoodCopy: copy };
+    const { config: settings } = loaded;
+    agent = await startAgent({ settings, redisUrl: server.url, version: "1.2.3", logger: silent, origin });
+    await untilEntry("applied", write({ role: "operator" }));
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
+    await untilEntry("refused", write(BROKEN));
+    expect(readFileSync(copy, "utf8")).toBe(textOf({ role: "operator" }));
+    expect(loadFirstSettings({ file, copy, env: {} })).toMatchObject({
+      kind: "last_good",
+      config: { dataDir: path.join(folder, "data"), agent: { operators: [{ role: "operator" }] } },
+    });
+    for (const other of [undefined, `${copy}.none`])
+      expect(loadFirstSettings({ file, copy: other, env: {} }).kind).toBe("invalid");
+    write();
+    expect(loadFirstSettings({ file, copy, env: {} })).toMatchObject({
+      kind: "loaded",
+      config: { agent: { operators: [{ role: "admin" }] } },
+    });
   });
 });
 
