@@ -13,6 +13,7 @@ import type { Registry } from "../runtime/metrics.ts";
 import { watchReplication } from "../runtime/redis-servers.ts";
 import type { Redis } from "../runtime/redis.ts";
 import type { CountingRules } from "./health/counting-rules.ts";
+import { examplesPerShard } from "./health/examples.ts";
 import { createHealthStore } from "./health/health-store.ts";
 import type { HealthStore } from "./health/health-store.ts";
 import { createShardStore } from "./health/shard-store.ts";
@@ -72,7 +73,9 @@ export function openStores(redis: Redis, shards: number): Stores {
   const journal = createJournal({ redis });
   return {
     redis,
-    shards: Array.from({ length: shards }, (_, shard) => createShardStore({ redis, shard })),
+    shards: Array.from({ length: shards }, (_, shard) =>
+      createShardStore({ redis, shard, examplesMax: examplesPerShard(shards) }),
+    ),
     health: createHealthStore({ redis, shards }),
     journal,
     summaries: createSummaryStore({ redis }),

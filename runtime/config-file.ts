@@ -45,11 +45,18 @@ export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S
   return readConfigText({ ...options, text });
 }
 
-/** The same for text that was read before. */
-export function readConfigText<S extends z.ZodType>(
-  options: ReadConfigOptions<S> & { readonly text: string },
-): ConfigResult<z.infer<S>> {
-  const { file, text, schema, env, inspect } = options;
+export interface ReadTextOptions<S extends z.ZodType> extends ReadConfigOptions<S> {
+  readonly text: string;
+}
+
+/** The same, of text that is there already; `file` is what messages call it. */
+export function readConfigText<S extends z.ZodType>({
+  file,
+  text,
+  schema,
+  env,
+  inspect,
+}: ReadTextOptions<S>): ConfigResult<z.infer<S>> {
   const source = parseConfigSource(file, text);
   if (source.document.contents === null && source.document.errors.length === 0)
     return invalid([wholeFileProblem(file, "the file is empty: copy lastgood.example.yaml and change it")]);

@@ -21,6 +21,8 @@ import { JOURNAL_PAGE_MAX } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { readStory } from "../journal/story.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
 import { standingDecisions } from "../rollback/channel-history.ts";
 import { isFreezing } from "../policy/freeze.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
@@ -32,14 +34,17 @@ import type { WatchedChannels } from "../watched-channels.ts";
 import { authenticateOperator, requireAdmin } from "./authenticate.ts";
 import type { ListOperators } from "./authenticate.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
+import { deviceRoutes } from "./device-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { bodyProblem } from "./json-body.ts";
 import { openApiRoutes } from "./openapi/openapi-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
+import { scopeRoutes } from "./scope-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { QUEUE_BOARD_PATH, queueBoard } from "./queue-board.ts";
 import { sessionRoutes, whoami } from "./session-routes.ts";
 import type { SessionStore } from "./session-store.ts";
+import { replayRoutes } from "./replay-routes.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
 /** What a client is told to wait while Redis is away, in seconds. */
@@ -93,21 +98,25 @@ export function createAdminApp(deps: AdminDeps): Express {
     response.json({ decisions: (await deps.decisions.list()).map(viewDecision) });
   });
   app.get("/v1/decisions/:id", async (request, response) => {
-    const decision = await deps.decisions.read(request.params.id);
-    if (decision === undefined) {
-      throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
-        detail: "GET /v1/decisions lists the decisions there are.",
-      });
-    }
-    response.json(viewDecision(decision));
+    response.json(viewDecision(await readDecision(deps, request.params.id)));
+  });
+  app.get("/v1/decisions/:id/story", async (request, response) => {
+    const decision = await readDecision(deps, request.params.id);
+    const { entries, isWhole } = await readStory(decision, deps.journal);
+    response.json({ decision: viewDecision(decision), entries, is_whole: isWhole });
   });
   app.get("/v1/journal", async (request, response) => {
     const afterSeq = wholeNumber(request, "after", 0);
     const limit = wholeNumber(request, "limit", 100);
     if (limit < 1 || limit > JOURNAL_PAGE_MAX) throw invalidQuery("limit");
-    response.json({ entries: await deps.journal.read({ afterSeq, limit }) });
+    // The head first: what is appended meanwhile is no entry that should have been there.
+    const head = await deps.journal.head();
+    response.json({ entries: await deps.journal.read({ afterSeq, limit }), head });
   });
+  app.use("/v1/scope", scopeRoutes(deps));
+  app.use("/v1/devices", deviceRoutes(deps));
   app.use("/v1", healthRoutes(deps));
+  app.use("/v1/replay", replayRoutes(deps));
   const findChannel: ActDeps["findChannel"] = (key) => deps.channels.find(key);
   app.use("/v1", actRoutes({ ...deps, findChannel }));
   app.use("/v1", alertmanagerRoutes({ ...deps, isWatched: (key) => findChannel(key) !== undefined }));
@@ -127,8 +136,8 @@ export function createAdminApp(deps: AdminDeps): Express {
     throw new Problem(NOT_FOUND, {
       detail:
         "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
-        "/v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, /v1/dead-letters, /v1/whoami, " +
-        "/openapi.json, /queues, /metrics, /healthz, /readyz.",
+        "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, " +
+        "/v1/dead-letters, /v1/replay, /v1/whoami, /openapi.json, /queues, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));
@@ -153,6 +162,14 @@ function translate(error: unknown): Problem | undefined {
   if (error instanceof URIError)
     return new Problem(NOT_FOUND, { detail: "The path is not percent-encoded UTF-8." });
   return isRedisAway(error) ? redisAway() : bodyProblem(error);
+}
+
+async function readDecision({ decisions }: AdminDeps, id: string): Promise<DecisionRecord> {
+  const decision = await decisions.read(id);
+  if (decision !== undefined) return decision;
+  throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
+    detail: "GET /v1/decisions lists the decisions there are.",
+  });
 }
 
 async function readStatus({

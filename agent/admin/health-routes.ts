@@ -1,6 +1,6 @@
-// The operator API's routes for counts: all that is kept of one release, and of one device. They read what
-// folding has counted, so they also show releases of channels that nobody watches. Any role may ask, so nothing
-// here holds up folding, which runs in the same process: windows are written as they are read.
+// The operator API's route for counts: all that is kept of one release. It reads what folding has counted, so it
+// also shows releases of channels that nobody watches. Any role may ask, so nothing here holds up folding, which
+// runs in the same process: windows are written as they are read.
 import { once } from "node:events";
 import express from "express";
 import type { Request, Response, Router } from "express";
@@ -11,7 +11,7 @@ import { Problem } from "../../runtime/problem.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import { WINDOW_RETENTION_DAYS } from "../health/health-window.ts";
 import type { HealthWindow } from "../health/health-window.ts";
-import { viewDevice, viewReleaseDetail, viewWindow } from "./health-views.ts";
+import { viewReleaseDetail, viewWindow } from "./health-views.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 
 /** What of the windows is shown: with their strata added up, each stratum's, or nothing. */
@@ -19,7 +19,7 @@ const WINDOWS_SHOWN = ["summed", "all", "none"] as const;
 type WindowsShown = (typeof WINDOWS_SHOWN)[number];
 /** How far back windows go, in hours. */
 const HOURS_DEFAULT = 24;
-const HOURS_MAX = WINDOW_RETENTION_DAYS * 24;
+export const HOURS_MAX = WINDOW_RETENTION_DAYS * 24;
 /** Characters of an answer that are written at once. */
 const CHARS_PER_WRITE = 32_768;
 
@@ -49,15 +49,6 @@ export function healthRoutes({ health, clock }: HealthRoutesDeps): Router {
       strata: shown === "all" ? "told_apart" : "summed",
     });
     await writeAnswer(response.type("json"), jsonOf(view, windows));
-  });
-  router.get("/devices/:app/:device", async (request, response) => {
-    const { app, device } = request.params;
-    const found = await health.readDevice(app, device);
-    if (found === undefined)
-      throw new Problem(ADMIN_PROBLEMS.unknown_device, {
-        detail: "Check the app and the device's id; one not heard of for `retention.devices` is forgotten.",
-      });
-    response.json({ app, device, ...viewDevice(found) });
   });
   return router;
 }

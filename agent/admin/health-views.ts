@@ -4,7 +4,11 @@ import { compareVersions, parseReleaseKey } from "../../ingest/contract/release-
 import { ANSWER_BIN_MINUTES } from "../health/answer-bins.ts";
 import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "../health/health-window.ts";
 import { OUTCOMES } from "../health/outcomes.ts";
-import { STRATUM_ALL, STRATUM_FIELDS, parseStratum } from "../health/stratum.ts";
+import { STRATUM_ALL } from "../health/stratum.ts";
+import type { DecisionRecord } from "../rollback/decision-record.ts";
+import { briefsOf, isRolledBack } from "./decision-brief.ts";
+import { storyOf, viewTimes } from "./device-story.ts";
+import { byText, viewStratum } from "./stratum-view.ts";
 import { timeOrNull, viewHours } from "./views.ts";
 
 /** Without its windows, which may be too many for one object. */
@@ -37,19 +41,6 @@ function viewReasons({ reasons }: ReleaseDetail): Record<string, unknown>[] {
     .map(([reason, devices]) => ({ reason, devices }));
 }
 
-function byText(left: string, right: string): number {
-  return left < right ? -1 : 1;
-}
-
-/** What was told of the fields, by name; `unknown` and `other` as they are. */
-function viewStratum(text: string): Record<string, string> | string {
-  if (!text.startsWith("[")) return text;
-  const told = parseStratum(text).flatMap((value, index): [string, string][] =>
-    value === "" ? [] : [[STRATUM_FIELDS[index] ?? String(index), value]],
-  );
-  return Object.fromEntries(told);
-}
-
 /** Devices and times to answer that are not 0. The sum of all strata names none. */
 export function viewWindow(window: HealthWindow): Record<string, unknown> {
   const { slotMinute, slotMinutes, stratum, devices, hours, answered } = window;
@@ -65,10 +56,16 @@ export function viewWindow(window: HealthWindow): Record<string, unknown> {
   };
 }
 
-/** Newest version of each channel first. */
-export function viewDevice({ lastSeenAtMs, running, releases }: DeviceView): Record<string, unknown> {
+/** Newest version of each channel first; and all of it in order of time. */
+export function viewDevice(view: DeviceView, decisions: readonly DecisionRecord[]): Record<string, unknown> {
+  const { lastSeenAtMs, running, runningToldAtMs, releases, times } = view;
   const told = [...releases]
-    .map(([text, counts]) => ({ release: parseReleaseKey(text), counts }))
+    .map(([text, counts]) => ({
+      release: parseReleaseKey(text),
+      counts,
+      known: times.get(text)!,
+      briefs: briefsOf(decisions, parseReleaseKey(text)),
+    }))
     .toSorted(
       ({ release: left }, { release: right }) =>
         (left.channel === right.channel ? 0 : byText(left.channel, right.channel)) ||
@@ -77,10 +74,15 @@ export function viewDevice({ lastSeenAtMs, running, releases }: DeviceView): Rec
   return {
     last_seen: timeOrNull(lastSeenAtMs),
     running: running === undefined ? null : { channel: running.channel, version: running.version },
-    releases: told.map(({ release: { channel, version }, counts }) => ({
+    running_told: timeOrNull(runningToldAtMs),
+    releases: told.map(({ release: { channel, version }, counts, known, briefs }) => ({
       channel,
       version,
       outcomes: OUTCOMES.filter((outcome) => counts[outcome] !== 0),
+      ...viewTimes(known),
+      rolled_back: isRolledBack(briefs),
+      decisions: briefs,
     })),
+    story: storyOf(view, decisions),
   };
 }

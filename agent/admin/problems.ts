@@ -51,6 +51,8 @@ export const ADMIN_PROBLEMS = {
   },
   invalid_query: { code: "invalid_query", status: 400, title: "A query parameter is wrong" },
   invalid_body: { code: "invalid_body", status: 400, title: "The body does not say what to do" },
+  invalid_policy: { code: "invalid_policy", status: 400, title: "The policy has mistakes" },
+  replay_running: { code: "replay_running", status: 429, title: "Another replay is running" },
   unsupported_media_type: {
     code: "unsupported_media_type",
     status: 415,

@@ -48,8 +48,9 @@ export async function tellAgent(
   body: object | "DELETE",
   options: AgentOptions,
   context: CliContext,
+  timeoutMs = ACTION_MS_MAX,
 ): Promise<AgentAnswer> {
-  const signal = AbortSignal.timeout(ACTION_MS_MAX);
+  const signal = AbortSignal.timeout(timeoutMs);
   const request: RequestInit =
     body === "DELETE"
       ? { method: "DELETE", signal }

@@ -82,7 +82,7 @@ _lastgood() {
   case "$path" in
 ${cases.join("\n")}
   esac
-  COMPREPLY=(\$(compgen -W "$words" -- "$current"))
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _lastgood lastgood
 `;

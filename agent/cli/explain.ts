@@ -6,7 +6,9 @@ import { addAgentOptions, askAgent, printAnswer } from "./agent-client.ts";
 import type { AgentOptions } from "./agent-client.ts";
 import type { CliContext } from "./cli-context.ts";
 import { alignColumns } from "./columns.ts";
-import { formatCount } from "./plain-text.ts";
+import { entryLine } from "./journal-line.ts";
+import type { EntryAnswer } from "./journal-line.ts";
+import { formatCount, formatTime, plain } from "./plain-text.ts";
 
 export interface DecisionAnswer {
   readonly id: string;
@@ -57,6 +59,13 @@ export interface DecisionAnswer {
   } | null;
 }
 
+export interface StoryAnswer {
+  readonly decision: DecisionAnswer;
+  readonly entries: readonly EntryAnswer[];
+  /** False: there are older entries, which are not told. */
+  readonly is_whole: boolean;
+}
+
 export function registerExplain(program: Command, context: CliContext): void {
   addAgentOptions(program.command("explain"))
     .description("tell why a rollback was decided and how it went; without an id: list the decisions")
@@ -75,8 +84,12 @@ export function registerExplain(program: Command, context: CliContext): void {
         });
         return;
       }
-      const answer = await askAgent(`/v1/decisions/${encodeURIComponent(id)}`, options, context);
-      printAnswer(answer, { options, context, render: (body) => renderDecision(body as DecisionAnswer) });
+      const answer = await askAgent(`/v1/decisions/${encodeURIComponent(id)}/story`, options, context);
+      if (answer.kind === "failed") return printAnswer(answer, { options, context, render: () => "" });
+      const story = answer.body as StoryAnswer;
+      // The decision as ever, and its journal beside it.
+      const body = { ...story.decision, journal: story.entries };
+      printAnswer({ kind: "answer", body }, { options, context, render: () => renderStory(story) });
     });
 }
 
@@ -105,6 +118,43 @@ function describeState({
   if (outcome === null) return approval?.answer === null ? "waits for approval" : "on its way";
   const help = follow_up === undefined || follow_up === null ? "" : `, ${follow_up.kind}`;
   return `${outcome.kind}${help}`.replaceAll("_", " ");
+}
+
+export function renderStory({ decision, entries, is_whole: isWhole }: StoryAnswer): string {
+  return [
+    renderDecision(decision),
+    "",
+    ...groundsOf(decision, entries).map((line) => `  ${line}`),
+    "",
+    `  the journal${isWhole ? "" : " (older entries are left out: lastgood journal has them)"}:`,
+    ...entries.map((entry) => `  ${entryLine(entry)}`),
+  ].join("\n");
+}
+
+/** What the release was held against, and who objected before it was decided. */
+function groundsOf(decision: DecisionAnswer, entries: readonly EntryAnswer[]): string[] {
+  const before = entries.filter(({ at }) => at <= decision.at);
+  const verdict = before.findLast(({ kind }) => kind === "verdict");
+  const baseline = verdict?.body["baseline"];
+  const versions = Array.isArray(baseline) ? baseline.map(String) : [];
+  const holds = before
+    .filter(({ kind, body }) => kind === "hold" && sameVersion(body, decision))
+    .map(
+      ({ at, body }) =>
+        `${formatTime(at)} ${plain(String(body["guard"]))} (${plain(String(body["reason"]))})`,
+    );
+  return [
+    versions.length === 0 ? "baseline: none, limits alone judged" : `baseline: ${plain(versions.join(", "))}`,
+    holds.length === 0
+      ? "guards: none objected"
+      : `guards: none objected in the end; before, by their journal: ${holds.join(", ")}`,
+  ];
+}
+
+function sameVersion({ release }: EntryAnswer["body"], { version }: DecisionAnswer): boolean {
+  return (
+    typeof release === "object" && release !== null && "version" in release && release.version === version
+  );
 }
 
 export function renderDecision(decision: DecisionAnswer): string {

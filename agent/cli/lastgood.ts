@@ -11,6 +11,9 @@ import { registerDeviceKey } from "./device-key.ts";
 import { registerDevice } from "./device.ts";
 import { registerExplain } from "./explain.ts";
 import { registerHealth } from "./health.ts";
+import { registerJournal } from "./journal.ts";
+import { registerReplay } from "./replay.ts";
+import { registerScope } from "./scope.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
 import { registerToken } from "./token.ts";
@@ -30,13 +33,16 @@ const program = new Command("lastgood")
       "  $ lastgood check-config lastgood.yaml    is the file right?",
       "  $ lastgood status                        what runs where, and how sure we are",
       "  $ lastgood health APP CHANNEL VERSION    one release: who failed and why, who is silent",
-      "  $ lastgood device APP DEVICE             one device: what it runs, and how it fared",
+      "  $ lastgood scope APP VERSION             how far an incident reaches, and which devices",
+      "  $ lastgood device DEVICE                 one device's story",
       "  $ lastgood device-key APP DEVICE         the key with which a device signs its reports",
       "  $ lastgood explain                       what was rolled back, and why",
       "  $ lastgood targets APP CHANNEL           what a channel can be rolled back to",
       "  $ lastgood rollback APP CHANNEL VERSION  put it there, now",
       "  $ lastgood approve DECISION              say yes to what waits for a person",
       "  $ lastgood freeze --all --reason WHY     the kill switch: nothing by itself any more",
+      "  $ lastgood replay --policy new.yaml      what another policy would have done",
+      "  $ lastgood journal verify                did anybody change the record?",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
       "  $ lastgood token ana                     a new token for an operator, and its line in the configuration",
     ].join("\n"),
@@ -46,10 +52,13 @@ registerStart(program, context);
 registerCheckConfig(program, context);
 registerStatus(program, context);
 registerHealth(program, context);
+registerScope(program, context);
 registerDevice(program, context);
 registerDeviceKey(program, context);
 registerExplain(program, context);
 registerActs(program, context);
+registerJournal(program, context);
+registerReplay(program, context);
 registerDeadLetters(program, context);
 registerToken(program, context);
 registerCompletion(program, context);

@@ -27,6 +27,18 @@ export function wrapWords(words: readonly string[], indentChars: number): string
   return lines;
 }
 
+/** A sentence in lines of so many characters; a word that is longer has a line of its own. */
+export function wrapText(text: string, lineChars: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= lineChars)
+      lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** `1,234`. */
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");

@@ -2,13 +2,13 @@
 // CountingRules, with the defaults where an app or a channel is not configured: reports that were taken in
 // before it left the file are still counted. Pure.
 import type { AppId } from "../../ingest/contract/release-key.ts";
-import { DEFAULT_COUNTING_RULES, SILENCE_DEADLINE_MS_DEFAULT } from "../health/counting-rules.ts";
+import { DEFAULT_COUNTING_RULES } from "../health/counting-rules.ts";
 import type { CountingRules } from "../health/counting-rules.ts";
-import type { Policy } from "../policy/policy.ts";
+import { silenceDeadlineMsOf } from "../policy/silence-deadline.ts";
 import type { Settings } from "./schema.ts";
 
 export function countingRulesOf({ apps, policies }: Pick<Settings, "apps" | "policies">): CountingRules {
-  const deadlines = new Map([...policies].map(([name, policy]) => [name, silenceDeadlineMs(policy)]));
+  const deadlines = new Map([...policies].map(([name, policy]) => [name, silenceDeadlineMsOf(policy)]));
   return {
     strataOf: (app) => apps.get(app as AppId)?.strata.by ?? DEFAULT_COUNTING_RULES.strataOf(app),
     strataMaxOf: (app) => apps.get(app as AppId)?.strata.max ?? DEFAULT_COUNTING_RULES.strataMaxOf(app),
@@ -34,10 +34,4 @@ export function liveCountingRules(settings: () => Pick<Settings, "apps" | "polic
     strataMaxOf: (app) => current().strataMaxOf(app),
     silenceDeadlineMsOf: (key) => current().silenceDeadlineMsOf(key),
   };
-}
-
-/** Silence is counted under every policy, also where no rule asks for it: people look at it, too. */
-function silenceDeadlineMs({ rules }: Policy): number {
-  const deadlines = rules.flatMap((rule) => (rule.form === "plain" ? [] : [rule.deadlineMs]));
-  return deadlines.find((deadlineMs) => deadlineMs !== undefined) ?? SILENCE_DEADLINE_MS_DEFAULT;
 }

@@ -5,6 +5,7 @@ import { parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { CountingRules } from "./counting-rules.ts";
 import { encodeDeviceState } from "./device-state.ts";
 import type { DeviceState, ReleaseRecord } from "./device-state.ts";
+import { examplesOf, gainedOutcomes } from "./examples.ts";
 import { changeOf, isChanged, owingOf } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
 import { addRunning, emptyDelta, replaceRecord } from "./release-delta.ts";
@@ -89,9 +90,9 @@ export function countDevices(draft: PlanDraft, { devices, refused, growing, rule
 
 /** Adds what the device contributes now, and takes off what it contributed before. */
 function countDevice(draft: PlanDraft, device: OpenDevice, releases: GrowingTable): void {
-  for (const { release, change } of device.dropped) countChange(draft, releases, { release, change });
+  for (const { release, change } of device.dropped) countChange(draft, releases, { device, release, change });
   for (const release of device.changed)
-    countChange(draft, releases, { release, change: changeOf(device, release) });
+    countChange(draft, releases, { device, release, change: changeOf(device, release) });
   const was = runningIn(device.before);
   const is = runningIn(device);
   if (was?.release === is?.release && was?.stratum === is?.stratum) return;
@@ -103,11 +104,22 @@ function countDevice(draft: PlanDraft, device: OpenDevice, releases: GrowingTabl
 function countChange(
   draft: PlanDraft,
   releases: GrowingTable,
-  { release, change }: { readonly release: number; readonly change: RecordChange | undefined },
+  {
+    device,
+    release,
+    change,
+  }: {
+    readonly device: OpenDevice;
+    readonly release: number;
+    readonly change: RecordChange | undefined;
+  },
 ): void {
   const text = releases.textOf(release);
   if (text === undefined || change === undefined || change.before === change.after) return;
-  replaceRecord(draft.deltaOf(text), change);
+  const delta = draft.deltaOf(text);
+  replaceRecord(delta, change);
+  const gained = gainedOutcomes(change.before?.flags ?? 0, change.after.flags);
+  if (gained !== 0) delta.examples.push(...examplesOf(gained, device));
 }
 
 interface RunningRelease {

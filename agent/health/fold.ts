@@ -41,7 +41,8 @@ export function fold({ reports, tables, stateOf, rules }: FoldInput): FoldPlan {
   for (const foldable of reports) {
     const { report, receivedAtMs, bucket, field } = foldable;
     // The field starts with the four bytes that the bucket follows from, so it names the device alone.
-    if (!devices.has(field)) devices.set(field, openDevice(bucket, field, stateOf(bucket, field)));
+    if (!devices.has(field))
+      devices.set(field, openDevice(bucket, field, stateOf(bucket, field), report.device));
     const device = devices.get(field);
     if (device === undefined) {
       refused.push({ report, receivedAtMs, reason: "unreadable_device_state" });

@@ -6,10 +6,11 @@ import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { loadLuaScript } from "../../runtime/lua.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { firstDueMinute } from "./deadline-index.ts";
-import { readDevice } from "./device-view.ts";
-import type { DeviceView, HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
+import type { HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
 import { createHistoryReader } from "./history-reader.ts";
 import type { HistoryChoice } from "./history-reader.ts";
+import { createIncidentReader } from "./incident-reader.ts";
+import type { IncidentReader } from "./incident-reader.ts";
 import type { ReleaseHistory } from "./release-history.ts";
 import { readDetail, readTotals } from "./release-counts.ts";
 import type { ReleasePlace } from "./release-counts.ts";
@@ -32,7 +33,7 @@ export interface ShardLag {
   readonly lagSeconds: number;
 }
 
-export interface HealthStore {
+export interface HealthStore extends IncidentReader {
   readRelease(release: ReleaseKey): Promise<ReleaseHealth>;
   readDetail(release: ReleaseKey): Promise<ReleaseDetail>;
   /** By time, then by stratum. Without a choice all there are, which may be hundreds of thousands: then stream them. */
@@ -41,8 +42,6 @@ export interface HealthStore {
   streamWindows(release: ReleaseKey, choice: WindowChoice): AsyncIterable<readonly HealthWindow[]>;
   /** All windows, as objects that stay the same until they change. */
   readHistory(release: ReleaseKey, choice?: Partial<HistoryChoice>): Promise<ReleaseHistory>;
-  /** Undefined for a device that never reported, or has left. */
-  readDevice(app: string, device: string): Promise<DeviceView | undefined>;
   listReleases(): Promise<ReleaseKey[]>;
   listDirty(): Promise<DirtyRelease[]>;
   clearDirty(dirty: DirtyRelease): Promise<void>;
@@ -80,7 +79,7 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
       yield* streamWindows(redis, await locate(release), choice);
     },
     readHistory: (release, choice) => histories.read(release, choice),
-    readDevice: (app, device) => readDevice({ redis, shards, app, device }),
+    ...createIncidentReader({ redis, shards, locate }),
     async listReleases() {
       const names = await onEachShard((shard) => redis.hkeys(tableKey(shard, "releases")));
       return [...new Set(names.flat())].map(parseReleaseKey);

@@ -121,8 +121,29 @@ export interface DeviceView {
   readonly lastSeenAtMs: number;
   /** Undefined when no report has shown it, or the release has retired. */
   readonly running: ReleaseKey | undefined;
+  /** The newest report that proves it, by the device's clock, epoch milliseconds; 0 = none has. */
+  readonly runningToldAtMs: number;
   /** Releases it reported about, with 1 for every outcome it stands in. */
   readonly releases: ReadonlyMap<string, OutcomeCounts>;
+  /** The same releases: when, on what kind of device, and why it failed. */
+  readonly times: ReadonlyMap<string, DeviceTimes>;
+}
+
+/** By the device's clock (by ours where that was clamped), epoch milliseconds; 0 = never, or it was not told. */
+export interface DeviceTimes {
+  /** The minute of the earliest attempt, and of the earliest word of how it went. */
+  readonly attemptedAtMs: number;
+  readonly answeredAtMs: number;
+  /** The hour of the earliest crash, of the earliest time that it did not respond, and of the newest use. */
+  readonly firstCrashAtMs: number;
+  readonly firstNotRespondingAtMs: number;
+  readonly lastUsedAtMs: number;
+  /** Hours of use that are still told apart, which are those of the last seven days. */
+  readonly hours: Pick<DeviceHours, "active" | "crashed" | "notResponding">;
+  /** Text of the stratum. */
+  readonly stratum: string;
+  /** Reasons of failure. */
+  readonly reasons: readonly string[];
 }
 
 /**

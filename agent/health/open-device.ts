@@ -14,6 +14,8 @@ import { RETURNED_LATE, SILENT, flagOf, isResolved, isRunning } from "./outcomes
 export interface OpenDevice {
   readonly bucket: number;
   readonly field: string;
+  /** As it reports it; undefined where no report of it is at hand. */
+  readonly id: string | undefined;
   readonly before: DeviceState;
   heard: Heard | undefined;
   running: Running | undefined;
@@ -27,13 +29,19 @@ export interface OpenDevice {
 }
 
 /** Undefined when its state can't be read: nothing can be told of this device, and nothing is known of it. */
-export function openDevice(bucket: number, field: string, bytes: Buffer | undefined): OpenDevice | undefined {
+export function openDevice(
+  bucket: number,
+  field: string,
+  bytes: Buffer | undefined,
+  id?: string,
+): OpenDevice | undefined {
   const before = bytes === undefined ? NO_STATE : tryDecodeDeviceState(bytes);
   if (before === undefined) return undefined;
   const { heard, running } = before;
   return {
     bucket,
     field,
+    id,
     before,
     heard,
     running,

@@ -14,6 +14,7 @@ import {
 } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
 import type { ReleaseRecord } from "./device-state.ts";
+import type { Example } from "./examples.ts";
 import { NO_HOURS, hoursOf } from "./hour-set.ts";
 import type { HourSet } from "./hour-set.ts";
 import { OUTCOMES, outcomesOf } from "./outcomes.ts";
@@ -26,6 +27,8 @@ export interface ReleaseDelta {
   readonly windows: Map<number, Map<number, CountVector>>;
   /** Devices by reason number. */
   readonly reasons: Map<number, number>;
+  /** Devices that came to stand in outcomes. */
+  readonly examples: Example[];
   /** When reports were taken in, epoch milliseconds; 0 = none in this batch. */
   firstReportAtMs: number;
   lastReportAtMs: number;
@@ -41,6 +44,7 @@ export function emptyDelta(): ReleaseDelta {
     strata: new Map(),
     windows: new Map(),
     reasons: new Map(),
+    examples: [],
     firstReportAtMs: 0,
     lastReportAtMs: 0,
     lastFailureAtMs: 0,

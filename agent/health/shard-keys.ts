@@ -49,6 +49,11 @@ export function hourMarksKey(shard: number, releaseNumber: number): string {
   return `${shardTag(shard)}:mh:${releaseNumber}`;
 }
 
+/** String: examples of the release's devices (examples.ts). */
+export function examplesKey(shard: number, releaseNumber: number): string {
+  return `${shardTag(shard)}:x:${releaseNumber}`;
+}
+
 /** Set: numbers of releases that have windows to roll up. */
 export function fineKey(shard: number): string {
   return `${shardTag(shard)}:fine`;

@@ -3,9 +3,10 @@
 // written meanwhile, so several agents, crashes and retries can never count twice.
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
-import { reportStream, deadLetterStream } from "../../ingest/contract/stream-names.ts";
+import { SHARDS_DEFAULT, reportStream, deadLetterStream } from "../../ingest/contract/stream-names.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import type { DeviceName, StateOf } from "./device-table.ts";
+import { examplesPerShard } from "./examples.ts";
 import type { FoldPlan, RefusedReport } from "./fold-plan.ts";
 import { readReportBatch } from "./report-batch.ts";
 import type { DeadLetter, ReportBatch } from "./report-batch.ts";
@@ -20,6 +21,7 @@ import {
   dayMarksKey,
   deviceBucketKey,
   dirtyKey,
+  examplesKey,
   hourMarksKey,
   metaKey,
   tableKey,
@@ -28,6 +30,7 @@ import {
 import { TABLE_NAMES, grown, highestNumber, parseTable } from "./shard-tables.ts";
 import type { ShardTable, ShardTables } from "./shard-tables.ts";
 import { writeCounts } from "./stored-counts.ts";
+import { writeExamples } from "./stored-examples.ts";
 import { heldFields } from "./stored-fields.ts";
 
 const START = "0-0";
@@ -61,14 +64,25 @@ export interface ShardStore {
   retireReleases(revision: Revision, key: ChannelKey): Promise<CommitResult>;
 }
 
-export function createShardStore({ redis, shard }: { redis: Redis; shard: number }): ShardStore {
+export interface ShardStoreOptions {
+  readonly redis: Redis;
+  readonly shard: number;
+  /** Devices of an outcome and release whose names are kept (examples.ts). */
+  readonly examplesMax?: number;
+}
+
+export function createShardStore({
+  redis,
+  shard,
+  examplesMax = examplesPerShard(SHARDS_DEFAULT),
+}: ShardStoreOptions): ShardStore {
   const tables = createTableCache(redis, shard);
   const at = (revision: Revision): ShardAt => ({ redis, shard, revision });
 
   const commitPlan = (commit: ShardCommit, revision: Revision, plan: FoldPlan): Promise<CommitResult> =>
     orConflict(async () => {
       const now = grown(await tables.at(revision), plan.newRows);
-      await writePlan(commit, { at: at(revision), plan, releases: now.releases });
+      await writePlan(commit, { at: at(revision), plan, releases: now.releases, perOutcomeMax: examplesMax });
       const result = await commit.run(revision);
       if (result === "committed") tables.keep(commit.revision, now);
       return result;
@@ -179,7 +193,12 @@ function writeDeadLetters(commit: ShardCommit, shard: number, letters: readonly 
 
 async function writePlan(
   commit: ShardCommit,
-  { at, plan, releases }: { at: ShardAt; plan: FoldPlan; releases: ShardTable },
+  {
+    at,
+    plan,
+    releases,
+    perOutcomeMax,
+  }: { at: ShardAt; plan: FoldPlan; releases: ShardTable; perOutcomeMax: number },
 ): Promise<void> {
   const { shard } = at;
   for (const name of TABLE_NAMES) commit.many("HSET", tableKey(shard, name), [...plan.newRows[name]]);
@@ -198,7 +217,11 @@ async function writePlan(
     dirtyKey(shard),
     changed.map(({ text }) => [text, commit.revision]),
   );
-  await writeCounts(at, commit, changed);
+  // Read side by side: the commands of the one need not stand before those of the other.
+  await Promise.all([
+    writeCounts(at, commit, changed),
+    writeExamples(at, commit, { changed, perOutcomeMax }),
+  ]);
 }
 
 /** Share of a full channel's releases that retire at once. */
@@ -226,6 +249,7 @@ async function retireReleases(at: ShardAt, releases: ShardTable, key: ChannelKey
     commit.command("DEL", windowsKey(shard, releaseNumber));
     commit.command("DEL", dayMarksKey(shard, releaseNumber));
     commit.command("DEL", hourMarksKey(shard, releaseNumber));
+    commit.command("DEL", examplesKey(shard, releaseNumber));
   }
   return commit.run(revision);
 }

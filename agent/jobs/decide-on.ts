@@ -177,7 +177,9 @@ function toRecord(
     sentence,
     operator: null,
     evidence: { signals: verdict.signals.map(toSignalRecord), devices: verdict.devices },
-    last_needed_report_at: new Date(lastNeededMs(verdict, health, nowMs)).toISOString(),
+    last_needed_report_at: new Date(
+      cause === "evidence" ? lastNeededMs(verdict, health, nowMs) : nowMs,
+    ).toISOString(),
     approval: isAsked
       ? {
           expires_at: new Date(nowMs + policy.approvalMs).toISOString(),

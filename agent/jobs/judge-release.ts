@@ -4,14 +4,15 @@ import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
-import { hasUnannouncedFailures, settledMinute, unsettledOf } from "../health/settled-counts.ts";
+import { hasUnannouncedFailures, settledMinute } from "../health/settled-counts.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
+import { isSettled, judgeInputOf } from "../judge/judge-input.ts";
 import { judge } from "../judge/judge.ts";
 import { judgedSince } from "../judge/judged-since.ts";
-import { isSettling } from "../judge/settling.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { budgetAfter, judgedSinceMinute } from "../policy/absolution.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -22,6 +23,7 @@ export interface JudgeDeps {
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly decisions: DecisionStore;
+  readonly holds: HoldStore;
   readonly absolutions: AbsolutionStore;
   readonly journal: Journal;
   readonly clock: Clock;
@@ -48,22 +50,20 @@ export async function judgeRelease(release: ReleaseKey, policy: Policy, deps: Ju
         strata: "summed",
       })
     : [];
-  const unsettled = unsettledOf({ devices, windows: young, nowMs });
-  const { rules } = policy;
-  const verdict = judge({
-    release,
-    devices,
+  const input = judgeInputOf({
+    health: { release, devices, silenceDeadlineMs: health.silenceDeadlineMs },
     history,
     baseline,
-    rules,
-    falseRollbackBudget: budgetAfter(policy.falseRollbackBudget, absolution),
-    unsettled,
-    silenceDeadlineMs: health.silenceDeadlineMs,
+    young,
+    policy: {
+      rules: policy.rules,
+      falseRollbackBudget: budgetAfter(policy.falseRollbackBudget, absolution),
+    },
     nowMs,
   });
+  const verdict = judge(input);
   await keepSummary(health, verdict, deps);
-  const isWaiting = unsettled !== undefined && unsettled.failed + unsettled.download_failed > 0;
-  return { health, verdict, isSettled: !isWaiting && !isSettling({ history, rules, nowMs }) };
+  return { health, verdict, isSettled: isSettled(input) };
 }
 
 async function keepSummary(

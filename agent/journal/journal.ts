@@ -31,6 +31,8 @@ export interface Journal {
   append(draft: JournalDraft, operations?: readonly JournalOperation[]): Promise<AppendResult>;
   /** Entries after `afterSeq`, oldest first. */
   read(options: { readonly afterSeq: number; readonly limit: number }): Promise<JournalEntry[]>;
+  /** What the newest entry is called, and its hash; as kept beside the entries, not as read from them. */
+  head(): Promise<{ readonly seq: number; readonly hash: string }>;
 }
 
 export function createJournal({ redis }: { redis: Redis }): Journal {
@@ -46,6 +48,10 @@ export function createJournal({ redis }: { redis: Redis }): Journal {
       const count = Math.max(1, Math.min(limit, JOURNAL_PAGE_MAX));
       const rows = await redis.xrange(JOURNAL, `(${afterSeq}-0`, "+", "COUNT", count);
       return rows.map(([, fields]) => JSON.parse(fields[1]!) as JournalEntry);
+    },
+    async head() {
+      const [seq, hash] = await redis.hmget(JOURNAL_HEAD, "seq", "hash");
+      return { seq: Number(seq ?? 0), hash: hash ?? GENESIS_HASH };
     },
   };
 }

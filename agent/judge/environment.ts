@@ -25,25 +25,25 @@ export interface BrokenLimit {
 }
 
 /**
- * Whether the baseline does no better than the release that broke a limit, in the hours in which it was there: what
- * hits every version shows in any kind of device. A baseline too small to tell explains nothing, nor does one explain
- * what happened in other hours: if that alone breaks the limit, the limit speaks.
+ * Whether the baseline does no better than the release that broke a limit, in the same hours and on the same kinds of
+ * device. A baseline too small to tell explains nothing, nor does one explain
+ * what happened in other hours or on other kinds of device: if that alone breaks the limit, the limit speaks.
  */
 export function isExplainedByBaseline(
   history: ReleaseHistory,
   baselines: readonly ReleaseHistory[],
   { signal, limit, thresholdLog10, isMeant, atFaultLog10 }: BrokenLimit,
 ): boolean {
-  const beside = new Map<number, SlotCounts>();
-  for (const [hourMinute, counts] of baselines.flatMap((baseline) => [...countsByHour(baseline, isMeant)])) {
-    const known = beside.get(hourMinute);
-    beside.set(hourMinute, known === undefined ? counts : addSlotCounts(known, counts));
+  const beside = new Map<string, SlotCounts>();
+  for (const [cell, counts] of baselines.flatMap((baseline) => [...countsByCell(baseline, isMeant)])) {
+    const known = beside.get(cell);
+    beside.set(cell, known === undefined ? counts : addSlotCounts(known, counts));
   }
   const sums = zeroRatioSums("evidence", EQUAL);
   const alone = { trials: 0, failures: 0 };
-  for (const [hourMinute, counts] of countsByHour(history, isMeant)) {
+  for (const [cell, counts] of countsByCell(history, isMeant)) {
     const accused = candidateCounts(signal, counts);
-    const other = beside.get(hourMinute);
+    const other = beside.get(cell);
     const excusing = other === undefined ? NO_COUNTS : baselineCounts(signal, other);
     addRatioCell(sums, {
       failures: accused.failures,
@@ -62,16 +62,20 @@ export function isExplainedByBaseline(
 
 const NO_COUNTS = { exposure: 0, failures: 0 };
 
-function countsByHour(
+/** By hour and kind of device: another kind that always fails excuses nobody. */
+function countsByCell(
   { days }: ReleaseHistory,
   isMeant: (stratum: string) => boolean,
-): Map<number, SlotCounts> {
-  const counts = new Map<number, SlotCounts>();
-  for (const { hourMinute, windows } of days.flatMap(({ hours }) => hours)) {
-    const [first, ...others] = windows.filter(({ stratum }) => isMeant(stratum));
-    if (first !== undefined) counts.set(hourMinute, others.reduce<SlotCounts>(addSlotCounts, first));
-  }
-  return counts;
+): Map<string, SlotCounts> {
+  const cells = new Map<string, SlotCounts>();
+  for (const { hourMinute, windows } of days.flatMap(({ hours }) => hours))
+    for (const window of windows) {
+      if (!isMeant(window.stratum)) continue;
+      const cell = `${hourMinute} ${window.stratum}`;
+      const known = cells.get(cell);
+      cells.set(cell, known === undefined ? window : addSlotCounts(known, window));
+    }
+  return cells;
 }
 
 /** Hours whose rate is held against those before. */
@@ -83,7 +87,10 @@ export const SURGE_RATIO = 3;
 /** log10 of the evidence of that: 1,000 to 1. */
 export const SURGE_LOG10 = 3;
 
-/** Whether the versions that have been there all along suddenly fail far more often per hour of use. */
+/**
+ * Whether the versions that have been there all along suddenly fail far more often per hour of use: than in the day
+ * before, and than in the same hours of yesterday, since some fail every night.
+ */
 export function isSurging(
   baselines: readonly ReleaseHistory[],
   { signal, nowMs }: { readonly signal: UsageSignal; readonly nowMs: number },
@@ -91,25 +98,41 @@ export function isSurging(
   const thisHour = 60 * Math.floor(nowMs / 3_600_000);
   const recentSince = thisHour - (SURGE_HOURS - 1) * 60;
   const usualSince = recentSince - SURGE_BEFORE_HOURS * 60;
-  const cell = { failures: 0, exposure: 0, baselineFailures: 0, baselineExposure: 0 };
+  const recent = { exposure: 0, failures: 0 };
+  const usual = { exposure: 0, failures: 0 };
+  const yesterday = { exposure: 0, failures: 0 };
   for (const { hourMinute, hours } of baselines.flatMap((history) => usageSince(history, usualSince))) {
     if (hourMinute > thisHour) continue;
     const { trials, notProvenGood } = usageCountsOf(signal, hours);
-    if (hourMinute >= recentSince) {
-      cell.exposure += trials;
-      cell.failures += notProvenGood;
-    } else {
-      cell.baselineExposure += trials;
-      cell.baselineFailures += notProvenGood;
+    const sides =
+      hourMinute >= recentSince
+        ? [recent]
+        : hourMinute < usualSince + SURGE_HOURS * 60
+          ? [usual, yesterday]
+          : [usual];
+    for (const side of sides) {
+      side.exposure += trials;
+      side.failures += notProvenGood;
     }
   }
+  return surges(recent, usual) && (yesterday.exposure === 0 || surges(recent, yesterday));
+}
+
+interface Rate {
+  readonly exposure: number;
+  readonly failures: number;
+}
+
+function surges(recent: Rate, before: Rate): boolean {
   const sums = zeroRatioSums("evidence", { ratio: SURGE_RATIO, points: 0 });
-  addRatioCell(sums, cell);
+  addRatioCell(sums, { ...recent, baselineExposure: before.exposure, baselineFailures: before.failures });
   return ratioHarmLog10(sums) >= SURGE_LOG10;
 }
 
-/** How much less a device of the baseline has to be used than a day ago to count as cut off. */
+/** How much less a device of the baseline has to be used than a day ago to count as cut off, whoever is silent. */
 export const QUIET_RATIO = 2;
+/** How much less at least, for those who went quiet to excuse as many of the release's. */
+export const QUIET_RATIO_LEAST = 1.1;
 
 export interface QuietInput {
   readonly histories: readonly ReleaseHistory[];
@@ -119,6 +142,8 @@ export interface QuietInput {
   readonly pending: number;
   /** Devices that took the release up since a day ago, and ran the baseline then. */
   readonly left: number;
+  /** Of the release's devices that began, the share that is silent beyond what the limit allows, a ratio. */
+  readonly silentShare: number;
   readonly nowMs: number;
 }
 
@@ -127,7 +152,7 @@ export interface QuietInput {
  * deadline began, held against the same hours a day ago, per device. Then a network is down, and silence accuses nobody.
  */
 export function isCutOff(
-  { histories, running, pending, left, nowMs }: QuietInput,
+  { histories, running, pending, left, silentShare, nowMs }: QuietInput,
   deadlineMs: number,
 ): boolean {
   const end = 60 * Math.floor(nowMs / 3_600_000);
@@ -137,12 +162,23 @@ export function isCutOff(
       .flatMap((history) => usageSince(history, from))
       .reduce((sum, usage) => sum + (usage.hourMinute < to ? usage.hours.active : 0), 0);
   const dayMinutes = 24 * 60;
-  const sums = zeroRatioSums("evidence", { ratio: QUIET_RATIO, points: 0 });
-  addRatioCell(sums, {
+  const before = {
     failures: activeBetween(end - hours * 60 - dayMinutes, end - dayMinutes),
     exposure: hours * (running + left),
+  };
+  const now = {
     baselineFailures: activeBetween(end - hours * 60, end),
     baselineExposure: hours * Math.max(0, running - pending),
-  });
-  return ratioHarmLog10(sums) >= SURGE_LOG10;
+  };
+  if (now.baselineExposure === 0 || before.exposure === 0) return false;
+  const quieter = (ratio: number): boolean => {
+    const sums = zeroRatioSums("evidence", { ratio, points: 0 });
+    addRatioCell(sums, { ...before, ...now });
+    return ratioHarmLog10(sums) >= SURGE_LOG10;
+  };
+  if (quieter(QUIET_RATIO)) return true;
+  // A part of the network: as many of the release's devices are silent as of the others.
+  const usedBefore = before.failures / before.exposure;
+  const usedNow = now.baselineFailures / now.baselineExposure;
+  return quieter(QUIET_RATIO_LEAST) && silentShare <= 1 - usedNow / usedBefore;
 }

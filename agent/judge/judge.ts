@@ -18,7 +18,7 @@ import { tellVerdict } from "./sentence.ts";
 import { isUsageSignal } from "./signals.ts";
 import { totalsByStratum } from "./stratum-totals.ts";
 import { VERDICT_KIND_OF } from "./verdict.ts";
-import type { SegmentEvidence, SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
+import type { SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
 import { weighComparison } from "./weigh-comparison.ts";
 import { weighLimit } from "./weigh-limit.ts";
 import type { Weighed, WeighingContext } from "./weighing.ts";
@@ -63,7 +63,11 @@ export function judge(input: JudgeInput): Verdict {
   const context = contextOf(input);
   const weighed = input.rules.map((rule) => weigh(rule, context));
   const { accused, excused } = sortAccused(weighed, context);
-  const reason = reasonOf(input, { weighed, accused, isEnvironment: excused.length > 0 || isSurge(input) });
+  const reason = reasonOf(input, {
+    weighed,
+    accused,
+    isEnvironment: excused.length > 0 || isSurge(input),
+  });
   const strongest = strongestOf(accused.length > 0 ? accused : excused.length > 0 ? excused : weighed);
   const signals = weighed.map(({ evidence }) => evidence);
   return {
@@ -74,6 +78,7 @@ export function judge(input: JudgeInput): Verdict {
       reason,
       strongest: strongest?.evidence,
       isConfined: strongest !== undefined && strongest.shareOfFleet < 1,
+      isExcused: excused.length > 0,
       signals,
     }),
     release: input.release,
@@ -128,13 +133,10 @@ function sortAccused(
   return { accused: over.filter((each) => !excused.includes(each)), excused };
 }
 
-function isExcused(
-  { evidence, accuses }: Weighed,
-  { input, segments, thresholds }: WeighingContext,
-): boolean {
+function isExcused({ evidence, accuses, failing }: Weighed, { input, thresholds }: WeighingContext): boolean {
   const { signal, limit, thresholdLog10 } = evidence;
   if (limit === null) return false;
-  if (signal === "silence" && isNetworkDown(input)) return true;
+  if (signal === "silence" && isNetworkDown(input, limit)) return true;
   const isExplained = (broken: Pick<BrokenLimit, "isMeant" | "thresholdLog10">, weight: number): boolean =>
     isExplainedByBaseline(input.history, input.baseline.histories, {
       ...broken,
@@ -143,35 +145,41 @@ function isExcused(
       atFaultLog10: thresholds.atFaultLog10(weight),
     });
   if (accuses === "fleet" && !isExplained({ isMeant: () => true, thresholdLog10 }, 1)) return false;
-  const failing = new Map(evidence.segments.filter(isOverThreshold).map((each) => [each.segment, each]));
-  return segments
-    .filter(({ name }) => failing.has(name))
-    .every(({ name, strata, weight }) => {
-      const broken = {
-        isMeant: (stratum: string) => strata.has(stratum),
-        thresholdLog10: failing.get(name)!.thresholdLog10,
-      };
-      return isExplained(broken, weight);
-    });
+  return failing.every(({ segment: { strata, weight }, thresholdLog10: ofSegmentLog10 }) =>
+    isExplained({ isMeant: (stratum) => strata.has(stratum), thresholdLog10: ofSegmentLog10 }, weight),
+  );
 }
 
 /** Devices that never began to take the release up are quiet as well. */
-function isNetworkDown({ devices, history, baseline, rules, nowMs }: JudgeInput): boolean {
+function isNetworkDown({ devices, history, baseline, rules, nowMs }: JudgeInput, limit: number): boolean {
   const { histories, running } = baseline;
-  const pending = Math.max(0, devices.announced - devices.confirmed - devices.failed_announced);
+  const pending = Math.max(devices.silent, unansweredSince(history, nowMs / 60_000 - PENDING_MINUTES));
   const left = usageSince(history, nowMs / 60_000 - 24 * 60).reduce(
     (sum, { confirmed }) => sum + confirmed,
     0,
   );
   const deadlines = rules.flatMap((rule) => (rule.form === "plain" ? [] : [rule.deadlineMs ?? 0]));
-  return isCutOff({ histories, running, pending, left, nowMs }, Math.max(...deadlines));
+  const silentShare = devices.announced === 0 ? 0 : devices.silent / devices.announced;
+  const quiet = { histories, running, pending, left, nowMs, silentShare: Math.max(0, silentShare - limit) };
+  return isCutOff(quiet, Math.max(...deadlines));
 }
 
-function isOverThreshold({ evidenceLog10, thresholdLog10 }: SegmentEvidence): boolean {
-  return evidenceLog10 >= thresholdLog10;
+/** Devices that began within so long may still run what they ran before, and say nothing of it; in minutes. */
+const PENDING_MINUTES = 8 * 24 * 60;
+
+function unansweredSince({ days }: JudgeInput["history"], sinceMinute: number): number {
+  let unanswered = 0;
+  for (const { dayMinute, hours } of days) {
+    if (dayMinute + 24 * 60 <= sinceMinute) continue;
+    for (const { devices, answered } of hours.flatMap(({ windows }) => windows))
+      unanswered += Math.max(0, devices.attempted - answered.reduce((sum, bin) => sum + bin, 0));
+  }
+  return unanswered;
 }
 
-function isSurge({ rules, baseline, nowMs }: JudgeInput): boolean {
+/** Of a release that nobody uses yet it says nothing. */
+function isSurge({ rules, baseline, devices, nowMs }: JudgeInput): boolean {
+  if (devices.attempted + devices.running === 0) return false;
   return rules.some(
     ({ signal }) => isUsageSignal(signal) && isSurging(baseline.histories, { signal, nowMs }),
   );
@@ -224,8 +232,11 @@ function strongestOf(weighed: readonly Weighed[]): Weighed | undefined {
 }
 
 /** How far the evidence is over its threshold, of the fleet or of the segment that is furthest; log10. */
-function excessOf({ evidence: { evidenceLog10, thresholdLog10, segments }, accuses }: Weighed): number {
+function excessOf({ evidence, accuses, failing }: Weighed): number {
+  const { evidenceLog10, thresholdLog10, unmeasured } = evidence;
+  // What says nothing is told of last.
+  if (unmeasured !== null) return Number.NEGATIVE_INFINITY;
   if (evidenceLog10 === null) return accuses === "nobody" ? Number.NEGATIVE_INFINITY : 0;
-  const ofSegments = segments.map((segment) => segment.evidenceLog10 - segment.thresholdLog10);
+  const ofSegments = failing.map((segment) => segment.evidenceLog10 - segment.thresholdLog10);
   return Math.max(evidenceLog10 - thresholdLog10, ...ofSegments);
 }

@@ -40,6 +40,7 @@ export function weighPlain(rule: PlainRule, { input: { history, nowMs } }: Weigh
     },
     accuses: isOver ? "fleet" : "nobody",
     shareOfFleet: 1,
+    failing: [],
   };
 }
 

@@ -16,16 +16,19 @@ export interface Telling {
   /** The rule that the sentence is about, and whether its failure is confined to some kinds of device. */
   readonly strongest: SignalEvidence | undefined;
   readonly isConfined: boolean;
+  /** Whether a broken rule is explained by the environment; else the environment speaks for itself. */
+  readonly isExcused: boolean;
   readonly signals: readonly SignalEvidence[];
 }
 
-export function tellVerdict({ input, reason, strongest, isConfined, signals }: Telling): string {
+export function tellVerdict({ input, reason, strongest, isConfined, isExcused, signals }: Telling): string {
   const { version } = input.release;
   if (strongest === undefined) return "The policy names no rule to judge by.";
   if (reason === "no_attempts") return `No device has tried to take ${version} yet.`;
   const compared = strongest.unmeasured === null ? [describe(strongest, version)] : [];
   if (isConfined) compared.push(...describeSegments(strongest));
-  if (reason === "environment") return [...compared, describeEnvironment(input)].join(" ");
+  if (reason === "environment")
+    return isExcused ? [...compared, describeEnvironment(input)].join(" ") : describeSurge(input);
   const isFailing = [
     "limit_exceeded",
     "worse_than_baseline",
@@ -56,7 +59,7 @@ function describeCounts(
   version: string,
 ): string {
   if (signal === "silence" && rule === "worse_than_baseline")
-    return `${count(failures)} of ${count(trials)} ${devices(trials)} that began to take ${version} have not answered yet`;
+    return `${count(failures)} of ${count(trials)} ${devices(trials)} that began to take ${version} ${trials === 1 ? "has" : "have"} not answered yet`;
   const share = trials === 0 ? "no attempts" : percentWithPlace(failures / trials);
   const least =
     rate !== null && rate.low > 0 && failures > 0 ? `, at least ${percentWithPlace(rate.low)}` : "";
@@ -84,7 +87,7 @@ function describeBaseline(
 }
 
 function describeAllowance(signal: JudgedSignal, { ratio, points }: Allowance): string {
-  if (points > 0) return `${shortest(points * 100, 2)} points more`;
+  if (points > 0) return `${shortest(points * 100, 2)} ${points === 0.01 ? "point" : "points"} more`;
   return signal === "silence" ? `${times(ratio)} as slow` : `${times(ratio)} as often`;
 }
 
@@ -102,6 +105,13 @@ function describeEnvironment({ baseline }: JudgeInput): string {
   return (
     `The same happens on ${versions} at the same time: it is the environment (a backend, a network), not the release. ` +
     "Nothing is rolled back for it; somebody must look."
+  );
+}
+
+function describeSurge({ baseline, release }: JudgeInput): string {
+  return (
+    `Devices on ${baseline.versions.join(", ")}, which were there before ${release.version}, suddenly fail far more often ` +
+    "than usual: it is the environment (a backend, a network), not the release. Somebody must look."
   );
 }
 
@@ -143,7 +153,7 @@ function describeUnsettled({ failed, download_failed }: UnsettledFailures): stri
   if (waiting === 0)
     return "Few devices say when they begin (update_started), so who never answered is not known.";
   return (
-    `${waiting} failures of the last ${SETTLE_MS / 60_000} minutes do not count yet: these devices did not say ` +
+    `${count(waiting)} ${waiting === 1 ? "failure" : "failures"} of the last ${SETTLE_MS / 60_000} minutes ${waiting === 1 ? "does" : "do"} not count yet: these devices did not say ` +
     `when they began (update_started), and good answers take longer.`
   );
 }
@@ -158,7 +168,8 @@ function count(value: number): string {
 }
 
 function power(log10: number): string {
-  return `10^${log10.toFixed(1)}`;
+  // Not "10^-0.0".
+  return `10^${(Math.round(log10 * 10) / 10 + 0).toFixed(1)}`;
 }
 
 function times(ratio: number): string {
@@ -174,6 +185,7 @@ function percent(ratio: number): string {
 /** As a measurement: 4.0%, 0.46%. */
 function percentWithPlace(ratio: number): string {
   const value = ratio * 100;
+  if (value > 0 && value < 0.1) return `${value.toPrecision(2)}%`;
   return `${value.toFixed(value < 1 ? 2 : 1)}%`;
 }
 

@@ -20,6 +20,9 @@ export function isSettling({ history, rules, nowMs }: SettlingInput): boolean {
   });
 }
 
+/** Of the baseline only devices that have answered are compared: for so long they may still answer, in milliseconds. */
+const BASELINE_ANSWERS_MS = 3_600_000;
+
 /** How long after an hour of the release its part in the rule may change by itself. */
 function settlingMs(rule: RuleToJudge): number {
   switch (rule.form) {
@@ -28,7 +31,8 @@ function settlingMs(rule: RuleToJudge): number {
     case "limit":
       return isUsageSignal(rule.signal) ? SETTLE_MS : 0;
     case "worse_than_baseline":
-      return rule.signal === "silence" ? returnAgeMs(rule) : isUsageSignal(rule.signal) ? SETTLE_MS : 0;
+      if (rule.signal === "silence") return returnAgeMs(rule);
+      return isUsageSignal(rule.signal) ? SETTLE_MS : BASELINE_ANSWERS_MS;
   }
 }
 
@@ -47,5 +51,7 @@ function mayChange({ windows }: HistoryHour, { form, signal }: RuleToJudge): boo
     );
   if (form !== "plain" && isUsageSignal(signal))
     return windows.some(({ hours }) => hours.firstCrashed + hours.firstNotResponding > 0);
+  if (form === "worse_than_baseline")
+    return windows.some(({ devices }) => devices.failed_announced + devices.download_failed_announced > 0);
   return form === "plain";
 }

@@ -81,7 +81,9 @@ export function usageCountsOf(signal: UsageSignal, hours: DeviceHours): SignalCo
   // stratum may lack what another has too much.
   return {
     trials: Math.max(0, hours.active),
-    failures: Math.max(0, failures),
+    // A first failure moves with a device that tells later what it is, hours of more than a week ago don't: one without
+    // its hour accuses nobody.
+    failures: Math.max(0, Math.min(failures, failedHours)),
     notProvenGood: Math.max(0, failedHours),
   };
 }

@@ -9,7 +9,8 @@ import { DAY_MINUTES } from "../health/release-history.ts";
 import type { SlotCounts } from "../health/release-history.ts";
 import type { ComparedCell, ComparedDay, ComparedHour, Comparison } from "./comparison.ts";
 import { memoByQuestion, memoFold } from "./memo.ts";
-import { addAnswerSpan, addLogRankSums, zeroLogRankSums } from "./statistics/log-rank.ts";
+import { harmEvidenceLog10 } from "./limit.ts";
+import { addAnswerSpan, addLogRankSums, logRankHarmLog10, zeroLogRankSums } from "./statistics/log-rank.ts";
 import type { LogRankSums } from "./statistics/log-rank.ts";
 
 export interface ReturnQuestion {
@@ -22,9 +23,18 @@ export interface ReturnQuestion {
 export interface ReturnSums {
   readonly fleet: LogRankSums;
   readonly strata: ReadonlyMap<string, LogRankSums>;
+  /** By stratum text. */
+  readonly out: ReadonlyMap<string, StillOut>;
   /** Devices that were old enough to have been looked at, and those of them that have not answered yet. */
   readonly candidate: { readonly trials: number; readonly failures: number };
   readonly baseline: { readonly trials: number; readonly failures: number };
+}
+
+/** Devices of the candidate that are still out, and how many would be if they came back just as slowly as is allowed. */
+export interface StillOut {
+  readonly trials: number;
+  readonly unheard: number;
+  readonly expected: number;
 }
 
 /** The first span begins a minute after the attempt. */
@@ -103,6 +113,7 @@ function spansOver(age: number, { ageMinutesMax }: ReturnQuestion): number {
 interface GrowingSums {
   readonly fleet: LogRankSums;
   readonly strata: Map<string, LogRankSums>;
+  readonly out: Map<string, { trials: number; unheard: number; expected: number }>;
   readonly candidate: { trials: number; failures: number };
   readonly baseline: { trials: number; failures: number };
 }
@@ -111,6 +122,7 @@ function zeroSums({ slower }: ReturnQuestion): GrowingSums {
   return {
     fleet: zeroLogRankSums(slower),
     strata: new Map(),
+    out: new Map(),
     candidate: { trials: 0, failures: 0 },
     baseline: { trials: 0, failures: 0 },
   };
@@ -134,10 +146,33 @@ function addCell(
     unheard -= answered;
     baselineUnheard -= baselineAnswered;
   }
+  const allowedBins = binsBy(ANSWER_BIN_MINUTES[spans]! / question.slower);
+  const stillOut = baseline.devices.attempted - sumOfBins(baseline, allowedBins);
+  addOut(sums.out, stratum, {
+    trials: candidate.devices.attempted,
+    unheard,
+    expected: (candidate.devices.attempted * stillOut) / Math.max(1, baseline.devices.attempted),
+  });
   sums.candidate.trials += candidate.devices.attempted;
   sums.candidate.failures += unheard;
   sums.baseline.trials += baseline.devices.attempted;
   sums.baseline.failures += baselineUnheard;
+}
+
+/** How many bins are over at an age in minutes. */
+function binsBy(age: number): number {
+  return ANSWER_BIN_MINUTES.filter((_, bin) => (ANSWER_BIN_MINUTES[bin + 1] ?? Infinity) <= age).length;
+}
+
+function addOut(out: GrowingSums["out"], stratum: string, more: StillOut): void {
+  const known = out.get(stratum);
+  if (known === undefined) {
+    out.set(stratum, { ...more });
+    return;
+  }
+  known.trials += more.trials;
+  known.unheard += more.unheard;
+  known.expected += more.expected;
 }
 
 function sumOfBins({ answered }: SlotCounts, bins: number): number {
@@ -152,11 +187,12 @@ function stratumSums({ strata }: GrowingSums, stratum: string, { slower }: Retur
 
 function addSums(
   sums: GrowingSums,
-  { fleet, strata, candidate, baseline }: ReturnSums,
+  { fleet, strata, out, candidate, baseline }: ReturnSums,
   question: ReturnQuestion,
 ): void {
   addLogRankSums(sums.fleet, fleet);
   for (const [stratum, more] of strata) addLogRankSums(stratumSums(sums, stratum, question), more);
+  for (const [stratum, more] of out) addOut(sums.out, stratum, more);
   sums.candidate.trials += candidate.trials;
   sums.candidate.failures += candidate.failures;
   sums.baseline.trials += baseline.trials;
@@ -178,4 +214,33 @@ export function sumReturnStrata(
   const sums = zeroLogRankSums(slower);
   for (const [stratum, more] of strata) if (isMeant(stratum)) addLogRankSums(sums, more);
   return sums;
+}
+
+/** log10 of the evidence, from which on it is more than chance that too many devices are still out. */
+export const STILL_OUT_LOG10 = 1;
+
+/**
+ * log10 of the evidence that devices come back too slowly, or not at all. The log-rank test compares how many of those
+ * still out answer in a span: where devices answer all at once (after a restart), a little later looks like a much
+ * smaller chance to answer in that very minute. So it only speaks while more devices are out than would be if each took
+ * just as much longer as is allowed: then it is not a little later.
+ */
+export function returnHarmLog10(sums: LogRankSums, out: Iterable<StillOut>): number {
+  const evidence = logRankHarmLog10(sums);
+  if (evidence <= 0) return evidence;
+  const all = { trials: 0, unheard: 0, expected: 0 };
+  for (const { trials, unheard, expected } of out) {
+    all.trials += trials;
+    all.unheard += unheard;
+    all.expected += expected;
+  }
+  // At least one device may always be late.
+  const limit = Math.max(1, all.expected) / Math.max(1, all.trials);
+  const tooMany = limit < 1 ? harmEvidenceLog10({ trials: all.trials, failures: all.unheard, limit }) : 0;
+  return tooMany >= STILL_OUT_LOG10 ? evidence : 0;
+}
+
+/** Of some strata together. */
+export function* outOf({ out }: ReturnSums, isMeant: (stratum: string) => boolean): Generator<StillOut> {
+  for (const [stratum, each] of out) if (isMeant(stratum)) yield each;
 }

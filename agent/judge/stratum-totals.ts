@@ -72,7 +72,18 @@ const sumDays = memoFold({
 });
 
 function countsOfWindow({ devices, hours }: HealthWindow): number[] {
-  return [...OUTCOMES_ADDED.map((outcome) => devices[outcome]), ...HOURS_ADDED.map((name) => hours[name])];
+  return [
+    ...OUTCOMES_ADDED.map((outcome) => devices[outcome]),
+    ...HOURS_ADDED.map((name) => told(hours, name)),
+  ];
+}
+
+/** A first failure counts with its hour: it moves with a device that tells later what it is, hours of long ago don't. */
+function told(hours: DeviceHours, name: (typeof HOURS_ADDED)[number]): number {
+  if (name === "firstCrashed") return Math.min(hours.firstCrashed, Math.max(0, hours.crashed));
+  if (name === "firstNotResponding")
+    return Math.min(hours.firstNotResponding, Math.max(0, hours.notResponding));
+  return hours[name];
 }
 
 function addAll(sums: Map<string, Sums>, more: ReadonlyMap<string, Sums>): void {

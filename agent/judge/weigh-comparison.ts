@@ -3,8 +3,8 @@
 import { returnAgeMs } from "./rule-to-judge.ts";
 import type { ComparisonRule } from "./rule-to-judge.ts";
 import { isUsageSignal } from "./signals.ts";
-import { sumReturnStrata, sumReturns } from "./slower-return.ts";
-import { logRankHarmLog10, logRankSafetyLog10 } from "./statistics/log-rank.ts";
+import { outOf, returnHarmLog10, sumReturnStrata, sumReturns } from "./slower-return.ts";
+import { logRankSafetyLog10 } from "./statistics/log-rank.ts";
 import { rateInterval } from "./statistics/rate-interval.ts";
 import { ratioHarmLog10, ratioInterval, ratioSafetyLog10 } from "./statistics/ratio-test.ts";
 import type { RatioSums } from "./statistics/ratio-test.ts";
@@ -85,12 +85,12 @@ function weighReturns(rule: ComparisonRule, context: WeighingContext): Weighed {
       ...emptyEvidence(rule, context),
       ...candidate,
       baseline,
-      evidenceLog10: logRankHarmLog10(sums.fleet),
+      evidenceLog10: returnHarmLog10(sums.fleet, sums.out.values()),
       safetyLog10: logRankSafetyLog10(sums.fleet),
     },
     weighPart: (isMeant) => ({
       ...sumSilent(context, isMeant),
-      evidenceLog10: logRankHarmLog10(sumReturnStrata(sums, question, isMeant)),
+      evidenceLog10: returnHarmLog10(sumReturnStrata(sums, question, isMeant), outOf(sums, isMeant)),
     }),
   });
 }
@@ -136,5 +136,6 @@ function unmeasured(rule: ComparisonRule, context: WeighingContext, why: Unmeasu
     evidence: { ...emptyEvidence(rule, context), unmeasured: why, segments: [] },
     accuses: "nobody",
     shareOfFleet: 1,
+    failing: [],
   };
 }

@@ -26,6 +26,15 @@ export interface Weighed {
   readonly accuses: "fleet" | "segments" | "nobody";
   /** Share of the release's devices that the failure concerns. */
   readonly shareOfFleet: number;
+  /** All kinds of device that are over their threshold, whether or not there is room to name them. */
+  readonly failing: readonly FailingSegment[];
+}
+
+export interface FailingSegment {
+  readonly segment: Segment;
+  /** log10 of its evidence, and at which it fails. */
+  readonly evidenceLog10: number;
+  readonly thresholdLog10: number;
 }
 
 /** Kinds of device that a verdict names at most. */
@@ -63,9 +72,13 @@ export function weighSegments({ context, fleet, weighPart }: FleetWeighing): Wei
       ({ evidenceLog10, thresholdLog10 }, position) =>
         outstanding.has(position) || evidenceLog10 >= thresholdLog10,
     )
-    .toSorted((left, right) => right.evidenceLog10 - left.evidenceLog10);
+    // Those that fail come first: what is left out for want of room must never be what accuses.
+    .toSorted(
+      (left, right) =>
+        right.evidenceLog10 - right.thresholdLog10 - (left.evidenceLog10 - left.thresholdLog10),
+    );
   const fleetFails = (fleet.evidenceLog10 ?? 0) >= fleet.thresholdLog10;
-  const someFail = named.some(({ evidenceLog10, thresholdLog10 }) => evidenceLog10 >= thresholdLog10);
+  const failing = named.filter(({ evidenceLog10, thresholdLog10 }) => evidenceLog10 >= thresholdLog10);
   const evidence = {
     ...fleet,
     segments: named
@@ -81,7 +94,8 @@ export function weighSegments({ context, fleet, weighPart }: FleetWeighing): Wei
   };
   return {
     evidence,
-    accuses: fleetFails ? "fleet" : someFail ? "segments" : "nobody",
+    accuses: fleetFails ? "fleet" : failing.length > 0 ? "segments" : "nobody",
+    failing,
     shareOfFleet: concerned(
       context,
       named.map(({ segment }) => segment),

@@ -50,7 +50,7 @@ export function sumComparison(comparison: Comparison, question: RatioQuestion, o
     const closed = hours.filter(({ hourMinute }) => hourMinute < sinceMinute);
     addSums(sums, sumHours(closed, question), question);
     for (const { cells } of hours.slice(closed.length))
-      for (const cell of cells) addCell(sums, cell, question, leastExposure.get(cell.stratum));
+      for (const cell of cells) addCell(sums, cell, question, leastExposure.get(cell.stratum) ?? 0);
   }
   return sums;
 }
@@ -113,13 +113,15 @@ function addCell(
   sums: GrowingSums,
   { stratum, candidate, baseline }: ComparedCell,
   question: RatioQuestion,
-  leastExposure = 0,
+  leastExposure?: number,
 ): void {
   const accused = candidateCounts(question.signal, candidate);
   const beside = baselineCounts(question.signal, baseline);
   const harm = {
     failures: accused.failures,
-    exposure: accused.exposure > 0 ? Math.max(accused.exposure, leastExposure) : 0,
+    // Of an open hour in which nobody is known to be used there is no telling how many are.
+    exposure:
+      accused.exposure === 0 || leastExposure === 0 ? 0 : Math.max(accused.exposure, leastExposure ?? 0),
     baselineFailures: beside.failures,
     baselineExposure: beside.exposure,
   };

@@ -301,6 +301,7 @@ function setDecisions(instruments: Instruments, { decisions, held, holdCounts, .
   // Oldest first, so that a channel's newest rollback is the one that stays.
   for (const {
     mode,
+    cause,
     action,
     reason,
     outcome,
@@ -313,8 +314,8 @@ function setDecisions(instruments: Instruments, { decisions, held, holdCounts, .
     instruments.rollbacks.inc({ outcome: outcome.kind });
     if (action !== "rollback" || (outcome.kind !== "applied" && outcome.kind !== "already_applied")) continue;
     const answeredAtMs = Date.parse(outcome.at);
-    // What waited for a person tells nothing of how fast Lastgood is.
-    if (mode === "automatic")
+    // What waited for a person, or needed no report, tells nothing of how fast Lastgood is.
+    if (mode === "automatic" && cause === "evidence")
       instruments.rollbackSeconds.observe((answeredAtMs - Date.parse(last_needed_report_at)) / 1_000);
     instruments.lastRollback.set({ app, channel }, answeredAtMs / 1_000);
   }

@@ -34,6 +34,7 @@ export type DecisionReason = (typeof DECISION_REASONS)[number];
 
 /** Reasons to hold back that pass by themselves, without a new report: time goes by, a server comes back. */
 export const PASSING_REASONS: ReadonlySet<DecisionReason> = new Set([
+  "environment",
   "kill_switch",
   "frozen",
   "freeze_window",

@@ -7,7 +7,6 @@ import { openStores } from "../../agent/pipeline.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
 import type { HealthStore } from "../../agent/health/health-store.ts";
 import { createShardStore } from "../../agent/health/shard-store.ts";
-import { BASELINE_VERSIONS_MAX } from "../../agent/jobs/baseline.ts";
 import { evaluateChannel } from "../../agent/jobs/evaluate-channel.ts";
 import { foldShard } from "../../agent/jobs/fold-shard.ts";
 import { createHoldStore } from "../../agent/journal/hold-store.ts";
@@ -15,6 +14,7 @@ import type { HoldStore } from "../../agent/journal/hold-store.ts";
 import { createJournal } from "../../agent/journal/journal.ts";
 import { createSummaryStore } from "../../agent/journal/summary-store.ts";
 import type { SummaryStore } from "../../agent/journal/summary-store.ts";
+import { BASELINE_VERSIONS_MAX } from "../../agent/judge/baseline-choice.ts";
 import type { RuleToJudge } from "../../agent/judge/rule-to-judge.ts";
 import type { Verdict } from "../../agent/judge/verdict.ts";
 import type { Policy } from "../../agent/policy/policy.ts";
@@ -273,7 +273,7 @@ describe("devices that do not come back", () => {
     expect(await evaluate(SILENCE)).toEqual([]);
     // Waits on the list, as its devices owe an answer.
     expect(await dirtyVersions()).toContain("1.5.0");
-    nowMs = NOON_MS + 9 * MINUTE_MS;
+    nowMs = NOON_MS + 11 * MINUTE_MS;
     expect(await evaluate(SILENCE)).toHaveLength(1);
     expect(await verdictOf("1.5.0")).toMatchObject({
       reason: "worse_than_baseline",

@@ -246,7 +246,8 @@ describe("devices that fall silent", () => {
     });
     expect(await health.readRelease(next)).toMatchObject({ silenceDeadlineMs: weekMs });
     const versionNow = { state: { version: next.version, releases: ["1.4.1", "1.3.0"].map(offeredRelease) } };
-    const server = { readChannel: () => Promise.resolve({ kind: "channel", ...versionNow }) };
+    const { capabilities } = offered;
+    const server = { capabilities, readChannel: () => Promise.resolve({ kind: "channel", ...versionNow }) };
     expect((await evaluate({ policy: patient, server: server as unknown as OtaServer })).length).toBe(1);
     expect((await summaries.read(RELEASE))!.verdict.kind).toBe("inconclusive");
     expect((await summaries.read(next))!.verdict).toMatchObject({

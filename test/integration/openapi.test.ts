@@ -111,6 +111,9 @@ const GOOD: readonly (readonly [route: string, ask: () => string | Promise<strin
     () => "/v1/releases/com.acme.till/production/1.3.0?windows=none",
   ],
   ["get /v1/devices/{app}/{device}", () => "/v1/devices/com.acme.till/device-1"],
+  ["get /v1/devices/{device}", () => "/v1/devices/device-1"],
+  ["get /v1/scope/{app}/{version}", () => "/v1/scope/com.acme.till/1.4.0"],
+  ["get /v1/decisions/{id}/story", () => `/v1/decisions/${decisionId}/story`],
   ["get /v1/dead-letters", () => "/v1/dead-letters"],
   ["get /v1/dead-letters/{id}", async () => `/v1/dead-letters/${await putLetter()}`],
   ["get /v1/whoami", () => "/v1/whoami"],
@@ -169,6 +172,13 @@ describe("answers", () => {
     const route = routeOf("post /v1/releases/{app}/{channel}/{version}/absolve");
     expect(await mistakesOf(route, absolved)).toEqual([]);
     expect(await mistakesOf(routeOf("get /v1/decisions"), await ask("/v1/decisions"))).toEqual([]);
+  });
+
+  it("post /v1/replay", async () => {
+    const policy = "mode: automatic\nrules: [{ signal: update_failure, limit: 5% }]\n";
+    const answer = await post("/v1/replay", { policy, since: "1h" });
+    expect(answer.status).toBe(200);
+    expect(await mistakesOf(routeOf("post /v1/replay"), answer)).toEqual([]);
   });
 
   it("post /v1/alertmanager", async () => {

@@ -268,6 +268,20 @@ describe("GET /v1/releases", () => {
   });
 });
 
+/** What is known of the times of a release that a device said nothing more about. */
+const UNTOLD = {
+  attempted_at: null,
+  answered_at: null,
+  first_crash_hour: null,
+  first_not_responding_hour: null,
+  last_used_hour: null,
+  recent_hours: { active: 0, crashed: 0, not_responding: 0 },
+  stratum: "unknown",
+  reasons: [],
+  rolled_back: false,
+  decisions: [],
+};
+
 describe("GET /v1/devices", () => {
   it("shows what is known of a device", async () => {
     await report(TRIED_AT + 41 * MINUTE_MS, say([30, 30], "update_started"));
@@ -280,10 +294,26 @@ describe("GET /v1/devices", () => {
       device: "till/30",
       last_seen: new Date(TRIED_AT + 41 * MINUTE_MS).toISOString(),
       running: { channel: TILL.channel, version: "1.3.0" },
+      running_told: new Date(TRIED_AT + 3 * MINUTE_MS).toISOString(),
       releases: [
-        { channel: TILL.channel, version: "1.4.0", outcomes: ["update_started", "attempted", "announced"] },
-        { channel: TILL.channel, version: "1.3.0", outcomes: ["active", "running"] },
+        {
+          ...UNTOLD,
+          channel: TILL.channel,
+          version: "1.4.0",
+          outcomes: ["update_started", "attempted", "announced"],
+          attempted_at: new Date(TRIED_AT + 41 * MINUTE_MS).toISOString(),
+        },
+        {
+          ...UNTOLD,
+          channel: TILL.channel,
+          version: "1.3.0",
+          outcomes: ["active", "running"],
+          answered_at: new Date(TRIED_AT + 3 * MINUTE_MS).toISOString(),
+          last_used_hour: new Date(TRIED_AT).toISOString(),
+          recent_hours: { active: 1, crashed: 0, not_responding: 0 },
+        },
       ],
+      story: expect.any(Array),
     });
     expect((await read(`/v1/devices/${TILL.app}/till%2F14`))["running"]).toBeNull();
   });
@@ -397,6 +427,13 @@ describe("the command line", () => {
         "  last seen  2026-01-31 11:03:00 (UTC, by the device's clock)",
         "  runs       1.4.0 on production",
         "",
+        "  2026-01-31 11:00     began to update to 1.4.0 on production",
+        "  2026-01-31 11:03     1.4.0 on production: in use for the first time",
+        "  2026-01-31 11h       first crash of 1.4.0 on production; in 1 hour of its last",
+        "                       7 days of use",
+        "  2026-01-31 11:03:00  newest word that it runs 1.4.0 on production",
+        "  2026-01-31 11:03:00  last heard of",
+        "",
         "  1.4.0 on production",
         "    installed, crashed, attempted, announced, running",
         "",
@@ -421,10 +458,10 @@ describe("the command line", () => {
     expect(out).not.toContain("1.0.0:");
   });
 
-  it.each([["health"], ["health", TILL.app, TILL.channel], ["device", TILL.app]])(
+  it.each([["health"], ["health", TILL.app, TILL.channel], ["device"]])(
     "%s without all of its arguments says which is missing",
     async (...args) => {
-      await expect(cli(...args)).rejects.toThrow(/missing required argument '(app|version|device)'/);
+      await expect(cli(...args)).rejects.toThrow(/missing required argument '(app|version|app-or-device)'/);
     },
   );
 });

@@ -36,6 +36,7 @@ const PURE_FILES = [
   "agent/health/device-record.ts",
   "agent/health/device-state.ts",
   "agent/health/device-table.ts",
+  "agent/health/examples.ts",
   "agent/health/fold.ts",
   "agent/health/fold-plan.ts",
   "agent/health/health-window.ts",
@@ -60,6 +61,13 @@ const PURE_FILES = [
   "agent/paging/page-snapshot.ts",
   "agent/paging/plan-posts.ts",
   "agent/paging/standing-pages.ts",
+  "agent/replay/channel-at.ts",
+  "agent/replay/channel-facts.ts",
+  "agent/replay/cut-history.ts",
+  "agent/replay/cut-window.ts",
+  "agent/replay/replay-answer.ts",
+  "agent/replay/replay-channel.ts",
+  "agent/replay/replay-steps.ts",
   "runtime/units.ts",
   "runtime/closest-name.ts",
 ];
@@ -68,6 +76,7 @@ const PURE_PACKAGES = ["zod", "semver"];
 const PURE_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   "ingest/contract/shard.ts": ["node:crypto"], // a hash is a function of its arguments
   "ingest/contract/device-signature.ts": ["node:crypto"], // so is a keyed hash
+  "agent/policy/freeze-window.ts": ["node-cron"], // whether a minute matches follows from the minute
 };
 const PURE_GLOBALS = ["Date.parse", "Date.UTC", "new Date(…)"];
 const PURE_WHY =
@@ -241,6 +250,20 @@ export const RULES: readonly Rule[] = [
       ["agent/rollback/execute.ts", 'import { makePage } from "../paging/page.ts";'],
     ],
     good: [["agent/paging/page-store.ts", 'import { PAGES } from "../journal/control-keys.ts";']],
+  },
+  {
+    name: "replay-does-not-act",
+    reason:
+      "a replay tells what would have been done; it must not be able to do it, nor to change what it reads",
+    appliesTo: isIn("agent/replay"),
+    filesAtLeast: 8,
+    find: importsThat(
+      (imported) =>
+        isIn("agent/jobs", "agent/admin", "agent/rollback/servers")(imported) ||
+        imported === "agent/rollback/execute.ts",
+    ),
+    bad: [["agent/replay/replay.ts", 'import { evaluateChannel } from "../jobs/evaluate-channel.ts";']],
+    good: [["agent/replay/replay.ts", 'import type { DecisionStore } from "../rollback/decision-store.ts";']],
   },
   {
     name: "ota-servers-stand-alone",

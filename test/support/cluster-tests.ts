@@ -6,6 +6,7 @@ export const CLUSTER_TESTS: string[] = [
   "test/integration/silence.test.ts",
   "test/integration/roll-up.test.ts",
   "test/integration/retention.test.ts",
+  "test/integration/examples.test.ts",
   "test/integration/release-history.test.ts",
   "test/property/counting.test.ts",
 ];

@@ -1,4 +1,5 @@
 // Verdicts, policies and situations for tests: good ones by default, with fields to replace.
+import type { DeviceTimes } from "../../agent/health/health-window.ts";
 import type { OutcomeCounts } from "../../agent/health/outcomes.ts";
 import { toOutcomeCounts } from "../../agent/health/outcomes.ts";
 import type { Verdict } from "../../agent/judge/verdict.ts";
@@ -25,6 +26,18 @@ export function releaseOf(text: string, key: ChannelKey = TILL): ReleaseKey {
 export function outcomeCounts(counts: Partial<OutcomeCounts>): OutcomeCounts {
   return { ...toOutcomeCounts([]), ...counts };
 }
+
+/** A device that said nothing of when, why and where. */
+export const NO_TIMES: DeviceTimes = {
+  attemptedAtMs: 0,
+  answeredAtMs: 0,
+  firstCrashAtMs: 0,
+  firstNotRespondingAtMs: 0,
+  lastUsedAtMs: 0,
+  hours: { active: 0, crashed: 0, notResponding: 0 },
+  stratum: "unknown",
+  reasons: [],
+};
 
 export function samplePolicy(fields: Partial<Policy> = {}): Policy {
   return {

@@ -119,26 +119,26 @@ const adopters = (limit: number): FleetTrial => {
 
 interface RuleLine {
   readonly name: string;
-  readonly share: number;
   readonly trial: FleetTrial;
+  /** Of the releases that are asked for. */
+  readonly share: number;
 }
 
 const RULE_LINES: readonly RuleLine[] = [
-  // 2,000 in all where 2,000 are asked for: each takes a quarter of a second.
-  ...LIMITS.map((limit) => ({ name: `limit ${percent(limit)}`, share: 1 / 3, trial: atEveryEdge(limit) })),
+  ...LIMITS.map((limit) => ({ name: `limit ${percent(limit)}`, share: 1, trial: atEveryEdge(limit) })),
   {
     name: "day's rhythm, ±80%",
-    share: 0.1,
+    share: 0.25,
     trial: { ...atEveryEdge(0.05 / 1.8), rhythm: 0.8, rules: rulesFor(0.05) },
   },
   {
     name: "early adopters crash and fail 3x on any version, told by model",
-    share: 0.1,
+    share: 0.25,
     trial: adopters(0.05),
   },
   {
     name: "2% of all devices crash every hour, on any version, told by nothing",
-    share: 0.1,
+    share: 0.25,
     trial: atEveryEdge(0.05, { loopShare: 0.02 }),
   },
   {

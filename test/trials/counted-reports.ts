@@ -147,7 +147,7 @@ export const counted: Experiment = {
   columns: ["reports come", "rolled back", "upper bound", "budget"],
   cases: LINES.map(({ name, wire }): Case => ({
     name,
-    share: 0.15,
+    share: 0.35,
     run: (random) => ({ accused: watch(random, wire) }),
   })),
   rowsOf: (found) =>

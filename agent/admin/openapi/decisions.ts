@@ -17,6 +17,7 @@ import {
   timeSchema,
   versionSchema,
 } from "./answer-parts.ts";
+import { journalEntrySchema } from "./journal.ts";
 import type { DocumentedRoute } from "./documented-route.ts";
 
 const CAUSES = Object.keys(REASON_OF_CAUSE) as (keyof typeof REASON_OF_CAUSE)[];
@@ -97,6 +98,27 @@ export const DECISION_ROUTES: readonly DocumentedRoute[] = [
     role: "viewer",
     parameters: { id: "As in the list, such as `rb_ecb7a6eb2b4d1396f354`." },
     answers: { 200: { description: "The decision.", json: decisionSchema } },
+    errors: ["unknown_decision"],
+  },
+  {
+    method: "get",
+    path: "/v1/decisions/{id}/story",
+    group: "decisions",
+    summary: "One act with every entry of the journal about it",
+    role: "viewer",
+    parameters: { id: "As in the list." },
+    answers: {
+      200: {
+        description: "Entries oldest first; `is_whole` is false where older ones were left out.",
+        json: z
+          .strictObject({
+            decision: decisionSchema,
+            entries: z.array(journalEntrySchema),
+            is_whole: z.boolean(),
+          })
+          .meta({ id: "DecisionStory" }),
+      },
+    },
     errors: ["unknown_decision"],
   },
 ];

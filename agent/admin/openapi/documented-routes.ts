@@ -7,6 +7,8 @@ import type { DocumentedRoute } from "./documented-route.ts";
 import { HEALTH_ROUTES } from "./health.ts";
 import { JOURNAL_ROUTES } from "./journal.ts";
 import { OPERATIONS_ROUTES } from "./operations.ts";
+import { REPLAY_ROUTES } from "./replay.ts";
+import { SCOPE_ROUTES } from "./scope.ts";
 import { SESSION_ROUTES } from "./session.ts";
 import { STATUS_ROUTES } from "./status.ts";
 
@@ -16,6 +18,8 @@ export const DOCUMENTED_ROUTES: readonly DocumentedRoute[] = [
   ...ACT_ROUTES,
   ...JOURNAL_ROUTES,
   ...HEALTH_ROUTES,
+  ...SCOPE_ROUTES,
+  ...REPLAY_ROUTES,
   ...DEAD_LETTER_ROUTES,
   ...SESSION_ROUTES,
   ...OPERATIONS_ROUTES,

@@ -1,4 +1,4 @@
-// The operator API's description: all counts of one release, and what is known of one device.
+// The operator API's description: all counts of one release.
 import { z } from "zod";
 import { ANSWER_BIN_MINUTES } from "../../health/answer-bins.ts";
 import {
@@ -7,7 +7,6 @@ import {
   MIDDLE_SLOT_MINUTES,
   WINDOW_RETENTION_DAYS,
 } from "../../health/health-window.ts";
-import { OUTCOMES } from "../../health/outcomes.ts";
 import {
   appSchema,
   channelSchema,
@@ -55,22 +54,6 @@ const releaseHealthSchema = z
   })
   .meta({ id: "ReleaseHealth" });
 
-const deviceSchema = z
-  .strictObject({
-    app: appSchema,
-    device: z.string(),
-    last_seen: timeSchema.nullable(),
-    running: z.strictObject({ channel: channelSchema, version: versionSchema }).nullable(),
-    releases: z.array(
-      z.strictObject({
-        channel: channelSchema,
-        version: versionSchema,
-        outcomes: z.array(z.enum(OUTCOMES)),
-      }),
-    ),
-  })
-  .meta({ id: "Device" });
-
 export const HEALTH_ROUTES: readonly DocumentedRoute[] = [
   {
     method: "get",
@@ -95,15 +78,5 @@ export const HEALTH_ROUTES: readonly DocumentedRoute[] = [
       },
     },
     errors: ["unknown_release", "invalid_query"],
-  },
-  {
-    method: "get",
-    path: "/v1/devices/{app}/{device}",
-    group: "health",
-    summary: "What is known of one device, newest version of each channel first",
-    role: "viewer",
-    parameters: { app: "The app.", device: "The device's id, percent-encoded." },
-    answers: { 200: { description: "The device.", json: deviceSchema } },
-    errors: ["unknown_device"],
   },
 ];

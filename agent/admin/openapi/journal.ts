@@ -7,7 +7,7 @@ import type { DocumentedRoute } from "./documented-route.ts";
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
-const entrySchema = z
+export const journalEntrySchema = z
   .strictObject({
     seq: z.int().min(1),
     at: timeSchema,
@@ -32,7 +32,12 @@ export const JOURNAL_ROUTES: readonly DocumentedRoute[] = [
     answers: {
       200: {
         description: "A page of it.",
-        json: z.strictObject({ entries: z.array(entrySchema) }).meta({ id: "JournalPage" }),
+        json: z
+          .strictObject({
+            entries: z.array(journalEntrySchema),
+            head: z.strictObject({ seq: z.int().min(0), hash }),
+          })
+          .meta({ id: "JournalPage" }),
       },
     },
     errors: ["invalid_query"],

@@ -8,7 +8,7 @@ import { STRATUM_ALL, formatStratum } from "../../../../agent/health/stratum.ts"
 import { OUTCOMES } from "../../../../agent/health/outcomes.ts";
 import type { OutcomeCounts } from "../../../../agent/health/outcomes.ts";
 import { formatReleaseKey } from "../../../../ingest/contract/release-key.ts";
-import { outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
+import { NO_TIMES, outcomeCounts, releaseOf } from "../../../support/verdicts.ts";
 
 const RELEASE = releaseOf("1.4.0");
 const HOURS = { active: 2, crashed: 1, notResponding: 5, firstCrashed: 3, firstNotResponding: 4 };
@@ -129,16 +129,21 @@ test("a device's releases come by channel, newest version first, with the outcom
     [formatReleaseKey(releaseOf("1.10.0")), outcomeCounts({ reverted: 1, attempted: 1, failed: 1 })],
     [formatReleaseKey(beta), outcomeCounts({})],
   ]);
-  expect(viewDevice({ lastSeenAtMs: 1_000, running: releaseOf("1.9.0"), releases })).toEqual({
+  const times = new Map([...releases.keys()].map((text) => [text, NO_TIMES]));
+  const view = { lastSeenAtMs: 1_000, running: releaseOf("1.9.0"), runningToldAtMs: 1_000, releases, times };
+  expect(viewDevice(view, [])).toMatchObject({
     last_seen: "1970-01-01T00:00:01.000Z",
     running: { channel: "production", version: "1.9.0" },
+    running_told: "1970-01-01T00:00:01.000Z",
     releases: [
       { channel: "beta", version: "2.0.0", outcomes: [] },
       { channel: "production", version: "1.10.0", outcomes: ["reverted", "attempted", "failed"] },
       { channel: "production", version: "1.9.0", outcomes: ["active", "running"] },
     ],
   });
-  expect(viewDevice({ lastSeenAtMs: 1_000, running: undefined, releases: new Map() })["running"]).toBeNull();
+  const nothing = { running: undefined, runningToldAtMs: 0, releases: new Map(), times: new Map() };
+  const shown = viewDevice({ lastSeenAtMs: 1_000, ...nothing }, []);
+  expect([shown["running"], shown["running_told"]]).toEqual([null, null]);
 });
 
 test("docs/api.md names the bins of answers, and shows every outcome wherever it shows devices", () => {

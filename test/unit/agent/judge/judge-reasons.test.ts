@@ -184,7 +184,7 @@ describe("sentences", () => {
       allowance: { ratio: 1, points: 0.01 },
     };
     expect(compare({ devices: 300, failed: 45 }, { devices: 900, failed: 18 }, points).sentence).toContain(
-      "; 1 points more is allowed;",
+      "; 1 point more is allowed;",
     );
   });
 });

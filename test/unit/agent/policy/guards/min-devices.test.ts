@@ -33,9 +33,11 @@ it("refuses one below it, and says how many are wanted", () => {
   });
 });
 
-it("counts devices that tried, not devices that only reported use or crashes", () => {
-  const verdict = failingVerdict({ devices: outcomeCounts({ attempted: 4, active: 900, crashed: 900 }) });
-  expect(minDevices(sampleSituation({ verdict }))).toMatchObject({ reason: "too_few_devices" });
+it("counts devices that tried or report their use, whichever are more; not those that only crash", () => {
+  const answer = (counts: Parameters<typeof outcomeCounts>[0]) =>
+    minDevices(sampleSituation({ verdict: failingVerdict({ devices: outcomeCounts(counts) }) }));
+  expect(answer({ attempted: 4, active: 4, crashed: 900 })).toMatchObject({ reason: "too_few_devices" });
+  expect(answer({ attempted: 1, active: 900 })).toEqual({ kind: "pass" });
 });
 
 it("where nobody says that it tried, devices that report their use count", () => {

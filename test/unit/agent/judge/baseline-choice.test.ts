@@ -1,6 +1,6 @@
 // Which of two versions came before the other: by number, and where there is none by when it was first seen.
 import { expect, it } from "vitest";
-import { cameBefore } from "../../../../agent/jobs/baseline.ts";
+import { cameBefore } from "../../../../agent/judge/baseline-choice.ts";
 import { version } from "../../../support/verdicts.ts";
 
 it.each([
