@@ -4,12 +4,12 @@ import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { DeviceHours } from "../health/health-window.ts";
 import type { Hold } from "../journal/hold-store.ts";
 import type { ReleaseSummary } from "../journal/summary-store.ts";
-import { toSignalRecord } from "../journal/signal-record.ts";
+import { toAccusingRecord, toSignalRecord } from "../journal/signal-record.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 
 function viewVerdict(verdict: Verdict): Record<string, unknown> {
-  const { kind, reason, sentence, baseline, shareOfFleet, signals } = verdict;
+  const { kind, reason, sentence, baseline, shareOfFleet, signals, accusing } = verdict;
   return {
     kind,
     reason,
@@ -17,6 +17,7 @@ function viewVerdict(verdict: Verdict): Record<string, unknown> {
     baseline,
     share_of_fleet: shareOfFleet,
     signals: signals.map(toSignalRecord),
+    accusing: accusing.map(toAccusingRecord),
   };
 }
 

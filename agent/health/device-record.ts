@@ -3,7 +3,7 @@
 import { REPORT_AGE_MS_MAX, REPORT_AHEAD_MS_MAX } from "../../ingest/contract/device-report.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
 import { REASONS_PER_RECORD_MAX } from "./counting-rules.ts";
-import { MINUTE_MAX, NO_RECORD, SECOND_MAX } from "./device-state.ts";
+import { DAY_MAX, MINUTE_MAX, NO_RECORD, SECOND_MAX } from "./device-state.ts";
 import type { Heard, ReleaseRecord, Running } from "./device-state.ts";
 import { withHour } from "./hour-set.ts";
 import type { HourUse } from "./hour-set.ts";
@@ -62,6 +62,11 @@ function earliest(known: number, told: number): number {
 /** Within what a state can hold, whatever another writer put into the stream. */
 export function minuteOf(ms: number): number {
   return Math.min(MINUTE_MAX, Math.max(1, Math.floor(ms / 60_000)));
+}
+
+/** From 1 on, and within what a state can hold. */
+export function dayOf(ms: number): number {
+  return Math.min(DAY_MAX, Math.max(1, Math.floor(minuteOf(ms) / (24 * 60))));
 }
 
 /** The hour of use that a report tells, and what of it. */

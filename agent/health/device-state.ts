@@ -1,8 +1,8 @@
-// What is kept of one device: when it was last heard of, what it runs, and per release that it ever
+// What is kept of one device: when it was first and last heard of, what it runs, and per release that it ever
 // reported about its outcome flags, its first attempt and answer, its stratum, hours of use and reasons of
 // failure. Packed into a few dozen bytes, because a fleet has millions of devices.
 // Enters: bytes from Redis. Leaves: a state, and bytes again. decode(encode(x)) = x is property-tested.
-import { EVENTS } from "../../ingest/contract/device-report.ts";
+import { EVENTS, REPORT_AGE_MS_MAX } from "../../ingest/contract/device-report.ts";
 import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
 import { HOURS_RETAINED, NO_HOURS, oldestOf } from "./hour-set.ts";
 import type { HourSet } from "./hour-set.ts";
@@ -64,6 +64,11 @@ export interface DeviceState {
   /** Undefined for a device that is not known. */
   readonly heard: Heard | undefined;
   readonly running: Running | undefined;
+  /**
+   * Day (since the epoch) in which its first report came in, by our clock. Undefined for a device that is not known, and
+   * for one that was known before days were kept.
+   */
+  readonly firstDay?: number | undefined;
   /** By the shard's number for the release (see the release table in shard-tables.ts). */
   readonly records: ReadonlyMap<number, ReleaseRecord>;
 }
@@ -81,6 +86,10 @@ export const RELEASES_PER_DEVICE_MAX = 128;
 export const SECOND_MAX = 0xffff_ffff;
 export const MINUTE_MAX = Math.floor(SECOND_MAX / 60);
 const HOUR_MAX = Math.ceil(MINUTE_MAX / 60);
+const DAY_MINUTES = 24 * 60;
+export const DAY_MAX = Math.floor(MINUTE_MAX / DAY_MINUTES);
+/** A device's clock is not believed further back than this: so many days may it be heard of before its first day. */
+const FIRST_DAY_AHEAD_DAYS_MAX = Math.ceil(REPORT_AGE_MS_MAX / (DAY_MINUTES * 60_000));
 
 /**
  * Bits of a record's word: what it says, and which parts follow. A word is a varint: the first seven bits are
@@ -112,19 +121,29 @@ const FLAG_WORDS: readonly (readonly [flag: OutcomeFlags, bit: number])[] = [
   [RETURNED_LATE, 1 << 16],
 ];
 
+/** How a device was heard of, two bits: what was heard is what it runs, or leaves a word owing. Never both. */
+const RUNS_WHAT_WAS_HEARD = 2;
+const IS_PENDING = 1;
+/** Both: the two bits stand in the next number, below the day in which it was first heard of. */
+const HAS_FIRST_DAY = 3;
+
 /**
- * Heard: u32 second; varint of release * 4 + 2 if it is what the device runs + 1 if pending; when pending a zigzag
+ * Heard: u32 second; varint of release * 4 + HAS_FIRST_DAY; varint of days from the first to this one * 4 + 2 if it is what the
+ * device runs + 1 if pending: one byte for a device's first 24 days, two for 11 years. (Where the first day is not known
+ * the two bits stand with the release, as they did in layout 3, and the second number is left out.) When pending a zigzag
  * varint of the minute it came in. Running, unless it is what was heard: varint release (0 = none), zigzag
  * seconds before heard. Then the records. Minutes and hours are kept as differences from when the device was
  * heard, which makes most of them one or two bytes.
  */
-export function encodeDeviceState({ heard, running, records }: DeviceState): Buffer {
+export function encodeDeviceState({ heard, running, firstDay, records }: DeviceState): Buffer {
   const writer = new ByteWriter();
   const { atSecond, release, isPending, receivedMinute } = heard!;
   const heardMinute = Math.floor(atSecond / 60);
-  const runsWhatWasHeard = running?.release === release && running.atSecond === atSecond;
+  const runsWhatWasHeard = !isPending && running?.release === release && running.atSecond === atSecond;
+  const how = isPending ? IS_PENDING : runsWhatWasHeard ? RUNS_WHAT_WAS_HEARD : 0;
   writer.u32(atSecond);
-  writer.varint(release * 4 + (runsWhatWasHeard ? 2 : 0) + (isPending ? 1 : 0));
+  writer.varint(release * 4 + (firstDay === undefined ? how : HAS_FIRST_DAY));
+  if (firstDay !== undefined) writer.varint((latestFirstDay(heardMinute) - firstDay) * 4 + how);
   if (isPending) writer.zigzag(receivedMinute - heardMinute);
   if (!runsWhatWasHeard) {
     writer.varint(running?.release ?? 0);
@@ -137,6 +156,11 @@ export function encodeDeviceState({ heard, running, records }: DeviceState): Buf
     ({ stratum } = record);
   }
   return writer.bytes();
+}
+
+/** The latest day in which a device that was heard of then by its clock can have been heard of first by ours. */
+function latestFirstDay(heardMinute: number): number {
+  return Math.floor(heardMinute / DAY_MINUTES) + FIRST_DAY_AHEAD_DAYS_MAX;
 }
 
 /** What a record is told apart from. */
@@ -212,10 +236,15 @@ export function decodeDeviceState(bytes: Buffer): DeviceState {
   const heardMinute = Math.floor(atSecond / 60);
   const packed = reader.varint();
   const release = Math.floor(packed / 4);
-  const isPending = packed % 2 === 1;
+  const packedDay = packed % 4 === HAS_FIRST_DAY ? reader.varint() : undefined;
+  const firstDay =
+    packedDay === undefined
+      ? undefined
+      : within(DAY_MAX, latestFirstDay(heardMinute) - Math.floor(packedDay / 4));
+  const how = (packedDay ?? packed) % 4;
+  const isPending = how === IS_PENDING;
   const receivedMinute = isPending ? within(MINUTE_MAX, heardMinute + reader.zigzag()) : 0;
-  const runsWhatWasHeard = packed % 4 >= 2;
-  const running = runsWhatWasHeard ? { atSecond, release } : readRunning(reader, atSecond);
+  const running = how === RUNS_WHAT_WAS_HEARD ? { atSecond, release } : readRunning(reader, atSecond);
   const records = new Map<number, ReleaseRecord>();
   let stratumBefore = 0;
   while (!reader.isAtEnd()) {
@@ -224,7 +253,7 @@ export function decodeDeviceState(bytes: Buffer): DeviceState {
     records.set(releaseNumber, record);
     stratumBefore = record.stratum;
   }
-  return { heard: { atSecond, release, isPending, receivedMinute }, running, records };
+  return { heard: { atSecond, release, isPending, receivedMinute }, running, firstDay, records };
 }
 
 /** A damaged state may decode, but its times would be counted in windows that there cannot be. */

@@ -6,6 +6,7 @@ import type { CountingRules } from "./counting-rules.ts";
 import { encodeDeviceState } from "./device-state.ts";
 import type { DeviceState, ReleaseRecord } from "./device-state.ts";
 import { examplesOf, gainedOutcomes } from "./examples.ts";
+import { replaceContacts } from "./first-contacts.ts";
 import { changeOf, isChanged, owingOf } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
 import { addRunning, emptyDelta, replaceRecord } from "./release-delta.ts";
@@ -93,6 +94,7 @@ function countDevice(draft: PlanDraft, device: OpenDevice, releases: GrowingTabl
   for (const { release, change } of device.dropped) countChange(draft, releases, { device, release, change });
   for (const release of device.changed)
     countChange(draft, releases, { device, release, change: changeOf(device, release) });
+  countContacts(draft, device, releases);
   const was = runningIn(device.before);
   const is = runningIn(device);
   if (was?.release === is?.release && was?.stratum === is?.stratum) return;
@@ -120,6 +122,22 @@ function countChange(
   replaceRecord(delta, change);
   const gained = gainedOutcomes(change.before?.flags ?? 0, change.after.flags);
   if (gained !== 0) delta.examples.push(...examplesOf(gained, device));
+}
+
+/** A device whose first day turns out to be an earlier one moves with everything that it is counted in. */
+function countContacts(draft: PlanDraft, device: OpenDevice, releases: GrowingTable): void {
+  const { before, firstDay, changed, records, dropped } = device;
+  const count = (release: number, change: Pick<RecordChange, "before" | "after"> | undefined): void => {
+    const text = releases.textOf(release);
+    if (text === undefined || change === undefined) return;
+    replaceContacts(() => draft.deltaOf(text).contacts, {
+      before: { record: change.before, firstDay: before.firstDay },
+      after: { record: change.after, firstDay },
+    });
+  };
+  for (const { release, change } of dropped) count(release, change);
+  const moved = firstDay === before.firstDay ? changed : new Set([...changed, ...records.keys()]);
+  for (const release of moved) count(release, changeOf(device, release));
 }
 
 interface RunningRelease {

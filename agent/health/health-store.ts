@@ -6,13 +6,13 @@ import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { loadLuaScript } from "../../runtime/lua.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { firstDueMinute } from "./deadline-index.ts";
-import type { HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
+import type { FirstContacts, HealthWindow, ReleaseDetail, ReleaseHealth } from "./health-window.ts";
 import { createHistoryReader } from "./history-reader.ts";
 import type { HistoryChoice } from "./history-reader.ts";
 import { createIncidentReader } from "./incident-reader.ts";
 import type { IncidentReader } from "./incident-reader.ts";
 import type { ReleaseHistory } from "./release-history.ts";
-import { readDetail, readTotals } from "./release-counts.ts";
+import { readDetail, readFirstContacts, readTotals } from "./release-counts.ts";
 import type { ReleasePlace } from "./release-counts.ts";
 import { ALL_WINDOWS, collectWindows, streamWindows } from "./release-windows.ts";
 import type { WindowChoice } from "./release-windows.ts";
@@ -36,6 +36,7 @@ export interface ShardLag {
 export interface HealthStore extends IncidentReader {
   readRelease(release: ReleaseKey): Promise<ReleaseHealth>;
   readDetail(release: ReleaseKey): Promise<ReleaseDetail>;
+  readFirstContacts(release: ReleaseKey): Promise<FirstContacts>;
   /** By time, then by stratum. Without a choice all there are, which may be hundreds of thousands: then stream them. */
   readWindows(release: ReleaseKey, choice?: Partial<WindowChoice>): Promise<HealthWindow[]>;
   /** The same, slot by slot, in the memory of a few slots. */
@@ -73,6 +74,7 @@ export function createHealthStore({ redis, shards }: { redis: Redis; shards: num
   return {
     readRelease: async (release) => readTotals(redis, release, await locate(release)),
     readDetail: async (release) => readDetail(redis, await locate(release)),
+    readFirstContacts: async (release) => readFirstContacts(redis, await locate(release)),
     readWindows: async (release, choice) =>
       collectWindows(streamWindows(redis, await locate(release), { ...ALL_WINDOWS, ...choice })),
     async *streamWindows(release, choice) {

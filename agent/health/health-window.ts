@@ -2,6 +2,7 @@
 // slot of its earliest attempt, with everything it ever reported about the release: so a window is a
 // cohort, whose failures belong to its attempts. Device-hours stand in the hour in which they were used.
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { GroundCounts } from "./first-contacts.ts";
 import type { OutcomeCounts } from "./outcomes.ts";
 
 /**
@@ -114,6 +115,12 @@ export interface ReleaseDetail {
   /** Devices by reason of failure. */
   readonly reasons: ReadonlyMap<string, number>;
 }
+
+/**
+ * Devices that may accuse a release, by stratum text and by the day (since the epoch, by our clock) in which they were
+ * first heard of; day 0 = before days were kept.
+ */
+export type FirstContacts = ReadonlyMap<string, ReadonlyMap<number, GroundCounts>>;
 
 /** What is known of one device. */
 export interface DeviceView {

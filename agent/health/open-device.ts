@@ -2,7 +2,15 @@
 // At the end the two are compared, once per release, and the difference is what is counted. Pure.
 import { REPORT_AGE_MS_MAX } from "../../ingest/contract/device-report.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
-import { applyReport, heardIn, isSameRecord, minuteOf, newerHeard, newerRunning } from "./device-record.ts";
+import {
+  applyReport,
+  dayOf,
+  heardIn,
+  isSameRecord,
+  minuteOf,
+  newerHeard,
+  newerRunning,
+} from "./device-record.ts";
 import type { IsBefore, NumberedReport } from "./device-record.ts";
 import { NO_STATE, RELEASES_PER_DEVICE_MAX, tryDecodeDeviceState } from "./device-state.ts";
 import type { DeviceState, Heard, ReleaseRecord, Running } from "./device-state.ts";
@@ -19,6 +27,7 @@ export interface OpenDevice {
   readonly before: DeviceState;
   heard: Heard | undefined;
   running: Running | undefined;
+  firstDay: number | undefined;
   readonly records: Map<number, ReleaseRecord>;
   /** Releases whose record is not what it was. */
   readonly changed: Set<number>;
@@ -37,7 +46,7 @@ export function openDevice(
 ): OpenDevice | undefined {
   const before = bytes === undefined ? NO_STATE : tryDecodeDeviceState(bytes);
   if (before === undefined) return undefined;
-  const { heard, running } = before;
+  const { heard, running, firstDay } = before;
   return {
     bucket,
     field,
@@ -45,6 +54,7 @@ export function openDevice(
     before,
     heard,
     running,
+    firstDay,
     records: new Map(before.records),
     changed: new Set(),
     passedHours: new Map(),
@@ -52,8 +62,10 @@ export function openDevice(
   };
 }
 
-export function isChanged({ before, heard, running, changed }: OpenDevice): boolean {
-  return changed.size > 0 || heard !== before.heard || running !== before.running;
+export function isChanged({ before, heard, running, firstDay, changed }: OpenDevice): boolean {
+  return (
+    changed.size > 0 || heard !== before.heard || running !== before.running || firstDay !== before.firstDay
+  );
 }
 
 export type Room =
@@ -121,7 +133,7 @@ export function tellDevice(
   numbered: NumberedReport,
   orders: Orders,
 ): { before: ReleaseRecord | undefined; after: ReleaseRecord } {
-  const { release, report } = numbered;
+  const { release, report, receivedAtMs } = numbered;
   const before = device.records.get(release);
   const after = applyReport(before, numbered, orders.reasons);
   keepRecord(device, release, after);
@@ -129,11 +141,18 @@ export function tellDevice(
     device.passedHours.set(release, [...(device.passedHours.get(release) ?? []), before.hours]);
   const heardNow = heardIn(numbered);
   const heardBefore = device.heard;
+  device.firstDay = earlierDay(device, dayOf(receivedAtMs));
   device.heard = newerHeard(heardBefore, heardNow, orders.releases);
   if (isRunning(flagOf(report.event)))
     device.running = newerRunning(device.running, heardNow, orders.releases);
   endSilence(device, heardBefore);
   return { before, after };
+}
+
+/** By our clock alone: a device may say of any time that it was then. Who came before days were kept came before all. */
+function earlierDay({ heard, firstDay }: OpenDevice, day: number): number | undefined {
+  if (heard === undefined) return day;
+  return firstDay === undefined ? undefined : Math.min(firstDay, day);
 }
 
 function keepRecord(device: OpenDevice, release: number, record: ReleaseRecord): void {

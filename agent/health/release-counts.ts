@@ -13,12 +13,15 @@ import {
   zeroCounts,
 } from "./count-vector.ts";
 import type { CountVector } from "./count-vector.ts";
-import type { ReleaseDetail, ReleaseHealth, StratumHealth } from "./health-window.ts";
+import { toGroundCounts } from "./first-contacts.ts";
+import type { GroundCounts } from "./first-contacts.ts";
+import type { FirstContacts, ReleaseDetail, ReleaseHealth, StratumHealth } from "./health-window.ts";
 import { toOutcomeCounts } from "./outcomes.ts";
 import { countsKey, tableKey } from "./shard-keys.ts";
 import { parseTable, textWithoutApp, textsOf } from "./shard-tables.ts";
 import type { TableName } from "./shard-tables.ts";
 import { STRATUM_UNKNOWN } from "./stratum.ts";
+import { addStoredStrata } from "./windows.ts";
 
 /** A shard that knows the release, and its number there. */
 export interface ReleasePlace {
@@ -75,6 +78,34 @@ export async function readDetail(redis: Redis, places: readonly ReleasePlace[]):
     strata: new Map(told.map(([text, counts]) => [text, toStratumHealth(counts)])),
     reasons,
   };
+}
+
+export async function readFirstContacts(
+  redis: Redis,
+  places: readonly ReleasePlace[],
+): Promise<FirstContacts> {
+  const strata = new Map<string, Map<number, CountVector>>();
+  await Promise.all(
+    places.map(async ({ shard, releaseNumber }) => {
+      const [row, stratumText] = await Promise.all([
+        redis.hgetallBuffer(countsKey(shard, releaseNumber)),
+        readTexts(redis, shard, "strata"),
+      ]);
+      for (const [field, bytes] of Object.entries(row)) {
+        if (!/^d\d+$/.test(field)) continue;
+        const text = stratumText(Number(field.slice(1)));
+        const days = strata.get(text) ?? new Map<number, CountVector>();
+        strata.set(text, days);
+        addStoredStrata(bytes, (day) => countsAt(days, day));
+      }
+    }),
+  );
+  const shown = (days: ReadonlyMap<number, CountVector>): Map<number, GroundCounts> =>
+    new Map(
+      [...days].filter(([, counts]) => !isZero(counts)).map(([day, counts]) => [day, toGroundCounts(counts)]),
+    );
+  const told = [...strata].map(([text, days]) => [text, shown(days)] as const);
+  return new Map(told.filter(([, days]) => days.size > 0));
 }
 
 export function toStratumHealth(counts: CountVector): StratumHealth {

@@ -29,6 +29,8 @@ export interface ReleaseDelta {
   readonly reasons: Map<number, number>;
   /** Devices that came to stand in outcomes. */
   readonly examples: Example[];
+  /** Devices by the day of their first contact: by stratum number, then by day (first-contacts.ts). */
+  readonly contacts: Map<number, Map<number, CountVector>>;
   /** When reports were taken in, epoch milliseconds; 0 = none in this batch. */
   firstReportAtMs: number;
   lastReportAtMs: number;
@@ -45,6 +47,7 @@ export function emptyDelta(): ReleaseDelta {
     windows: new Map(),
     reasons: new Map(),
     examples: [],
+    contacts: new Map(),
     firstReportAtMs: 0,
     lastReportAtMs: 0,
     lastFailureAtMs: 0,

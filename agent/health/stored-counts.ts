@@ -34,7 +34,7 @@ export async function writeCounts(
     at,
     changed.map(({ releaseNumber, delta }) => ({
       key: countsKey(shard, releaseNumber),
-      fields: [...TIMES, ...strataFields(delta), ...reasonFields(delta)],
+      fields: [...TIMES, ...strataFields(delta), ...contactFields(delta), ...reasonFields(delta)],
     })),
   );
   const withWindows = changed.map((each, index) => ({
@@ -51,7 +51,7 @@ export async function writeCounts(
   );
   withWindows.forEach(({ releaseNumber, delta, counts, windows }, index) => {
     writeTotals(commit, countsKey(shard, releaseNumber), { delta, stored: counts });
-    writeWindows(commit, windowsKey(shard, releaseNumber), { added: windows, stored: storedWindows[index]! });
+    writePacked(commit, windowsKey(shard, releaseNumber), { added: windows, stored: storedWindows[index]! });
     markWindows(commit, { shard, releaseNumber }, windows.keys());
     if (windows.size > 0) commit.command("SADD", fineKey(shard), releaseNumber);
   });
@@ -59,6 +59,11 @@ export async function writeCounts(
 
 function strataFields({ strata }: ReleaseDelta): string[] {
   return [...strata.keys()].map((stratum) => `s${stratum}`);
+}
+
+/** Per stratum one field, of all days: packed as a slot is of all strata. */
+function contactFields({ contacts }: ReleaseDelta): string[] {
+  return [...contacts.keys()].map((stratum) => `d${stratum}`);
 }
 
 function reasonFields({ reasons }: ReleaseDelta): string[] {
@@ -101,6 +106,8 @@ function writeTotals(
   commit.many("HSET", key, times);
   const strata = [...delta.strata].map(([stratum, counts]) => [`s${stratum}`, counts] as const);
   writeVectors(commit, key, { added: new Map([["total", delta.totals], ...strata]), stored });
+  const contacts = [...delta.contacts].map(([stratum, days]) => [`d${stratum}`, days] as const);
+  writePacked(commit, key, { added: new Map(contacts), stored });
   const changed = [...delta.reasons].filter(([, devices]) => devices !== 0);
   const reasons = changed.map(([reason, more]) => {
     const devices = numberIn(`r${reason}`) + more;
@@ -109,7 +116,8 @@ function writeTotals(
   commit.fields(key, reasons);
 }
 
-function writeWindows(
+/** Slots of windows by stratum, and strata by day. */
+function writePacked(
   commit: ShardCommit,
   key: string,
   { added, stored }: { added: ReadonlyMap<string, StrataCounts>; stored: Fields },

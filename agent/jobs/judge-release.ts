@@ -2,17 +2,19 @@
 // release and its policy. Leaves: the verdict, in the journal when its kind has changed.
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { dayOf } from "../health/device-record.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { ReleaseHealth } from "../health/health-window.ts";
 import { hasUnannouncedFailures, settledMinute } from "../health/settled-counts.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { Journal } from "../journal/journal.ts";
-import { toSignalRecord } from "../journal/signal-record.ts";
+import { toAccusingRecord, toSignalRecord } from "../journal/signal-record.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { isSettled, judgeInputOf } from "../judge/judge-input.ts";
 import { judge } from "../judge/judge.ts";
 import { judgedSince } from "../judge/judged-since.ts";
+import { knownDevicesOf } from "../judge/known-devices.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { budgetAfter, judgedSinceMinute } from "../policy/absolution.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -61,9 +63,30 @@ export async function judgeRelease(release: ReleaseKey, policy: Policy, deps: Ju
     },
     nowMs,
   });
-  const verdict = judge(input);
+  const judged = judge(input);
+  const verdict = policy.guards.knownDevicesLeast === 0 ? judged : await askForKnown(judged, health, deps);
   await keepSummary(health, verdict, deps);
   return { health, verdict, isSettled: isSettled(input) };
+}
+
+/** Says of each accusation how many of the devices were known before the release appeared. */
+async function askForKnown(
+  verdict: Verdict,
+  { release, firstReportAtMs }: ReleaseHealth,
+  { health, summaries }: JudgeDeps,
+): Promise<Verdict> {
+  if (verdict.accusing.length === 0) return verdict;
+  const [contacts, all] = await Promise.all([health.readFirstContacts(release), summaries.list()]);
+  const firsts = all.map((summary) => summary.firstReportAtMs).filter((atMs) => atMs !== 0);
+  const days = {
+    contacts,
+    releaseDay: dayOf(firstReportAtMs),
+    listeningDay: dayOf(Math.min(firstReportAtMs, ...firsts)),
+  };
+  return {
+    ...verdict,
+    accusing: verdict.accusing.map((rule) => ({ ...rule, knownDevices: knownDevicesOf(rule, days) })),
+  };
 }
 
 async function keepSummary(
@@ -79,6 +102,7 @@ async function keepSummary(
     const body = {
       ...verdict,
       signals: verdict.signals.map(toSignalRecord),
+      accusing: verdict.accusing.map(toAccusingRecord),
       before: before?.verdict.kind ?? null,
     };
     await journal.append({ kind: "verdict", at: new Date(nowMs).toISOString(), body });

@@ -1,6 +1,6 @@
 // One rule's numbers as they are kept in the journal and shown by the API: names in snake_case are a
 // promise to users, the inside may change.
-import type { Interval, SignalEvidence } from "../judge/verdict.ts";
+import type { AccusingRule, Interval, SignalEvidence } from "../judge/verdict.ts";
 
 export interface SignalRecord {
   readonly signal: string;
@@ -60,4 +60,26 @@ export function toSignalRecord(evidence: SignalEvidence): SignalRecord {
       share_of_fleet: segment.shareOfFleet,
     })),
   };
+}
+
+/** A rule that is over its threshold; `known_devices` is null where the policy does not ask who accuses. */
+export interface AccusingRecord {
+  readonly signal: string;
+  readonly rule: string;
+  /** The kind of device that fails; null = the fleet. */
+  readonly segment: string | null;
+  readonly failures: number;
+  readonly known_devices: {
+    readonly devices: number;
+    readonly known: number;
+    /** They were heard of before this day (UTC). */
+    readonly before: string;
+  } | null;
+}
+
+export function toAccusingRecord({ knownDevices, ...rule }: AccusingRule): AccusingRecord {
+  if (knownDevices === undefined) return { ...rule, known_devices: null };
+  const { devices, known, releaseDay } = knownDevices;
+  const before = new Date(releaseDay * 24 * 3_600_000).toISOString().slice(0, 10);
+  return { ...rule, known_devices: { devices, known, before } };
 }

@@ -74,12 +74,15 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
   };
 }
 
-/** An older Lastgood counted less: what it did not write is 0 until the release is evaluated anew. */
-type StoredSummary = Omit<ReleaseSummary, "hours"> & { readonly hours?: Partial<DeviceHours> };
+/** An older Lastgood counted less: what it did not write is 0, or empty, until the release is evaluated anew. */
+type StoredSummary = Omit<ReleaseSummary, "hours" | "verdict"> & {
+  readonly hours?: Partial<DeviceHours>;
+  readonly verdict: Omit<Verdict, "accusing"> & Partial<Pick<Verdict, "accusing">>;
+};
 
 function toSummary(stored: StoredSummary): ReleaseSummary {
   const { verdict } = stored;
   const hours = { ...NO_DEVICE_HOURS, ...stored.hours };
   const devices = { ...toOutcomeCounts([]), ...verdict.devices };
-  return { ...stored, verdict: { ...verdict, devices }, hours };
+  return { ...stored, verdict: { ...verdict, devices, accusing: verdict.accusing ?? [] }, hours };
 }

@@ -18,7 +18,7 @@ import { tellVerdict } from "./sentence.ts";
 import { isUsageSignal } from "./signals.ts";
 import { totalsByStratum } from "./stratum-totals.ts";
 import { VERDICT_KIND_OF } from "./verdict.ts";
-import type { SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
+import type { AccusingRule, SignalEvidence, Verdict, VerdictReason } from "./verdict.ts";
 import { weighComparison } from "./weigh-comparison.ts";
 import { weighLimit } from "./weigh-limit.ts";
 import type { Weighed, WeighingContext } from "./weighing.ts";
@@ -84,6 +84,7 @@ export function judge(input: JudgeInput): Verdict {
     release: input.release,
     devices: input.devices,
     signals,
+    accusing: accused.flatMap(accusingRules),
     baseline: input.baseline.versions,
     shareOfFleet: accused.length > 0 ? Math.max(...accused.map(({ shareOfFleet }) => shareOfFleet)) : 1,
   };
@@ -175,6 +176,12 @@ function unansweredSince({ days }: JudgeInput["history"], sinceMinute: number): 
       unanswered += Math.max(0, devices.attempted - answered.reduce((sum, bin) => sum + bin, 0));
   }
   return unanswered;
+}
+
+function accusingRules({ evidence, accuses, failing }: Weighed): AccusingRule[] {
+  const { signal, rule, failures } = evidence;
+  if (accuses === "fleet") return [{ signal, rule, segment: null, failures }];
+  return failing.map((each) => ({ signal, rule, segment: each.segment.name, failures: each.failures }));
 }
 
 /** Of a release that nobody uses yet it says nothing. */

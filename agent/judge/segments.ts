@@ -47,6 +47,10 @@ function segmentNames(stratum: string): string[] {
   );
 }
 
+export function isInSegment(stratum: string, name: string): boolean {
+  return segmentNames(stratum).includes(name);
+}
+
 /** Share of wrongly named segments that is allowed among those that are named. */
 export const SEGMENT_FALSE_DISCOVERY = 0.05;
 

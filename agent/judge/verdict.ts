@@ -80,6 +80,27 @@ export interface SignalEvidence {
   readonly segments: readonly SegmentEvidence[];
 }
 
+/** Of the devices that accuse a release, those that Lastgood had heard of before the day in which the release appeared. */
+export interface KnownDevices {
+  readonly devices: number;
+  readonly known: number;
+  /** Day (since the epoch, by our clock) in which the release was first reported about. */
+  readonly releaseDay: number;
+  /** Day in which any release was, as far as is known: nobody can have been heard of before. */
+  readonly listeningDay: number;
+}
+
+/** A rule that is over its threshold, and whom it means. */
+export interface AccusingRule {
+  readonly signal: JudgedSignal;
+  readonly rule: RuleForm;
+  /** The kind of device that fails; null = the fleet. */
+  readonly segment: string | null;
+  readonly failures: number;
+  /** Left out where the policy does not ask for it. */
+  readonly knownDevices?: KnownDevices;
+}
+
 export interface Verdict {
   readonly kind: VerdictKind;
   readonly reason: VerdictReason;
@@ -87,6 +108,8 @@ export interface Verdict {
   readonly release: ReleaseKey;
   readonly devices: OutcomeCounts;
   readonly signals: readonly SignalEvidence[];
+  /** What makes it failing, each kind of device on its own; empty in any other verdict. */
+  readonly accusing: readonly AccusingRule[];
   /** Versions it was compared with; empty = there was none. */
   readonly baseline: readonly Version[];
   /** Share of the release's devices that the failure concerns: 1, or that of the kinds of device it is confined to. */

@@ -32,6 +32,7 @@ export interface Weighed {
 
 export interface FailingSegment {
   readonly segment: Segment;
+  readonly failures: number;
   /** log10 of its evidence, and at which it fails. */
   readonly evidenceLog10: number;
   readonly thresholdLog10: number;

@@ -10,6 +10,7 @@ import { chooseTarget } from "./guards/good-target.ts";
 import type { TargetChoice } from "./guards/good-target.ts";
 import type { GuardCheck } from "./guards/guard.ts";
 import { killSwitch } from "./guards/kill-switch.ts";
+import { knownDevices } from "./guards/known-devices.ts";
 import { minDevices } from "./guards/min-devices.ts";
 import { oneHop } from "./guards/one-hop.ts";
 import { rejected } from "./guards/rejected.ts";
@@ -21,7 +22,7 @@ import type { Verdict } from "../judge/verdict.ts";
 import type { Situation } from "./situation.ts";
 
 /** Whether the accusation is worth anything: asked before a person is called, too. */
-const ACCUSATION_CHECKS: readonly GuardCheck[] = [versionAtFault, minDevices, shareOfFleet];
+const ACCUSATION_CHECKS: readonly GuardCheck[] = [versionAtFault, minDevices, shareOfFleet, knownDevices];
 /** Whether Lastgood may touch the channel now. */
 const HANDS_OFF_CHECKS: readonly GuardCheck[] = [killSwitch, frozen, freezeWindow];
 

@@ -24,6 +24,8 @@ export interface Guards {
   readonly cooldownMs: number;
   /** Share of the release's devices that the failure must concern, a ratio; 0 = any. */
   readonly shareOfFleetLeast: number;
+  /** Share of the accusing devices that must have been heard of before the release appeared, a ratio; 0 = any. */
+  readonly knownDevicesLeast: number;
   readonly maxRollbacks: RollbackBudget;
   /** Times in which nothing is done by itself. */
   readonly freezeWindows: readonly FreezeWindow[];
@@ -100,6 +102,7 @@ const guardsSchema = z
     cooldown: duration
       .refine((ms) => ms <= COOLDOWN_MS_MAX, { error: "must be at most 30d" })
       .prefault("60m"),
+    known_devices: ratio.prefault(0),
     max_rollbacks: maxRollbacksSchema,
     freeze_windows: z
       .array(freezeWindowSchema)
@@ -110,6 +113,7 @@ const guardsSchema = z
   .transform((guards) => ({
     minDevices: guards.min_devices,
     cooldownMs: guards.cooldown,
+    knownDevicesLeast: guards.known_devices,
     maxRollbacks: guards.max_rollbacks,
     freezeWindows: guards.freeze_windows,
   }));

@@ -512,11 +512,14 @@ test("counts are those of the set of reports, and of the looks for silence", asy
   expect([...met].toSorted()).toEqual([...OUTCOME_NAMES, ...MEETINGS].toSorted());
 }, 120_000);
 
-const MEETINGS = ["reasons", "strata", "crash loop", "hang", "no hour", "slid out"];
+const MEETINGS = ["reasons", "strata", "crash loop", "hang", "no hour", "slid out", "known", "new"];
 
 /** What the history has met, so that nobody has to believe that histories meet anything. */
 function metIn({ model }: World): string[] {
-  return Object.values(model.counts()).flatMap(({ devices, hours, reasons, strata }) => {
+  return Object.values(model.counts()).flatMap((release) => {
+    const { devices, hours, reasons, strata, contacts } = release;
+    const firstDay = Math.floor(release.firstReportAtMs / DAY_MS);
+    const contactDays = Object.keys(contacts).map((name) => Number.parseInt(name, 10));
     const meetings: readonly (readonly [string, boolean])[] = [
       ["reasons", Object.keys(reasons).length > 8],
       ["strata", Object.keys(strata).length > 3],
@@ -524,6 +527,8 @@ function metIn({ model }: World): string[] {
       ["hang", hours.firstNotResponding > 0 && hours.notResponding > hours.firstNotResponding],
       ["no hour", hours.firstCrashed > 0 && devices.crashed > hours.firstCrashed],
       ["slid out", hours.firstCrashed > 0 && model.hoursSinceUseMax() > 170],
+      ["known", contactDays.some((day) => day < firstDay)],
+      ["new", contactDays.some((day) => day > firstDay)],
     ];
     return [
       ...OUTCOME_NAMES.filter((outcome) => devices[outcome] > 0),

@@ -37,6 +37,7 @@ const PURE_FILES = [
   "agent/health/device-state.ts",
   "agent/health/device-table.ts",
   "agent/health/examples.ts",
+  "agent/health/first-contacts.ts",
   "agent/health/fold.ts",
   "agent/health/fold-plan.ts",
   "agent/health/health-window.ts",

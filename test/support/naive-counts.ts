@@ -10,6 +10,7 @@ import { clampReportTime } from "../../ingest/contract/device-report.ts";
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
 import {
   ANSWER_BINS,
+  GROUND_NAMES,
   OUTCOME_NAMES,
   isAnswerForGood,
   isPending,
@@ -17,7 +18,7 @@ import {
   recordOf,
   secondOf,
 } from "./naive-record.ts";
-import type { NaiveRecord, OutcomeName, Told } from "./naive-record.ts";
+import type { GroundName, NaiveRecord, OutcomeName, Told } from "./naive-record.ts";
 
 export interface Tally {
   readonly devices: OutcomeCounts;
@@ -45,6 +46,8 @@ export interface ReleaseCounts extends Tally {
   readonly reasons: Readonly<Record<string, number>>;
   /** By `slotMinute/slotMinutes stratum`. */
   readonly windows: Readonly<Record<string, WindowTally>>;
+  /** Devices that may accuse, and why: by `day stratum`, the day in which the device was first heard of. */
+  readonly contacts: Readonly<Record<string, Readonly<Record<GroundName, number>>>>;
   /** Receive times, epoch milliseconds; 0 = none. */
   readonly firstReportAtMs: number;
   readonly lastReportAtMs: number;
@@ -282,10 +285,20 @@ function createAdder(): Adder {
   return { devices, hours, answered: ANSWER_BINS.map(() => 0) };
 }
 
+function createGrounds(): Record<GroundName, number> {
+  return Object.fromEntries(GROUND_NAMES.map((name) => [name, 0])) as Record<GroundName, number>;
+}
+
+/** By our clock, and whatever it was that the device said. */
+function firstDayOf({ told }: NaiveDevice): number {
+  return Math.min(...told.map(({ receivedAtMs }) => Math.floor(receivedAtMs / 86_400_000)));
+}
+
 function countRelease(release: string, { devices, rules, slotOf }: Counting): ReleaseCounts {
   const total = createAdder();
   const strata = new Map<string, Adder>();
   const windows = new Map<string, Adder>();
+  const contacts = new Map<string, Record<GroundName, number>>();
   const reasons = new Map<string, number>();
   const failuresAtMs: number[] = [];
   for (const device of devices) {
@@ -298,6 +311,8 @@ function countRelease(release: string, { devices, rules, slotOf }: Counting): Re
       if (slot === undefined) return createAdder();
       return entryOf(windows, `${slot.slotMinute}/${slot.slotMinutes} ${record.stratum}`, createAdder);
     });
+    for (const ground of record.grounds)
+      entryOf(contacts, `${firstDayOf(device)} ${record.stratum}`, createGrounds)[ground] += 1;
     for (const reason of record.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     failuresAtMs.push(...record.failuresAtMs);
   }
@@ -315,6 +330,7 @@ function countRelease(release: string, { devices, rules, slotOf }: Counting): Re
     strata: Object.fromEntries([...strata].map(([stratum, adder]) => [stratum, toTally(adder)])),
     reasons: Object.fromEntries(reasons),
     windows: Object.fromEntries(windows),
+    contacts: Object.fromEntries(contacts),
     // Not `Math.min(...)`: a function takes fewer arguments than a fleet sends reports.
     firstReportAtMs: receivedAtMs.reduce((least, atMs) => Math.min(least, atMs)),
     lastReportAtMs: receivedAtMs.reduce((greatest, atMs) => Math.max(greatest, atMs)),

@@ -1,6 +1,7 @@
 // What one device counts for about one release, worked out anew from everything that it said about it.
 // Enters: those reports, as they were told and received. Leaves: a record, which naive-counts.ts adds up.
 // Shares no code with the folding that it is compared with, but the names.
+import type { GroundCounts } from "../../agent/health/first-contacts.ts";
 import type { OutcomeCounts } from "../../agent/health/outcomes.ts";
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
 
@@ -42,6 +43,18 @@ export const OUTCOME_NAMES = [
 ] as const satisfies readonly (keyof OutcomeCounts)[];
 export type OutcomeName = (typeof OUTCOME_NAMES)[number];
 
+export const GROUND_NAMES = [
+  "failed",
+  "download_failed",
+  "crashed",
+  "not_responding",
+  "silent",
+  "unanswered",
+  "late",
+] as const satisfies readonly (keyof GroundCounts)[];
+export type GroundName = (typeof GROUND_NAMES)[number];
+
+const LATE_MINUTES = 5;
 const REASONS_PER_DEVICE_MAX = 8;
 const CLAMPED_PAST_MS = 7 * 24 * 3_600_000;
 const CLAMPED_FUTURE_MS = 5 * 60_000;
@@ -90,6 +103,8 @@ export interface NaiveRecord {
   readonly reasons: readonly string[];
   /** When each kind of failure was first received. */
   readonly failuresAtMs: readonly number[];
+  /** Why it may accuse. */
+  readonly grounds: readonly GroundName[];
 }
 
 /** All of `told` are reports of one device about one release; at least one. */
@@ -123,7 +138,25 @@ export function recordOf({
       );
       return first === undefined ? [] : [first];
     }),
+    grounds: groundsOf(told, isSilent),
   };
+}
+
+function groundsOf(told: readonly Told[], isSilent: boolean): GroundName[] {
+  const said = (...events: readonly string[]): boolean =>
+    told.some(({ report }) => events.includes(report.event));
+  const attemptMinute = attemptMinuteOf(told);
+  const answerMinute = least(told.filter((one) => !isPending(one)).map(minuteOf));
+  const grounds: GroundName[] = [];
+  if (said(...FAILED)) grounds.push("failed");
+  if (said("download_failed")) grounds.push("download_failed");
+  if (said("crashed")) grounds.push("crashed");
+  if (said("not_responding")) grounds.push("not_responding");
+  if (isSilent) grounds.push("silent");
+  if (attemptMinute === undefined) return grounds;
+  if (answerMinute === undefined) grounds.push("unanswered");
+  else if (answerMinute >= attemptMinute + LATE_MINUTES) grounds.push("late");
+  return grounds;
 }
 
 function outcomesOf({

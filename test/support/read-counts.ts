@@ -19,8 +19,17 @@ export async function readCounts(health: HealthStore): Promise<Record<string, Re
 }
 
 async function readOne(health: HealthStore, release: ReleaseKey): Promise<ReleaseCounts> {
-  const [{ release: _release, silenceDeadlineMs: _deadline, ...totals }, { strata, reasons }, windows] =
-    await Promise.all([health.readRelease(release), health.readDetail(release), health.readWindows(release)]);
+  const [
+    { release: _release, silenceDeadlineMs: _deadline, ...totals },
+    { strata, reasons },
+    windows,
+    contacts,
+  ] = await Promise.all([
+    health.readRelease(release),
+    health.readDetail(release),
+    health.readWindows(release),
+    health.readFirstContacts(release),
+  ]);
   // What is read by what changed must be what stands there, whatever was remembered.
   expect(await health.readHistory(release)).toEqual(historyOf(release, windows));
   return {
@@ -32,6 +41,11 @@ async function readOne(health: HealthStore, release: ReleaseKey): Promise<Releas
         `${slotMinute}/${slotMinutes} ${stratum}`,
         counts,
       ]),
+    ),
+    contacts: Object.fromEntries(
+      [...contacts].flatMap(([stratum, days]) =>
+        [...days].map(([day, counts]) => [`${day} ${stratum}`, counts] as const),
+      ),
     ),
   };
 }
@@ -88,6 +102,11 @@ export function withoutStrata(counts: Record<string, ReleaseCounts>): Record<str
     windows: sumsOf(
       Object.entries(release.windows).map(
         ([name, window]) => [`${name.slice(0, name.indexOf(" "))} all`, window] as const,
+      ),
+    ),
+    contacts: sumsOf(
+      Object.entries(release.contacts).map(
+        ([name, counts]) => [`${name.slice(0, name.indexOf(" "))} all`, counts] as const,
       ),
     ),
   }));

@@ -257,6 +257,7 @@ describe("a right file", () => {
               shareOfFleetLeast: 0,
               maxRollbacks: { perChannelPerDay: undefined, overallPerHour: undefined },
               freezeWindows: [],
+              knownDevicesLeast: 0,
             },
           },
         ],
@@ -290,15 +291,17 @@ describe("numbers at their edges", () => {
     minDevices: 1,
     bytes: "1KiB",
     cooldown: "0s",
+    knownDevices: "0%",
     retention: "{}",
     strata: "{}",
     deadline: "6h",
   };
   const write = (values: Partial<Record<keyof typeof right, string | number>>): string => {
-    const { redis, shards, limit, budget, minDevices, bytes, cooldown, retention, strata, deadline } = {
+    const { redis, shards, limit, budget, minDevices, bytes, cooldown, knownDevices, ...rest } = {
       ...right,
       ...values,
     };
+    const { retention, strata, deadline } = rest;
     const file = path.join(mkdtempSync(path.join(tmpdir(), "lg-config-")), "lastgood.yaml");
     const text = `
 redis: ${redis}
@@ -316,7 +319,7 @@ policies:
     action: rollback
     false_rollback_budget: ${budget}
     rules: [{ signal: update_failure, limit: ${limit} }, { signal: silence, limit: 2%, deadline: ${deadline} }]
-    guards: { min_devices: ${minDevices}, cooldown: ${cooldown} }
+    guards: { min_devices: ${minDevices}, cooldown: ${cooldown}, known_devices: ${knownDevices} }
 `;
     writeFileSync(file, text);
     return file;
@@ -331,6 +334,7 @@ policies:
     { budget: "0.01%" },
     { bytes: "256MiB" },
     { cooldown: "30d" },
+    { knownDevices: "100%" },
     { shards: '"${SHARDS}"' },
     { minDevices: '"${SHARDS}"' },
     { strata: '{ max: "${SHARDS}" }' },
@@ -348,6 +352,8 @@ policies:
     { bytes: "257MiB" },
     { bytes: "1023B" },
     { cooldown: "31d" },
+    { knownDevices: "100.01%" },
+    { knownDevices: "-1%" },
     { minDevices: 0.5 },
     { minDevices: '"${SHARDS}x"' },
     { retention: "{ devices: 2591999999ms }" },

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import {
+  DAY_MAX,
   MINUTE_MAX,
   NO_RECORD,
   RELEASES_PER_DEVICE_MAX,
@@ -89,10 +90,19 @@ const heard: fc.Arbitrary<Heard> = fc
   .record({ atSecond: second, release: number, isPending: fc.boolean(), receivedMinute: minute })
   .map((each) => ({ ...each, receivedMinute: each.isPending ? each.receivedMinute : 0 }));
 const running = fc.option(fc.record({ atSecond: second, release: number }), { nil: undefined });
+
+/** At most a week after the device was heard of by its own clock; or not known. */
+function firstDayUpTo(heardSecond: number): fc.Arbitrary<number | undefined> {
+  const latest = Math.min(DAY_MAX, Math.floor(heardSecond / (24 * HOUR_SECONDS)) + 7);
+  return fc.oneof(fc.constant(undefined), fc.constantFrom(1, latest), fc.integer({ min: 1, max: latest }));
+}
+
 const states: fc.Arbitrary<DeviceState> = heard.chain((heard) =>
   fc.record({
     heard: fc.constant(heard),
-    running,
+    // Pending and running at once is what no device is; it must not be mistaken for another state all the same.
+    running: fc.oneof(running, fc.constant({ atSecond: heard.atSecond, release: heard.release })),
+    firstDay: firstDayUpTo(heard.atSecond),
     records: fc
       .array(fc.tuple(number, recordUpTo(heard.atSecond)), { maxLength: 40, size: "max" })
       .map((rows) => new Map(rows)),
@@ -135,6 +145,8 @@ test("bytes that were damaged are no state, or one that can be stored again; not
           expect(one).toBeLessThanOrEqual(MINUTE_MAX);
         }
       }
+      expect(read.firstDay ?? 1).toBeGreaterThanOrEqual(1);
+      expect(read.firstDay ?? 1).toBeLessThanOrEqual(DAY_MAX);
       expect(tryDecodeDeviceState(Buffer.from(encodeDeviceState(read)))).toBeDefined();
     }),
     { numRuns: 500 },
@@ -187,6 +199,37 @@ describe("bytes", () => {
   ])("a record of release number %d without any parts takes %d", (release, bytes) => {
     const flags = (2 ** FLAG_BITS - 1) & ~(CRASHED | NOT_RESPONDING);
     expect(sizeOf({ flags }, release)).toBe(HEARD_BYTES + bytes);
+  });
+
+  const HEARD_DAY = HEARD_HOUR / 24 - 0.5;
+  it.each([
+    [-7, 1],
+    [0, 1],
+    [24, 1],
+    [25, 2],
+    [4_088, 2],
+    [4_089, 3],
+  ])("that a device was first heard of %d days before takes %d more", (days, bytes) => {
+    const records = new Map([[1, NO_RECORD]]);
+    const running = { atSecond: HEARD.atSecond - 1, release: 2 };
+    for (const isPending of [true, false]) {
+      const heard = { ...HEARD, isPending, receivedMinute: isPending ? HEARD_MINUTE : 0 };
+      const state = { heard, running, records };
+      const known = { ...state, firstDay: HEARD_DAY - days };
+      expect(encodeDeviceState(known).length).toBe(encodeDeviceState(state).length + bytes);
+      expect(decodeDeviceState(encodeDeviceState(known))).toEqual(known);
+    }
+  });
+
+  it("a state that layout 3 wrote is read, and has no first day", () => {
+    // Heard at noon about release 3, which it runs; of release 3 that it was installed and confirmed.
+    const bytes = Buffer.from([0xc0, 0xee, 0x7d, 0x69, 14, 3, 0b110]);
+    const { heard, running, firstDay, records } = decodeDeviceState(bytes);
+    expect(heard).toEqual(HEARD);
+    expect(running).toEqual({ atSecond: HEARD.atSecond, release: 3 });
+    expect(firstDay).toBeUndefined();
+    expect(records.get(3)!.flags).toBe(flagOf("installed") | flagOf("confirmed"));
+    expect(encodeDeviceState({ heard, running, firstDay, records })).toEqual(bytes);
   });
 
   const active = hoursUsed(10, "active");

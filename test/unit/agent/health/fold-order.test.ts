@@ -118,11 +118,12 @@ function statesOf({ states, tables }: MemoryShard): Record<string, unknown> {
   });
   return Object.fromEntries(
     [...states].map(([field, bytes]) => {
-      const { heard, running, records } = decodeDeviceState(bytes);
+      const { heard, running, firstDay, records } = decodeDeviceState(bytes);
       const named = [...records].map(([number, record]) => [releaseOf(number), withTexts(record)]);
       const shown = {
         heard: { ...heard!, release: releaseOf(heard!.release) },
         running: running === undefined ? undefined : { ...running, release: releaseOf(running.release) },
+        firstDay,
         records: Object.fromEntries(named) as unknown,
       };
       return [field, shown];

@@ -10,6 +10,7 @@ import { decodeDeviceState } from "../../../../agent/health/device-state.ts";
 import type { DeviceState } from "../../../../agent/health/device-state.ts";
 import { nameDevice, nameOf } from "../../../../agent/health/device-table.ts";
 import type { DeviceName } from "../../../../agent/health/device-table.ts";
+import { toGroundCounts } from "../../../../agent/health/first-contacts.ts";
 import { fold } from "../../../../agent/health/fold.ts";
 import type { FoldableReport } from "../../../../agent/health/fold.ts";
 import type { FoldPlan } from "../../../../agent/health/fold-plan.ts";
@@ -109,6 +110,8 @@ interface StoredCounts {
   readonly strata: Map<number, CountVector>;
   /** By `minute` and stratum. */
   readonly windows: Map<number, Map<number, CountVector>>;
+  /** By stratum and day. */
+  readonly contacts: Map<number, Map<number, CountVector>>;
   readonly reasons: Map<number, number>;
   readonly firsts: number[];
   readonly lasts: number[];
@@ -120,6 +123,7 @@ function noStoredCounts(): StoredCounts {
     totals: zeroCounts(),
     strata: new Map(),
     windows: new Map(),
+    contacts: new Map(),
     reasons: new Map(),
     firsts: [],
     lasts: [],
@@ -131,10 +135,8 @@ function addDelta(stored: StoredCounts, delta: ReleaseDelta): void {
   addCounts(stored.totals, delta.totals);
   for (const [stratum, counts] of delta.strata)
     addCounts(entryOf(stored.strata, stratum, zeroCounts), counts);
-  for (const [minute, strata] of delta.windows) {
-    const slot = entryOf(stored.windows, minute, () => new Map<number, CountVector>());
-    for (const [stratum, counts] of strata) addCounts(entryOf(slot, stratum, zeroCounts), counts);
-  }
+  addNested(stored.windows, delta.windows);
+  addNested(stored.contacts, delta.contacts);
   for (const [reason, devices] of delta.reasons)
     stored.reasons.set(reason, (stored.reasons.get(reason) ?? 0) + devices);
   const { firstReportAtMs, lastReportAtMs, lastFailureAtMs } = delta;
@@ -143,8 +145,17 @@ function addDelta(stored: StoredCounts, delta: ReleaseDelta): void {
   stored.failures.push(lastFailureAtMs);
 }
 
+type Nested = ReadonlyMap<number, ReadonlyMap<number, CountVector>>;
+
+function addNested(sums: Map<number, Map<number, CountVector>>, added: Nested): void {
+  for (const [outer, inner] of added) {
+    const sum = entryOf(sums, outer, () => new Map<number, CountVector>());
+    for (const [key, counts] of inner) addCounts(entryOf(sum, key, zeroCounts), counts);
+  }
+}
+
 function shownOf(
-  { totals, strata, windows, reasons, firsts, lasts, failures }: StoredCounts,
+  { totals, strata, windows, contacts, reasons, firsts, lasts, failures }: StoredCounts,
   { strata: strataTable, reasons: reasonTable }: ShardTables,
 ): ReleaseCounts {
   const stratumText = textsOf(strataTable);
@@ -164,6 +175,11 @@ function shownOf(
         nonZero(slot).map(
           ([number, sum]) => [`${minute}/1 ${stratumText(number)}`, windowTallyOf(sum)] as const,
         ),
+      ),
+    ),
+    contacts: Object.fromEntries(
+      [...contacts].flatMap(([number, days]) =>
+        nonZero(days).map(([day, sum]) => [`${day} ${stratumText(number)}`, toGroundCounts(sum)] as const),
       ),
     ),
     firstReportAtMs: firsts.length === 0 ? 0 : Math.min(...firsts),

@@ -40,6 +40,10 @@ const fewDevices = failingVerdict({ devices: outcomeCounts({ attempted: 4, faile
 const pickyPolicy = samplePolicy({
   guards: sampleGuards({ shareOfFleetLeast: 0.1 }),
 });
+const strangersPolicy = samplePolicy({ guards: sampleGuards({ knownDevicesLeast: 0.5 }) });
+const pickyAboutBoth = samplePolicy({
+  guards: sampleGuards({ shareOfFleetLeast: 0.1, knownDevicesLeast: 0.5 }),
+});
 const confined = failingVerdict({ reason: "segment_failing", shareOfFleet: 0.032 });
 
 const always = createFreezeWindow({ cron: "* * * * *", forMs: 60_000, timezone: "UTC" });
@@ -61,6 +65,7 @@ const CAUSES: Readonly<Record<Exclude<DecisionReason, "operator_asked">, Partial
   environment: { verdict: failingVerdict({ kind: "inconclusive", reason: "environment" }) },
   too_few_devices: { verdict: fewDevices },
   share_too_small: { policy: pickyPolicy, verdict: confined },
+  unknown_devices: { policy: strangersPolicy },
   cooling_down: { pastRollbacks: [recent] },
   channel_moved_on: { channel: moved },
   ota_server_unavailable: { channel: { kind: "unavailable", detail: "away" } },
@@ -106,14 +111,15 @@ describe("the order of the questions", () => {
     { pastRollbacks: [recent] },
     { pastRollbacks: [hop, recent] },
     { channel: moved },
-    { policy: pickyPolicy, verdict: confined },
+    { policy: strangersPolicy },
+    { policy: pickyAboutBoth, verdict: confined },
     { verdict: failingVerdict({ shareOfFleet: 0.032, devices: fewDevices.devices }) },
     { verdict: failingVerdict({ kind: "inconclusive", reason: "environment", devices: fewDevices.devices }) },
     { rolledBack: new Set(["1.4.0"]) },
     { verdict: failingVerdict({ kind: "inconclusive", reason: "not_enough_evidence" }) },
   ];
 
-  it("target, cooldown, one hop, still current, share, devices, fault, condemned, verdict: the later ones speak first", () => {
+  it("target, cooldown, one hop, still current, known devices, share, devices, fault, condemned, verdict: the later ones speak first", () => {
     const reasons = everyCause.map((_, count) => {
       const fields = Object.assign(
         { nowMs: NOW_MS },
@@ -126,6 +132,7 @@ describe("the order of the questions", () => {
       "cooling_down",
       "rolled_back_to_before",
       "channel_moved_on",
+      "unknown_devices",
       "share_too_small",
       "too_few_devices",
       "environment",
