@@ -71,6 +71,19 @@ export const signalSchema = z
   })
   .meta({ id: "Signal", description: "The numbers of one statement of the policy's rules." });
 
+export const accusingSchema = z
+  .strictObject({
+    signal: z.enum(JUDGED_SIGNALS),
+    rule: z.enum(RULE_FORMS),
+    segment: z.string().nullable(),
+    failures: count,
+    known_devices: z
+      .strictObject({ devices: count, known: count, before: z.iso.date() })
+      .nullable()
+      .meta({ description: "Null where the policy does not ask who accuses." }),
+  })
+  .meta({ id: "Accusing", description: "A rule over its threshold; `segment` null = of the whole fleet." });
+
 export const stratumSchema = z
   .union([
     z.enum(["unknown", "other"]),

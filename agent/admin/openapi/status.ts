@@ -3,6 +3,7 @@ import { z } from "zod";
 import { DECISION_REASONS, GUARDS, POLICY_ACTIONS, POLICY_MODES } from "../../policy/decision.ts";
 import { VERDICT_KINDS, VERDICT_REASONS } from "../../judge/verdict.ts";
 import {
+  accusingSchema,
   appSchema,
   channelSchema,
   devicesSchema,
@@ -49,6 +50,7 @@ const releaseSchema = z
         baseline: z.array(versionSchema),
         share_of_fleet: z.number(),
         signals: z.array(signalSchema),
+        accusing: z.array(accusingSchema),
       })
       .meta({ id: "Verdict" }),
     condemned: z.boolean(),
