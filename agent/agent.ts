@@ -15,7 +15,11 @@ import type { Redis, RedisAddress } from "../runtime/redis.ts";
 import { pingServers } from "../runtime/redis-servers.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
 import { createAdminApp } from "./admin/app.ts";
-import { countingRulesOf } from "./config/counting-rules.ts";
+import { createSessionStore } from "./admin/session-store.ts";
+import { createConfigReload, createLiveSettings, createReloadMetrics } from "./config-reload.ts";
+import type { ConfigOrigin, LiveSettings } from "./config-reload.ts";
+import type { ConfigFileWatch } from "./config/config-file-watch.ts";
+import { liveCountingRules } from "./config/counting-rules.ts";
 import type { Settings } from "./config/schema.ts";
 import { keepCountsLayout } from "./health/layout.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
@@ -24,7 +28,9 @@ import { createOutlets, registerPageMetrics } from "./jobs/outlets.ts";
 import { createQueues, openQueueConnection } from "./jobs/queues.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { createWakeUps } from "./jobs/wake-ups.ts";
+import type { WakeUps } from "./jobs/wake-ups.ts";
 import { createWorkers } from "./jobs/workers.ts";
+import { createConfigJournal } from "./journal/config-record.ts";
 import { registerScrapedMetrics } from "./metrics/scraped-metrics.ts";
 import { createPipeline, createTimers, openStores } from "./pipeline.ts";
 import type { Stores } from "./pipeline.ts";
@@ -42,14 +48,19 @@ export interface AgentOptions {
   readonly version: string;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** The file that the settings are from: what changes in it takes effect while the agent runs. */
+  readonly origin?: ConfigOrigin;
 }
 
 export interface RunningAgent extends Running {
   readonly url: string;
+  /** Reads the configuration file now. */
+  reload(): Promise<void>;
 }
 
 interface FrontDeps {
   readonly options: AgentOptions;
+  readonly live: LiveSettings;
   readonly registry: Registry;
   readonly queues: Queues;
   readonly channels: WatchedChannels;
@@ -61,7 +72,7 @@ interface FrontDeps {
  * What people and Prometheus see, over a connection of its own that fails fast: while Redis is away the
  * pipeline waits for it, but a question gets its answer, if only "Redis does not answer".
  */
-function openFront({ options, registry, queues, channels, isStopping, clock }: FrontDeps): {
+function openFront({ options, live, registry, queues, channels, isStopping, clock }: FrontDeps): {
   app: Express;
   redis: Redis;
 } {
@@ -71,12 +82,14 @@ function openFront({ options, registry, queues, channels, isStopping, clock }: F
   registerScrapedMetrics({ registry, ...stores, queues, clock });
   registerPageMetrics({ registry, redis, settings });
   const checks = { redis: () => pingRedis(redis), stopping: () => (isStopping() ? "stopping" : undefined) };
-  const { operators } = settings.agent;
   const app = createAdminApp({
     registry,
     checks,
-    operators,
-    channels: channels.all,
+    operators: () => live.current().agent.operators,
+    sessions: createSessionStore({ redis, clock }),
+    trustedProxies: settings.agent.trustedProxies,
+    channels,
+    queues,
     ...stores,
     onDecision: (id) => queues.rollback([id]),
     onChange: (key) => queues.evaluate(key === "all" ? channels.all.map((each) => each.key) : [key]),
@@ -100,7 +113,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const isStopping = (): boolean => stopping;
 
   const stores = openStores(redis, settings.shards);
-  const channels = createWatchedChannels({ settings, clock, version });
+  const live = createLiveSettings(settings);
+  const channels = createWatchedChannels({ settings: live.current, clock, version });
   const connection = openQueueConnection({ redisUrl, logger });
   const queues = createQueues({
     connection,
@@ -109,7 +123,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const timers = createTimers(registry);
   const outlets = createOutlets({ settings, stores, channels, queues, registry, clock, logger });
   const wakeUps = createWakeUps({ queues, logger, others: outlets.wakeUps });
-  const { replicaAcks } = settings;
   const handlers = createPipeline({
     stores,
     queues,
@@ -117,9 +130,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     timers,
     wakeUps,
     outlets,
-    rules: countingRulesOf(settings),
+    rules: liveCountingRules(live.current),
     deviceRetentionMs: settings.retention.devicesMs,
-    replicaAcks,
+    replicaAcks: settings.replicaAcks,
     isStopping,
     clock,
     logger,
@@ -129,7 +142,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
   const workers = createWorkers({ connection, handlers, logger, errors });
   const calendar = startCalendar({ queues, summary: settings.summary, logger });
-  const front = openFront({ options, registry, queues, channels, isStopping, clock });
+  const reload = openReload({ options, live, stores, channels, wakeUps, registry, clock });
+  const front = openFront({ options, live, registry, queues, channels, isStopping, clock });
 
   await waitUntilReady(front.redis, REDIS_START_MS_MAX);
   await judgeAnew(stores, channels);
@@ -139,14 +153,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   // The calendar may have been missed while no agent ran.
   await queues.rollUp(hourOf(new Date(clock())));
   const server = await startHttpServer(front.app, settings.agent.listen);
+  reload?.start();
   return {
     url: server.url,
+    reload: async () => reload?.lookNow(),
     async stop(deadlineMs) {
       stopping = true;
       calendar.stop();
       // Each of these waits for Redis to answer, which a Redis that is gone never does. Being late loses
       // nothing: what counts is in Redis, and the next start goes on from there.
-      await settledWithin(FLUSH_MS_MAX, Promise.all([doorbell.stop(), wakeUps.stop()]));
+      await settledWithin(FLUSH_MS_MAX, Promise.all([reload?.stop(), doorbell.stop(), wakeUps.stop()]));
       await workers.stop(deadlineMs - 5 * FLUSH_MS_MAX);
       await settledWithin(FLUSH_MS_MAX, queues.close()).catch(() => {});
       await settledWithin(FLUSH_MS_MAX, connection.close()).catch(() => {});
@@ -154,6 +170,37 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },
   };
+}
+
+interface ReloadDeps {
+  readonly options: AgentOptions;
+  readonly live: LiveSettings;
+  readonly stores: Stores;
+  readonly channels: WatchedChannels;
+  readonly wakeUps: WakeUps;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Undefined where the settings are from no file. */
+function openReload(deps: ReloadDeps): ConfigFileWatch | undefined {
+  const { options, live, stores, channels, wakeUps, registry, clock } = deps;
+  const { origin, logger } = options;
+  const metrics = createReloadMetrics({ registry, clock });
+  if (origin === undefined) return undefined;
+  const onApplied = async (): Promise<void> => {
+    await judgeAnew(stores, channels);
+    wakeUps.gatherer.add(channels.all.map(({ key }) => key));
+  };
+  return createConfigReload({
+    origin,
+    live,
+    journal: createConfigJournal(stores),
+    metrics,
+    onApplied,
+    clock,
+    logger,
+  });
 }
 
 /** The policy may have changed since the last start: every release that is watched is judged once more. */

@@ -1,13 +1,16 @@
 // The agent process: configuration -> Redis -> workers -> ready -> drain. Enters: `--config FILE` (or
 // LASTGOOD_CONFIG, or ./lastgood.yaml) and LASTGOOD_REDIS_URL, which the supervisor sets and which wins
-// over what the file says of redis. Exit code 2 means that the configuration is wrong: starting again is of no use.
+// over what the file says of redis. Changes of the file take effect while it runs, at once with SIGHUP. Exit code 2
+// means that the configuration is wrong: starting again is of no use. With `--last-good FILE`, a copy that the agent
+// keeps of a right file, a broken one does not keep it from coming back.
 import { parseArgs } from "node:util";
 import { formatProblems } from "../runtime/config-file.ts";
 import { announceReady, runProcess } from "../runtime/lifecycle.ts";
 import { createLogger } from "../runtime/logger.ts";
 import { lastgoodVersion } from "../runtime/version.ts";
 import { startAgent } from "./agent.ts";
-import { findConfig, loadSettings } from "./config/load.ts";
+import { loadFirstSettings } from "./config/last-good-file.ts";
+import { findConfig } from "./config/load.ts";
 
 const EXIT_CONFIGURATION = 2;
 
@@ -16,9 +19,10 @@ function refuse(message: string): never {
   process.exit(EXIT_CONFIGURATION);
 }
 
-const { values } = parseArgs({ options: { config: { type: "string" } } });
+const { values } = parseArgs({ options: { config: { type: "string" }, "last-good": { type: "string" } } });
 const { file } = findConfig({ given: values.config, env: process.env, workingDir: process.cwd() });
-const loaded = loadSettings({ file, env: process.env });
+const copy = values["last-good"];
+const loaded = loadFirstSettings({ file, copy, env: process.env });
 if (loaded.kind === "invalid") refuse(formatProblems(loaded.problems));
 
 const settings = loaded.config;
@@ -29,11 +33,17 @@ if (redisUrl === undefined)
   );
 
 const logger = createLogger({ name: "agent", level: settings.logLevel });
+if (loaded.kind === "last_good")
+  logger.error(
+    `started with the configuration that was right last: ${formatProblems(loaded.broken.problems)}`,
+  );
 
 await runProcess({
   logger,
   start: async () => {
-    const agent = await startAgent({ settings, redisUrl, version: lastgoodVersion(), logger });
+    const origin = { file, env: process.env, ...(copy === undefined ? {} : { lastGoodCopy: copy }) };
+    const agent = await startAgent({ settings, redisUrl, version: lastgoodVersion(), logger, origin });
+    process.on("SIGHUP", () => void agent.reload());
     logger.info({ url: agent.url }, "the agent watches");
     announceReady({ http: agent.url, operations: agent.url });
     return agent;

@@ -1,5 +1,6 @@
-// The channels that the configuration names, each with its policy and its OTA server. The one place that
-// knows which make of server is made by which file.
+// The channels that the configuration names now, each with its policy and its OTA server. The one place that knows which
+// make of server is made by which file. Enters: the settings in force. Leaves: the channels as they are at the moment
+// of asking; a channel once found stays as it is for whoever has it.
 import { formatChannelKey } from "../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,27 +14,61 @@ export interface WatchedChannels {
   find(key: ChannelKey): WatchedChannel | undefined;
 }
 
-export function createWatchedChannels({
-  settings,
-  clock,
-  version,
-}: {
-  settings: Settings;
-  clock: Clock;
-  version: string;
-}): WatchedChannels {
+export interface WatchedChannelsOptions {
+  /** Asked each time: settings change while the agent runs, as a whole. */
+  readonly settings: () => Settings;
+  readonly clock: Clock;
+  readonly version: string;
+}
+
+export function createWatchedChannels({ settings, clock, version }: WatchedChannelsOptions): WatchedChannels {
+  const servers = new Map<HttpOtaServerSettings, OtaServer>();
+  let of: Settings | undefined;
+  let byKey: ReadonlyMap<string, WatchedChannel> = new Map();
+  let all: readonly WatchedChannel[] = [];
+  const serverOf = (asked: HttpOtaServerSettings): OtaServer => {
+    const server = servers.get(asked) ?? createOtaServer(asked, clock, version);
+    servers.set(asked, server);
+    return server;
+  };
+  const keepUp = (): void => {
+    const now = settings();
+    if (now === of) return;
+    byKey = channelsOf(now, serverOf);
+    all = [...byKey.values()];
+    of = now;
+    const used = new Set([...now.apps.values()].map(({ otaServer }) => otaServer));
+    for (const known of servers.keys()) if (!used.has(known)) servers.delete(known);
+  };
+  keepUp();
+  return {
+    get all() {
+      keepUp();
+      return all;
+    },
+    find(key) {
+      keepUp();
+      return byKey.get(formatChannelKey(key));
+    },
+  };
+}
+
+function channelsOf(
+  { apps, policies }: Settings,
+  serverOf: (settings: HttpOtaServerSettings) => OtaServer,
+): ReadonlyMap<string, WatchedChannel> {
   const byKey = new Map<string, WatchedChannel>();
-  for (const [app, { otaServer, channels }] of settings.apps) {
-    const server = createOtaServer(otaServer, clock, version);
+  for (const [app, { otaServer, channels }] of apps) {
+    const server = serverOf(otaServer);
     for (const [channel, { policyName, minimumVersion }] of channels) {
-      const policy = settings.policies.get(policyName);
+      const policy = policies.get(policyName);
       if (policy === undefined)
         throw new Error(`channel ${channel} of ${app} names a policy that is not there: ${policyName}`);
       const key = { app, channel };
       byKey.set(formatChannelKey(key), { key, policy, minimumVersion, server });
     }
   }
-  return { all: [...byKey.values()], find: (key) => byKey.get(formatChannelKey(key)) };
+  return byKey;
 }
 
 function createOtaServer(settings: HttpOtaServerSettings, clock: Clock, productVersion: string): OtaServer {

@@ -36,12 +36,11 @@ const ALIASES_MAX = 100;
 
 /** Reads synchronously. Throws nothing: a file that can't be read is a problem at 1:1. */
 export function readConfigFile<S extends z.ZodType>(options: ReadConfigOptions<S>): ConfigResult<z.infer<S>> {
-  const { file } = options;
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readFileSync(options.file, "utf8");
   } catch (error) {
-    return invalid([wholeFileProblem(file, unreadable(error as NodeJS.ErrnoException))]);
+    return invalid([unreadableFile(options.file, error as NodeJS.ErrnoException)]);
   }
   return readConfigText({ ...options, text });
 }
@@ -91,6 +90,11 @@ function invalid(problems: readonly ConfigProblem[]): {
 
 function wholeFileProblem(file: string, message: string): ConfigProblem {
   return { file, line: 1, column: 1, path: "", message, excerpt: "" };
+}
+
+/** Why a file can't be read, as a problem at 1:1. */
+export function unreadableFile(file: string, error: NodeJS.ErrnoException): ConfigProblem {
+  return wholeFileProblem(file, unreadable(error));
 }
 
 function unreadable(error: NodeJS.ErrnoException): string {

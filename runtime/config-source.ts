@@ -29,12 +29,14 @@ export interface ConfigSource {
 const SECRET_KEYS: ReadonlySet<string> = new Set([
   "secret",
   "token",
+  "token_sha256",
   "password",
   "ingest_keys",
   "trusted_keys",
   "sentry_dsn",
 ]);
-const SECRET_LINE = /((?:secret|token|password|ingest_keys|trusted_keys|sentry_dsn)["']?\s*:[ \t]*)(\S.*)$/gm;
+const SECRET_LINE =
+  /((?:secret|token|token_sha256|password|ingest_keys|trusted_keys|sentry_dsn)["']?\s*:[ \t]*)(\S.*)$/gm;
 const URL_PASSWORD = /(:\/\/[^\s/:@]*:)([^\s@]+)(?=@)/g;
 const ONLY_A_REFERENCE = /^["']?\$\{[A-Za-z_][A-Za-z0-9_]*\}["']?$/;
 

@@ -1,7 +1,7 @@
 // The agent's HTTP side: operations routes for machines and a JSON API for operators, the CLI and the demo.
 // It reads, but for what operators do with dead letters. Enters: the stores. Leaves: an Express app.
 import express from "express";
-import type { Express, Request } from "express";
+import type { Express, Request, RequestHandler } from "express";
 import helmet from "helmet";
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -11,10 +11,9 @@ import type { Logger } from "../../runtime/logger.ts";
 import { isRedisAway } from "../../runtime/redis.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../runtime/problem.ts";
-import type { Operator } from "../config/schema.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
-import type { WatchedChannel } from "../jobs/watched-channel.ts";
+import type { Queues } from "../jobs/queues.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
 import type { AlertStore } from "../journal/alert-store.ts";
 import type { FreezeStore } from "../journal/freeze-store.ts";
@@ -31,14 +30,20 @@ import { actRoutes } from "./act-routes.ts";
 import type { ActDeps } from "./acts/act.ts";
 import { alertmanagerRoutes } from "./alertmanager-routes.ts";
 import { AGENT_HEADER } from "./agent-header.ts";
-import { authenticateOperator } from "./authenticate.ts";
+import type { WatchedChannels } from "../watched-channels.ts";
+import { authenticateOperator, requireAdmin } from "./authenticate.ts";
+import type { ListOperators } from "./authenticate.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { bodyProblem } from "./json-body.ts";
+import { openApiRoutes } from "./openapi/openapi-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { scopeRoutes } from "./scope-routes.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
+import { QUEUE_BOARD_PATH, queueBoard } from "./queue-board.ts";
+import { sessionRoutes, whoami } from "./session-routes.ts";
+import type { SessionStore } from "./session-store.ts";
 import { replayRoutes } from "./replay-routes.ts";
 import { viewDecision, viewRelease } from "./views.ts";
 
@@ -48,8 +53,13 @@ const REDIS_RETRY_SECONDS = 2;
 export interface AdminDeps {
   readonly registry: Registry;
   readonly checks: ReadinessChecks;
-  readonly operators: readonly Operator[];
-  readonly channels: readonly WatchedChannel[];
+  readonly operators: ListOperators;
+  readonly sessions: SessionStore;
+  /** As in `agent.trusted_proxies`. */
+  readonly trustedProxies: readonly string[];
+  /** Looked at anew for each request: a reload of the configuration changes them. */
+  readonly channels: WatchedChannels;
+  readonly queues: Pick<Queues, "all">;
   readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly holds: HoldStore;
@@ -69,6 +79,7 @@ export interface AdminDeps {
 export function createAdminApp(deps: AdminDeps): Express {
   const app = express();
   app.disable("x-powered-by");
+  app.set("trust proxy", [...deps.trustedProxies]);
   app.use(helmet());
   app.use((_request, response, next) => {
     response.set(AGENT_HEADER, "1");
@@ -76,7 +87,11 @@ export function createAdminApp(deps: AdminDeps): Express {
   });
   app.use(operationsRouter(deps));
   app.use(pageRoutes());
-  app.use("/v1", authenticateOperator(deps.operators));
+  app.use(openApiRoutes());
+  app.use("/v1", sessionRoutes(deps));
+  const authenticate = authenticateOperator(deps);
+  app.use("/v1", authenticate);
+  app.get("/v1/whoami", whoami);
   app.get("/v1/status", async (_request, response) => void response.json(await readStatus(deps)));
   app.get("/v1/lag", async (_request, response) => void response.json(await readLag(deps)));
   app.get("/v1/decisions", async (_request, response) => {
@@ -102,10 +117,17 @@ export function createAdminApp(deps: AdminDeps): Express {
   app.use("/v1/devices", deviceRoutes(deps));
   app.use("/v1", healthRoutes(deps));
   app.use("/v1/replay", replayRoutes(deps));
-  const findChannel = findChannelIn(deps.channels);
+  const findChannel: ActDeps["findChannel"] = (key) => deps.channels.find(key);
   app.use("/v1", actRoutes({ ...deps, findChannel }));
   app.use("/v1", alertmanagerRoutes({ ...deps, isWatched: (key) => findChannel(key) !== undefined }));
   app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
+  app.use(
+    QUEUE_BOARD_PATH,
+    authenticate,
+    requireAdmin,
+    requireRedis(deps.checks),
+    queueBoard(Object.values(deps.queues.all)),
+  );
   app.use((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.set("Allow", "GET, HEAD");
@@ -114,21 +136,32 @@ export function createAdminApp(deps: AdminDeps): Express {
     throw new Problem(NOT_FOUND, {
       detail:
         "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
-        "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, " +
-        "/v1/lag, /v1/dead-letters, /v1/replay, /metrics, /healthz, /readyz.",
+        "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, " +
+        "/v1/dead-letters, /v1/replay, /v1/whoami, /openapi.json, /queues, /metrics, /healthz, /readyz.",
     });
   });
   app.use(problemHandler({ logger: deps.logger, translate }));
   return app;
 }
 
+/** The queues' connections wait for a Redis that is away: who looks at them gets an answer. */
+function requireRedis(checks: ReadinessChecks): RequestHandler {
+  return async (_request, _response, next) => {
+    if ((await checks["redis"]?.()) !== undefined) throw redisAway();
+    next();
+  };
+}
+
+function redisAway(): Problem {
+  const detail = "Redis does not answer; nothing is lost, and this works again as soon as it does.";
+  return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
+}
+
 /** A path whose percent signs mean nothing is a client's mistake: Express throws what decoding threw. */
 function translate(error: unknown): Problem | undefined {
   if (error instanceof URIError)
     return new Problem(NOT_FOUND, { detail: "The path is not percent-encoded UTF-8." });
-  if (!isRedisAway(error)) return bodyProblem(error);
-  const detail = "Redis does not answer; nothing is lost, and this works again as soon as it does.";
-  return new Problem(ADMIN_PROBLEMS.redis_unavailable, { detail, retryAfterSeconds: REDIS_RETRY_SECONDS });
+  return isRedisAway(error) ? redisAway() : bodyProblem(error);
 }
 
 async function readDecision({ decisions }: AdminDeps, id: string): Promise<DecisionRecord> {
@@ -137,11 +170,6 @@ async function readDecision({ decisions }: AdminDeps, id: string): Promise<Decis
   throw new Problem(ADMIN_PROBLEMS.unknown_decision, {
     detail: "GET /v1/decisions lists the decisions there are.",
   });
-}
-
-function findChannelIn(channels: readonly WatchedChannel[]): ActDeps["findChannel"] {
-  const byKey = new Map(channels.map((watched) => [formatChannelKey(watched.key), watched]));
-  return (key) => byKey.get(formatChannelKey(key));
 }
 
 async function readStatus({
@@ -167,7 +195,7 @@ async function readStatus({
       .toReversed()
       .map((decision) => [formatReleaseKey(decision), decision.id]),
   );
-  const views = channels.map(async ({ key, policy }) => {
+  const views = channels.all.map(async ({ key, policy }) => {
     const text = formatChannelKey(key);
     const releases = all
       .filter(({ verdict }) => formatChannelKey(verdict.release) === text)

@@ -1,19 +1,32 @@
-// Lets operators in by their token. Tokens are held as SHA-256 digests and looked up by digest, so the
-// time of a comparison tells nothing about a token. Without operators (loopback only: the configuration
-// enforces it) everybody on this machine may read and act.
-import { createHash } from "node:crypto";
+// Lets operators in: by their token, or by the session that the page got for one. Tokens are held as SHA-256
+// digests and looked up by digest, so the time of a comparison tells nothing about a token. Who may do what is looked
+// up at each request: a change of the configuration takes effect at once. Without operators (loopback only: the
+// configuration enforces it) everybody on this machine may read and act.
 import type { Request, RequestHandler, Response } from "express";
+import type { Clock } from "../../runtime/clock.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { isLoopback } from "../../runtime/units.ts";
-import type { Operator } from "../config/schema.ts";
+import { digestOfToken, tokenDigestOf } from "../config/operators.ts";
+import type { Operator, Role } from "../config/operators.ts";
+import { refuseExpired } from "./expired-token.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
+import { requireOwnPage } from "./same-origin.ts";
+import { readSessionId } from "./session-cookie.ts";
+import type { SessionStore } from "./session-store.ts";
 
-/** Who asks. */
-export type Caller = Pick<Operator, "name" | "role">;
+/** Who asks, and by what it is known. */
+export interface Caller {
+  readonly name: string;
+  readonly role: Role;
+  readonly via: "token" | "session" | "local";
+}
+
+/** The operators that the configuration names now. */
+export type ListOperators = () => readonly Operator[];
 
 /** Whoever is on this machine, where no operators are configured. */
-const LOCAL: Caller = { name: "local", role: "admin" };
-const RANK: Readonly<Record<Operator["role"], number>> = { viewer: 0, operator: 1, admin: 2 };
+const LOCAL: Caller = { name: "local", role: "admin", via: "local" };
+const RANK: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 };
 
 /** Who asks; {@link authenticateOperator} must stand before whoever calls this. */
 export function callerOf(response: Response): Caller {
@@ -22,14 +35,19 @@ export function callerOf(response: Response): Caller {
 
 /** Why the caller may change nothing and see no device ids; undefined for operators and admins. */
 export function refusalOf(request: Request, response: Response): Problem | undefined {
+  return refusalBelow("operator", request, response);
+}
+
+function refusalBelow(role: "operator" | "admin", request: Request, response: Response): Problem | undefined {
   const caller = callerOf(response);
-  if (RANK[caller.role] < RANK.operator)
+  const needed = role === "admin" ? "admin" : "operator or admin";
+  if (RANK[caller.role] < RANK[role])
     return new Problem(ADMIN_PROBLEMS.role_not_enough, {
-      detail: `${caller.name} has the role ${caller.role}; this needs operator or admin.`,
+      detail: `${caller.name} has the role ${caller.role}; this needs ${needed}.`,
     });
   // Without tokens, a page of another site whose name leads to 127.0.0.1 could act for its visitor: such a
   // page can't choose the Host that its visitor's browser sends.
-  if (caller === LOCAL && !isLoopback(request.hostname.replace(/^\[|\]$/g, "")))
+  if (caller.via === "local" && !isLoopback(request.hostname.replace(/^\[|\]$/g, "")))
     return new Problem(ADMIN_PROBLEMS.foreign_host, {
       detail: "Ask under 127.0.0.1 or localhost, or name operators in the configuration.",
     });
@@ -38,36 +56,76 @@ export function refusalOf(request: Request, response: Response): Problem | undef
 
 /** Lets only operators and admins on. */
 export const requireOperator: RequestHandler = (request, response, next) => {
-  const refusal = refusalOf(request, response);
+  const refusal = refusalBelow("operator", request, response);
   if (refusal !== undefined) throw refusal;
   next();
 };
 
-export function authenticateOperator(operators: readonly Operator[]): RequestHandler {
-  const byDigest = new Map<string, Caller>(operators.map((operator) => [digest(operator.token), operator]));
-  return (request, response, next) => {
-    if (byDigest.size === 0) {
-      response.locals["caller"] = LOCAL;
-      next();
-      return;
-    }
-    const token = /^Bearer\s+(\S+)$/i.exec(request.get("authorization") ?? "")?.[1];
-    response.set("WWW-Authenticate", "Bearer");
-    if (token === undefined)
-      throw new Problem(ADMIN_PROBLEMS.missing_token, {
-        detail: "Send `Authorization: Bearer <operator token>`.",
-      });
-    const caller = byDigest.get(digest(token));
-    if (caller === undefined)
-      throw new Problem(ADMIN_PROBLEMS.unknown_token, {
-        detail: "No operator in the configuration has this token.",
-      });
-    response.removeHeader("WWW-Authenticate");
-    response.locals["caller"] = caller;
+/** Lets only admins on. */
+export const requireAdmin: RequestHandler = (request, response, next) => {
+  const refusal = refusalBelow("admin", request, response);
+  if (refusal !== undefined) throw refusal;
+  next();
+};
+
+export interface AuthenticateDeps {
+  readonly operators: ListOperators;
+  readonly sessions: SessionStore;
+  readonly clock: Clock;
+}
+
+/** A bearer token goes before a cookie. */
+export function authenticateOperator(deps: AuthenticateDeps): RequestHandler {
+  return async (request, response, next) => {
+    response.locals["caller"] = await identify(request, response, deps);
     next();
   };
 }
 
-function digest(token: string): string {
-  return createHash("sha256").update(token).digest("hex");
+async function identify(request: Request, response: Response, deps: AuthenticateDeps): Promise<Caller> {
+  const operators = deps.operators();
+  if (operators.length === 0) {
+    requireOwnPage(request, "where_told");
+    return LOCAL;
+  }
+  response.set("WWW-Authenticate", "Bearer");
+  const token = /^Bearer\s+(\S+)$/i.exec(request.get("authorization") ?? "")?.[1];
+  const sessionId = readSessionId(request);
+  let caller: Caller;
+  if (token !== undefined) {
+    const { name, role } = operatorOf(token, operators, deps.clock());
+    caller = { name, role, via: "token" };
+  } else if (sessionId !== undefined) {
+    const { name, role } = await deps.sessions.use(sessionId, operators);
+    caller = { name, role, via: "session" };
+    requireOwnPage(request, "always");
+  } else
+    throw new Problem(ADMIN_PROBLEMS.missing_token, {
+      detail: "Send `Authorization: Bearer <operator token>`.",
+    });
+  response.removeHeader("WWW-Authenticate");
+  return caller;
+}
+
+/** Throws why the token lets nobody in. */
+export function operatorOf(token: string, operators: readonly Operator[], nowMs: number): Operator {
+  const operator = byDigest(operators).get(digestOfToken(token));
+  if (operator === undefined)
+    throw new Problem(ADMIN_PROBLEMS.unknown_token, {
+      detail: "No operator in the configuration has this token.",
+    });
+  refuseExpired(operator, nowMs);
+  return operator;
+}
+
+const indexes = new WeakMap<readonly Operator[], ReadonlyMap<string, Operator>>();
+
+/** Made once for each list: a reload of the configuration brings a new one. */
+function byDigest(operators: readonly Operator[]): ReadonlyMap<string, Operator> {
+  let index = indexes.get(operators);
+  if (index === undefined) {
+    index = new Map(operators.map((operator) => [tokenDigestOf(operator), operator]));
+    indexes.set(operators, index);
+  }
+  return index;
 }

@@ -14,7 +14,7 @@ import { ADMIN_PROBLEMS } from "./problems.ts";
 export interface DeviceRoutesDeps {
   readonly health: Pick<HealthStore, "readDevice" | "readDeviceByDigest">;
   readonly decisions: Pick<DecisionStore, "list">;
-  readonly channels: readonly Pick<WatchedChannel, "key">[];
+  readonly channels: { readonly all: readonly Pick<WatchedChannel, "key">[] };
 }
 
 /** As the scope of an incident names devices that said nothing. */
@@ -23,7 +23,7 @@ const DIGEST = /^[0-9a-f]{16}$/i;
 export function deviceRoutes({ health, decisions, channels }: DeviceRoutesDeps): Router {
   const router = express.Router();
   const find = async (device: string): Promise<[app: string, view: DeviceView][]> => {
-    const apps = [...new Set(channels.map(({ key }) => key.app))];
+    const apps = [...new Set(channels.all.map(({ key }) => key.app))];
     const views = await Promise.all(apps.map((app) => health.readDevice(app, device)));
     return apps.flatMap((app, index): [string, DeviceView][] => {
       const view = views[index];

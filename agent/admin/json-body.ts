@@ -5,22 +5,20 @@ import type { Request, RequestHandler } from "express";
 import type { z } from "zod";
 import { Problem } from "../../runtime/problem.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
+import { requireJson } from "./same-origin.ts";
 
 /** Bytes of a body: room for as many ids as may be named at once, or a storm of alerts. */
 const BODY_BYTES_MAX = 128 * 1_024;
 
 /** Asked for by name: what a page of another site can send without asking first is never JSON. */
-const requireJson: express.RequestHandler = (request, _response, next) => {
-  if (/^application\/json\s*(?:;|$)/i.test(request.get("content-type") ?? "")) {
-    next();
-    return;
-  }
-  throw new Problem(ADMIN_PROBLEMS.unsupported_media_type, { detail: "Set Content-Type: application/json." });
+const jsonOnly: RequestHandler = (request, _response, next) => {
+  requireJson(request);
+  next();
 };
 
 /** Stands before every handler that reads a body. */
 export const jsonBody: readonly RequestHandler[] = [
-  requireJson,
+  jsonOnly,
   express.json({ limit: BODY_BYTES_MAX, type: () => true, strict: true }),
 ];
 

@@ -4,6 +4,19 @@ import type { ProblemKind } from "../../runtime/problem.ts";
 export const ADMIN_PROBLEMS = {
   missing_token: { code: "missing_token", status: 401, title: "An operator token is needed" },
   unknown_token: { code: "unknown_token", status: 401, title: "This operator token is not known" },
+  expired_token: { code: "expired_token", status: 401, title: "This operator token has expired" },
+  unknown_session: { code: "unknown_session", status: 401, title: "The session has ended" },
+  too_many_attempts: {
+    code: "too_many_attempts",
+    status: 429,
+    title: "Too many attempts to sign in failed",
+  },
+  sessions_not_needed: {
+    code: "sessions_not_needed",
+    status: 409,
+    title: "Nobody has to sign in here",
+  },
+  cross_site: { code: "cross_site", status: 403, title: "The request comes from another site" },
   role_not_enough: {
     code: "role_not_enough",
     status: 403,

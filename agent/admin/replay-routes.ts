@@ -28,7 +28,7 @@ const BUSY_SECONDS = 5;
 const SENT_POLICY = "policy";
 
 export interface ReplayRoutesDeps {
-  readonly channels: readonly ReplayedChannel[];
+  readonly channels: { readonly all: readonly ReplayedChannel[] };
   readonly health: HealthStore;
   readonly decisions: DecisionStore;
   readonly clock: Clock;
@@ -40,7 +40,7 @@ export function replayRoutes(deps: ReplayRoutesDeps): Router {
   router.post("/", requireOperator, ...jsonBody, async (request, response) => {
     const asked = readBody(request.body, deps.clock());
     const policies = readPolicies(asked.policy);
-    const channels = chooseChannels(asked, policies, deps.channels);
+    const channels = chooseChannels(asked, policies, deps.channels.all);
     if (isRunning)
       throw new Problem(ADMIN_PROBLEMS.replay_running, {
         detail: "Replays run one at a time, so that counting is not held up: try again when it has ended.",
@@ -64,7 +64,7 @@ export function replayRoutes(deps: ReplayRoutesDeps): Router {
   return router;
 }
 
-const bodySchema = z.strictObject({
+export const replayBodySchema = z.strictObject({
   policy: z.string(),
   since: duration.refine((ms) => ms >= REPLAY_SINCE_MS_LEAST && ms <= REPLAY_SINCE_MS_MAX),
   until: z.iso.datetime({ offset: true }).optional(),
@@ -80,7 +80,7 @@ interface Asked {
 }
 
 function readBody(body: unknown, nowMs: number): Asked {
-  const { success, data } = bodySchema.safeParse(body);
+  const { success, data } = replayBodySchema.safeParse(body);
   if (!success)
     throw new Problem(ADMIN_PROBLEMS.invalid_body, {
       detail: `Send {"policy": "<YAML>", "since": "7d"}, from 1m to ${WINDOW_RETENTION_DAYS}d; "app", "channel" and "until" (RFC 3339) may be given.`,

@@ -21,7 +21,7 @@ const SCOPE_HOURS_DEFAULT = 7 * 24;
 export interface ScopeRoutesDeps {
   readonly health: HealthStore;
   readonly decisions: Pick<DecisionStore, "list">;
-  readonly channels: readonly Pick<WatchedChannel, "key">[];
+  readonly channels: { readonly all: readonly Pick<WatchedChannel, "key">[] };
   readonly clock: Clock;
 }
 
@@ -33,7 +33,7 @@ export function scopeRoutes({ health, decisions, channels, clock }: ScopeRoutesD
     const sinceMinute = Math.floor(clock() / 60_000) - readHours(request) * 60;
     const found = isAppOrChannel(app) && isVersion(version) ? await health.findReleases(app, version) : [];
     const releases = found.filter((release) => channel === undefined || release.channel === channel);
-    if (releases.length === 0) throw unknownRelease({ app, version, channel, found, channels });
+    if (releases.length === 0) throw unknownRelease({ app, version, channel, found, channels: channels.all });
     const scopes: ChannelScope[] = [];
     // One after the other: each is as much as the page of a release, and folding runs in the same process.
     for (const release of releases) scopes.push(await readScope(health, release, sinceMinute));
@@ -85,7 +85,7 @@ interface NotFound {
   readonly channel: string | undefined;
   /** The version on other channels. */
   readonly found: readonly ReleaseKey[];
-  readonly channels: ScopeRoutesDeps["channels"];
+  readonly channels: ScopeRoutesDeps["channels"]["all"];
 }
 
 function unknownRelease({ app, version, channel, found, channels }: NotFound): Problem {

@@ -16,6 +16,7 @@ import { registerReplay } from "./replay.ts";
 import { registerScope } from "./scope.ts";
 import { registerStart } from "./start.ts";
 import { registerStatus } from "./status.ts";
+import { registerToken } from "./token.ts";
 
 const context = processContext();
 const program = new Command("lastgood")
@@ -43,6 +44,7 @@ const program = new Command("lastgood")
       "  $ lastgood replay --policy new.yaml      what another policy would have done",
       "  $ lastgood journal verify                did anybody change the record?",
       "  $ lastgood dead-letters                  reports that could not be counted, and why",
+      "  $ lastgood token ana                     a new token for an operator, and its line in the configuration",
     ].join("\n"),
   );
 
@@ -58,6 +60,7 @@ registerActs(program, context);
 registerJournal(program, context);
 registerReplay(program, context);
 registerDeadLetters(program, context);
+registerToken(program, context);
 registerCompletion(program, context);
 
 await program.parseAsync();

@@ -160,6 +160,11 @@ function pidFileOf(settings: Settings, name: string): string {
   return path.join(settings.dataDir, "run", `${name}.pid`);
 }
 
+/** An agent that dies while somebody has broken the file comes back with it. */
+function lastGoodCopyOf({ dataDir }: Settings): string {
+  return path.join(dataDir, "run", "config.last-good.yaml");
+}
+
 function childProcess(name: "ingest" | "agent", redisUrl: string | undefined, run: Run): ProcessSpec {
   const { settings, found, screen, context } = run;
   const script = path.resolve(import.meta.dirname, "..", "..", name, "main.js");
@@ -178,7 +183,11 @@ function childProcess(name: "ingest" | "agent", redisUrl: string | undefined, ru
       launchChild({
         name,
         script,
-        args: ["--config", found.file],
+        args: [
+          "--config",
+          found.file,
+          ...(name === "agent" ? ["--last-good", lastGoodCopyOf(settings)] : []),
+        ],
         env: { ...context.env, LASTGOOD_REDIS_URL: redisUrl },
         onLine: (line) => {
           log.writeLine(line);

@@ -19,3 +19,19 @@ export function countingRulesOf({ apps, policies }: Pick<Settings, "apps" | "pol
     },
   };
 }
+
+/** The same while the configuration changes: each question is answered by what is in force then. */
+export function liveCountingRules(settings: () => Pick<Settings, "apps" | "policies">): CountingRules {
+  let of: Pick<Settings, "apps" | "policies"> | undefined;
+  let rules = DEFAULT_COUNTING_RULES;
+  const current = (): CountingRules => {
+    const now = settings();
+    if (now !== of) [of, rules] = [now, countingRulesOf(now)];
+    return rules;
+  };
+  return {
+    strataOf: (app) => current().strataOf(app),
+    strataMaxOf: (app) => current().strataMaxOf(app),
+    silenceDeadlineMsOf: (key) => current().silenceDeadlineMsOf(key),
+  };
+}

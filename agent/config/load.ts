@@ -2,7 +2,7 @@
 // which file it is and why that one, and Settings or every mistake in it with its place.
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { readConfigFile } from "../../runtime/config-file.ts";
+import { readConfigFile, readConfigText } from "../../runtime/config-file.ts";
 import type { ConfigResult, Environment } from "../../runtime/config-file.ts";
 import { settingsSchema } from "./schema.ts";
 import type { Settings } from "./schema.ts";
@@ -39,9 +39,18 @@ export function exampleConfigFile(): string {
   return path.join(folder, "lastgood.example.yaml");
 }
 
-/** Reads and checks the file; `env` fills `${VAR}`. */
-export function loadSettings({ file, env }: { file: string; env: Environment }): ConfigResult<Settings> {
-  const result = readConfigFile({ file, schema: settingsSchema, env });
+/** Reads and checks the file, or its text where that was read before; `env` fills `${VAR}`. */
+export function loadSettings({
+  file,
+  text,
+  env,
+}: {
+  file: string;
+  text?: string;
+  env: Environment;
+}): ConfigResult<Settings> {
+  const asked = { file, schema: settingsSchema, env };
+  const result = text === undefined ? readConfigFile(asked) : readConfigText({ ...asked, text });
   if (result.kind === "invalid") return result;
   const absolute = (written: string): string => path.resolve(path.dirname(file), written);
   const { config } = result;

@@ -27,6 +27,10 @@ import { STRATUM_FIELDS } from "../health/stratum.ts";
 import type { StratumField } from "../health/stratum.ts";
 import { policiesSchema } from "../policy/policy.ts";
 import type { Policy } from "../policy/policy.ts";
+import { operatorsSchema } from "./operators.ts";
+import type { Operator } from "./operators.ts";
+
+export type { Operator };
 import { alertmanagerSchema, externalUrlSchema, grafanaSchema, summarySchema } from "./outlets.ts";
 import type { AlertmanagerSettings, GrafanaSettings, SummarySettings } from "./outlets.ts";
 
@@ -57,12 +61,8 @@ export interface AgentSettings {
   readonly listen: ListenAddress;
   /** Empty = no token is asked for, which is only allowed on a loopback address. */
   readonly operators: readonly Operator[];
-}
-
-export interface Operator {
-  readonly name: string;
-  readonly role: "viewer" | "operator" | "admin";
-  readonly token: string;
+  /** Addresses and networks whose `X-Forwarded-For`, `-Host` and `-Proto` are believed. */
+  readonly trustedProxies: readonly string[];
 }
 
 export interface RetentionSettings {
@@ -111,16 +111,20 @@ const DAY_MS = 24 * 3_600_000;
 export const DEVICE_RETENTION_MS_LEAST = 30 * DAY_MS;
 export const DEVICE_RETENTION_MS_MAX = 3_650 * DAY_MS;
 
-const operatorSchema = z.strictObject({
-  name: z.string().min(1),
-  role: z.enum(["viewer", "operator", "admin"]),
-  token: secretText,
+/** Enough for every proxy of an installation; each is a comparison per request. */
+export const TRUSTED_PROXIES_MAX = 64;
+const proxySchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: "must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8",
 });
 
 const agentSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8082"),
-    operators: z.array(operatorSchema).prefault([]).superRefine(refuseRepeatedOperators),
+    operators: operatorsSchema,
+    trusted_proxies: z
+      .array(proxySchema)
+      .max(TRUSTED_PROXIES_MAX, { error: `name at most ${TRUSTED_PROXIES_MAX}` })
+      .prefault([]),
   })
   .prefault({})
   .superRefine(({ listen, operators }, context) => {
@@ -132,17 +136,12 @@ const agentSectionSchema = z
       message:
         "other machines reach this address, so somebody must be named under agent.operators; or listen on 127.0.0.1",
     });
-  });
-
-function refuseRepeatedOperators(operators: readonly Operator[], context: z.RefinementCtx): void {
-  operators.forEach((operator, index) => {
-    for (const field of ["name", "token"] as const) {
-      if (operators.findIndex((other) => other[field] === operator[field]) === index) continue;
-      const message = `an operator above has this ${field} already: each needs their own`;
-      context.addIssue({ code: "custom", path: [index, field], message });
-    }
-  });
-}
+  })
+  .transform((section): AgentSettings => ({
+    listen: section.listen,
+    operators: section.operators,
+    trustedProxies: section.trusted_proxies,
+  }));
 
 const otaServerSchema = z
   .discriminatedUnion("type", [

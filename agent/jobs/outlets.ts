@@ -11,6 +11,7 @@ import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { FreezeStore } from "../journal/freeze-store.ts";
 import type { Journal } from "../journal/journal.ts";
+import { createConfigJournal } from "../journal/config-record.ts";
 import { AGENT_METRICS } from "../metrics/names.ts";
 import { POST_RESULTS, createAlertmanager } from "../paging/alertmanager.ts";
 import type { ServerAnswer } from "../paging/alertmanager.ts";
@@ -48,7 +49,7 @@ export interface Outlets {
 
 export interface OutletsOptions {
   readonly settings: Pick<Settings, "alertmanager" | "grafana" | "summary" | "externalUrl">;
-  readonly stores: Omit<SnapshotDeps, "channels" | "decisions" | "listFreezes"> & {
+  readonly stores: Omit<SnapshotDeps, "channels" | "decisions" | "listFreezes" | "readRefusedConfig"> & {
     readonly redis: Redis;
     readonly journal: Journal;
     readonly health: Pick<HealthStore, "readLag">;
@@ -107,11 +108,13 @@ function createPageJob(options: OutletsOptions): () => Promise<void> {
   };
   const alertmanager = createAlertmanager({ settings: configured, externalUrl });
   const pages = createPageStore(stores);
+  const config = createConfigJournal(stores);
   const listFreezes: SnapshotDeps["listFreezes"] = () => stores.freezes.list(clock());
   return () =>
     tellPages({
       ...stores,
       listFreezes,
+      readRefusedConfig: () => config.refused(),
       channels: channels.all,
       pages,
       alertmanager,

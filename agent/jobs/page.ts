@@ -7,7 +7,7 @@ import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { ALERTS_PER_POST_MAX } from "../paging/alertmanager.ts";
 import type { Alertmanager, PostResult, ServerAnswer } from "../paging/alertmanager.ts";
-import type { PageSnapshot, PagedDecision, PagedFreeze } from "../paging/page-snapshot.ts";
+import type { PageSnapshot, PagedConfig, PagedDecision, PagedFreeze } from "../paging/page-snapshot.ts";
 import type { PageStore } from "../paging/page-store.ts";
 import { planPosts } from "../paging/plan-posts.ts";
 import type { KeptPage, PostPlan } from "../paging/plan-posts.ts";
@@ -22,6 +22,8 @@ export interface SnapshotDeps {
   readonly summaries: Pick<SummaryStore, "list" | "readChannel">;
   /** Freezes that were set and not lifted. */
   readonly listFreezes: () => Promise<readonly PagedFreeze[]>;
+  /** Undefined while the configuration file is right. */
+  readonly readRefusedConfig: () => Promise<PagedConfig | undefined>;
   readonly channels: readonly { readonly key: ChannelKey }[];
 }
 
@@ -72,11 +74,12 @@ function inGroups(pages: readonly KeptPage[]): KeptPage[][] {
 
 async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnapshot> {
   const { holds, decisions, summaries, channels } = deps;
-  const [held, decided, pending, freezes] = await Promise.all([
+  const [held, decided, pending, freezes, refusedConfig] = await Promise.all([
     holds.list(),
     decisions.list(),
     decisions.listPending(),
     deps.listFreezes(),
+    deps.readRefusedConfig(),
   ]);
   const seen = await Promise.all(
     channels.map(async ({ key }) => [formatChannelKey(key), await summaries.readChannel(key)] as const),
@@ -98,5 +101,6 @@ async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnap
       sentence: verdict.sentence,
     })),
     freezes,
+    refusedConfig,
   };
 }

@@ -30,6 +30,10 @@ export const ALERT_REQUESTS = `${TAG}:alert-requests`;
 export const HOLDS = `${TAG}:holds`;
 /** Hash: reason -> times that a guard began to hold a rollback back for it. */
 export const HOLD_COUNTS = `${TAG}:holds:counts`;
+/** Hash: SHA-256 of a session's id -> Session as JSON. */
+export const SESSIONS = `${TAG}:sessions`;
+/** Hash with one field: `<stage>:<sha256>` of the configuration file that was journalled last -> since when, and its mistakes, as JSON. */
+export const CONFIG_STAGE = `${TAG}:config`;
 /** Hash: release key text -> summary of its last evaluation as JSON. */
 export const SUMMARIES = `${TAG}:summaries`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */

@@ -11,6 +11,7 @@ export const JOURNAL_KINDS = [
   "freeze",
   "alert",
   "operator",
+  "config",
 ] as const;
 export type JournalKind = (typeof JOURNAL_KINDS)[number];
 

@@ -184,6 +184,16 @@ export const AGENT_METRICS = {
   },
   ota_folds_lost_total: { type: "counter", help: "Batches that another agent had folded first.", labels: [] },
   ota_evaluation_duration_seconds: { type: "histogram", help: "Time to evaluate one channel.", labels: [] },
+  ota_config_reload_success: {
+    type: "gauge",
+    help: "1 when the configuration file is right; 0 while it has mistakes or can't be read, and the settings before it go on.",
+    labels: [],
+  },
+  ota_config_reload_timestamp_seconds: {
+    type: "gauge",
+    help: "When a right configuration file was last read.",
+    labels: [],
+  },
   ota_pages_standing: {
     type: "gauge",
     help: "Pages that stand now, told to Alertmanager or waiting to be; 0 where no Alertmanager is configured.",

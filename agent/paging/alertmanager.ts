@@ -97,7 +97,8 @@ export function toAlert(
 }
 
 /** The agent's page; the fragment says which channel, for a page that looks at it. */
-export function linkTo(externalUrl: string, { app, channel }: { app: string; channel: string }): string {
+export function linkTo(externalUrl: string, { app, channel }: { app?: string; channel?: string }): string {
+  if (app === undefined || channel === undefined) return `${externalUrl}/`;
   return `${externalUrl}/#/${encodeURIComponent(app)}/${encodeURIComponent(channel)}`;
 }
 

@@ -71,6 +71,13 @@ export interface PagedChannel {
   readonly readAtMs: number;
 }
 
+/** A configuration file with mistakes, which is not in force. */
+export interface PagedConfig {
+  /** RFC 3339. */
+  readonly since: string;
+  readonly problems: readonly string[];
+}
+
 export interface PageSnapshot {
   readonly nowMs: number;
   /** By release key text. */
@@ -87,6 +94,8 @@ export interface PageSnapshot {
   readonly releases: readonly PagedRelease[];
   /** Those that were set and not lifted; absent = Lastgood knows none yet. */
   readonly freezes?: readonly PagedFreeze[];
+  /** Absent while the configuration file is right. */
+  readonly refusedConfig?: PagedConfig | undefined;
 }
 
 /** Whether devices may still get the release there: false only when the channel was seen to offer another one since. */

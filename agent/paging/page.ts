@@ -26,12 +26,14 @@ export const ALERTS = {
   OtaRolledBack: "the channel was rolled back",
   OtaRolloutPaused: "the rollout was paused",
   OtaShadowDecision: "would have acted, but the policy is in shadow mode",
+  OtaConfigRefused: "the configuration file has mistakes; what it said before goes on",
 } as const;
 export type AlertName = keyof typeof ALERTS;
 
 export interface PageLabels {
-  readonly app: string;
-  readonly channel: string;
+  /** Absent, as the channel is, where Lastgood itself is concerned. */
+  readonly app?: string;
+  readonly channel?: string;
   /** Absent where the whole channel is concerned. */
   readonly version?: string;
   /** Why a rollback is held back; a code of docs/reasons.md. */
@@ -57,7 +59,7 @@ export interface Page {
 export interface PageDraft {
   readonly alertname: AlertName;
   readonly severity: PageSeverity;
-  readonly on: ChannelKey;
+  readonly on: ChannelKey | "lastgood";
   readonly version?: string;
   readonly reason?: string;
   readonly description: string;
@@ -67,18 +69,17 @@ export interface PageDraft {
 export function makePage(draft: PageDraft): Page {
   const { alertname, severity, on, version, reason, description, startsAtMs } = draft;
   const labels: PageLabels = {
-    app: on.app,
-    channel: on.channel,
+    ...(on === "lastgood" ? {} : { app: on.app, channel: on.channel }),
     ...(version === undefined ? {} : { version }),
     ...(reason === undefined ? {} : { reason }),
   };
   return {
     // Names and versions have no `|` in them.
-    key: [alertname, severity, on.app, on.channel, version ?? "", reason ?? ""].join("|"),
+    key: [alertname, severity, labels.app ?? "", labels.channel ?? "", version ?? "", reason ?? ""].join("|"),
     severity,
     alertname,
     labels,
-    summary: `${on.app}/${on.channel}${version === undefined ? "" : ` ${version}`}: ${ALERTS[alertname]}`,
+    summary: `${on === "lastgood" ? "Lastgood" : `${on.app}/${on.channel}`}${version === undefined ? "" : ` ${version}`}: ${ALERTS[alertname]}`,
     description,
     startsAtMs,
     runbook: alertname.toLowerCase(),

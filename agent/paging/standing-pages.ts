@@ -1,5 +1,6 @@
 // Which pages stand now. Pure: the same snapshot gives the same pages, whichever agent looks, so that nothing has to
 // remember to end an alert. Enters: a snapshot. Leaves: pages, each key once.
+import { configPages } from "./config-page.ts";
 import { decisionPages } from "./decision-pages.ts";
 import { holdPages, killSwitchPages } from "./hold-pages.ts";
 import type { Page } from "./page.ts";
@@ -8,7 +9,13 @@ import type { PageSnapshot } from "./page-snapshot.ts";
 /** By key, so that the order says nothing. Of two pages with one key the first counts, since the earlier of the two. */
 export function standingPages(snapshot: PageSnapshot): Page[] {
   const byKey = new Map<string, Page>();
-  for (const page of [...holdPages(snapshot), ...killSwitchPages(snapshot), ...decisionPages(snapshot)]) {
+  const all = [
+    ...holdPages(snapshot),
+    ...killSwitchPages(snapshot),
+    ...decisionPages(snapshot),
+    ...configPages(snapshot),
+  ];
+  for (const page of all) {
     const other = byKey.get(page.key);
     byKey.set(page.key, other === undefined ? page : earlier(other, page));
   }

@@ -20,12 +20,6 @@ import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 import { TILL, version } from "../support/verdicts.ts";
 
-// ==== INTEGRATOR: the one switch. Set it to true once core's POST routes (approve, reject, rollback, targets, freezes) and
-// ==== admin's session and whoami are merged; the tests below it then run on the real agent. Then delete it, and AWAITED.
-const HAS_ACTS: boolean = false;
-/** Routes that the page asks for and this agent does not have yet: a browser complains of each 404. */
-const AWAITED = HAS_ACTS ? /^$/ : /status of 404/;
-
 const ASKED = { ...TILL, app: "com.acme.asked" as typeof TILL.app };
 const TOKEN = "token-of-bo";
 
@@ -88,7 +82,7 @@ test("a bad release is reported, judged and rolled back, and the page tells all 
   await release.getByText("condemned").waitFor();
   expect(await release.innerText()).toContain("10 of 40 devices failed to install or boot 1.4.0");
   await page.getByText("offers 1.3.0", { exact: true }).waitFor();
-  expect(complaints.filter((one) => !AWAITED.test(one))).toEqual([]);
+  expect(complaints).toEqual([]);
   await page.close();
 });
 
@@ -108,7 +102,7 @@ test("the page is served by what `npm run build` makes, with all of its files", 
   await new Promise((resolve) => void http.close(resolve));
 });
 
-describe.runIf(HAS_ACTS)("on a real agent", () => {
+describe("on a real agent", () => {
   test("sign in, freeze, lift the freeze, roll back", async () => {
     const agent = await start({ hasOperators: true });
     const { page, complaints } = await browser.open(agent.url);

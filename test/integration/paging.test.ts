@@ -246,6 +246,7 @@ describe("the page job", () => {
       summaries: createSummaryStore({ redis }),
       channels: [{ key: TILL }],
       listFreezes: () => Promise.resolve(freezes),
+      readRefusedConfig: () => Promise.resolve(undefined),
       pages: createPageStore({ redis }),
       alertmanager: createAlertmanager({ settings: alertmanagerAt(...urls), externalUrl: undefined }),
       onAnswer: (answer) => void answers.push(answer),

@@ -48,7 +48,7 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
       bodyBytesMax: BODY_BYTES_MAX_DEFAULT,
       streamEntriesMax: 100_000,
     },
-    agent: { listen: { host: "127.0.0.1", port: 0 }, operators },
+    agent: { listen: { host: "127.0.0.1", port: 0 }, operators, trustedProxies: [] },
     retention: { devicesMs: 90 * 24 * 3_600_000 },
     externalUrl: undefined,
     alertmanager: undefined,

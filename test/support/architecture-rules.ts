@@ -54,6 +54,7 @@ const PURE_FILES = [
   "agent/health/visit.ts",
   "agent/health/windows.ts",
   "agent/paging/annotation.ts",
+  "agent/paging/config-page.ts",
   "agent/paging/daily-summary.ts",
   "agent/paging/decision-pages.ts",
   "agent/paging/hold-pages.ts",

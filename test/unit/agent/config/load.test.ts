@@ -221,7 +221,7 @@ describe("a right file", () => {
         bodyBytesMax: 5 * 1024 * 1024,
         streamEntriesMax: 250_000,
       },
-      agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [] },
+      agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [] },
       retention: { devicesMs: 90 * DAY_MS },
       apps: new Map([
         [

@@ -46,6 +46,10 @@ const killSwitch = { ...freeze, scope: "all" as const };
 
 const CASES: Readonly<Record<string, readonly [Partial<PageSnapshot>, readonly string[]]>> = {
   "nothing stands": [{}, []],
+  "the configuration file has mistakes": [
+    { refusedConfig: { since: minutesAgo(5), problems: ["lastgood.yaml:3:1: not known here"] } },
+    ["OtaConfigRefused warning channel"],
+  ],
 
   "held: environment": [{ holds: holding("environment") }, ["OtaEnvironmentFailing critical channel"]],
   "held: environment, on two versions": [
@@ -299,6 +303,14 @@ describe("what a page says", () => {
     expect(page!.description).toBe(
       "20 of 100 devices failed. Rolling back to 1.3.0. It waits for your yes until 2026-01-31T14:00:00.000Z: lastgood approve rb_1, or lastgood reject rb_1. (decision rb_1)",
     );
+  });
+
+  it("of a configuration file the first mistakes are told, and no channel", () => {
+    const problems = ["a:1:1: one", "a:2:1: two", "a:3:1: three", "a:4:1: four", "a:5:1: five"];
+    const [page] = standingPages(pageSnapshot({ refusedConfig: { since: minutesAgo(5), problems } }));
+    expect(page).toMatchObject({ labels: {}, startsAtMs: NOON_MS - 5 * MINUTE_MS });
+    expect(page!.summary).toBe("Lastgood: the configuration file has mistakes; what it said before goes on");
+    expect(page!.description).toMatch(/^a:1:1: one; a:2:1: two; a:3:1: three; and 2 more\. /);
   });
 
   it("the labels and the key are the same at every look, whatever the sentence says by then", () => {
