@@ -2,8 +2,10 @@
 // Leaves: counts by release; nothing is left out (but the deadline that silence was counted with, which
 // depends on who looked when) or tidied up on the way. And two ways to make counts coarser
 // on both sides, for comparing what is exact only together.
+import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import type { HealthStore } from "../../agent/health/health-store.ts";
+import type { HealthWindow } from "../../agent/health/health-window.ts";
 import { historyOf } from "../../agent/health/release-history.ts";
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
@@ -19,19 +21,13 @@ export async function readCounts(health: HealthStore): Promise<Record<string, Re
 }
 
 async function readOne(health: HealthStore, release: ReleaseKey): Promise<ReleaseCounts> {
-  const [
-    { release: _release, silenceDeadlineMs: _deadline, ...totals },
-    { strata, reasons },
-    windows,
-    contacts,
-  ] = await Promise.all([
-    health.readRelease(release),
-    health.readDetail(release),
-    health.readWindows(release),
-    health.readFirstContacts(release),
-  ]);
-  // What is read by what changed must be what stands there, whatever was remembered.
-  expect(await health.readHistory(release)).toEqual(historyOf(release, windows));
+  const [{ release: _release, silenceDeadlineMs: _deadline, ...totals }, { strata, reasons }, contacts] =
+    await Promise.all([
+      health.readRelease(release),
+      health.readDetail(release),
+      health.readFirstContacts(release),
+    ]);
+  const windows = await readStillWindows(health, release);
   return {
     ...totals,
     strata: Object.fromEntries(strata),
@@ -48,6 +44,23 @@ async function readOne(health: HealthStore, release: ReleaseKey): Promise<Releas
       ),
     ),
   };
+}
+
+/**
+ * All windows; what is read by what changed must be what stands there, whatever was remembered. An agent may be rolling
+ * up meanwhile: the two are compared when nothing has moved between two looks.
+ */
+async function readStillWindows(health: HealthStore, release: ReleaseKey): Promise<HealthWindow[]> {
+  let windows = await health.readWindows(release);
+  for (;;) {
+    const history = await health.readHistory(release);
+    const again = await health.readWindows(release);
+    if (isDeepStrictEqual(again, windows)) {
+      expect(history).toEqual(historyOf(release, windows));
+      return windows;
+    }
+    windows = again;
+  }
 }
 
 export async function readDeviceView(
