@@ -17,6 +17,7 @@ import { judgedSince } from "../judge/judged-since.ts";
 import { withKnownDevices } from "../judge/known-devices.ts";
 import type { Verdict } from "../judge/verdict.ts";
 import { budgetAfter, judgedSinceMinute } from "../policy/absolution.ts";
+import { isSuspect } from "../policy/ladder.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { readBaseline } from "./baseline.ts";
@@ -65,7 +66,7 @@ export async function judgeRelease(release: ReleaseKey, policy: Policy, deps: Ju
   });
   const judged = judge(input);
   const verdict = policy.guards.knownDevicesLeast === 0 ? judged : await askForKnown(judged, health, deps);
-  await keepSummary(health, verdict, deps);
+  await keepSummary(health, { verdict, isSuspect: isSuspect(verdict, policy.falseRollbackBudget) }, deps);
   return { health, verdict, isSettled: isSettled(input) };
 }
 
@@ -84,7 +85,7 @@ async function askForKnown(
 
 async function keepSummary(
   health: ReleaseHealth,
-  verdict: Verdict,
+  { verdict, isSuspect: looksBad }: { readonly verdict: Verdict; readonly isSuspect: boolean },
   { summaries, journal, clock }: JudgeDeps,
 ): Promise<void> {
   // Retired from every shard: it was not reported about for longest, and made room for newer releases.
@@ -101,5 +102,18 @@ async function keepSummary(
     await journal.append({ kind: "verdict", at: new Date(nowMs).toISOString(), body });
   }
   const { hours, firstReportAtMs, lastReportAtMs } = health;
-  await summaries.write({ verdict, hours, evaluatedAtMs: nowMs, firstReportAtMs, lastReportAtMs });
+  const suspectedBefore = before?.suspectSinceMs ?? null;
+  const suspectSinceMs = looksBad ? (suspectedBefore ?? nowMs) : null;
+  if (suspectSinceMs !== null) {
+    const since = new Date(suspectSinceMs).toISOString();
+    await summaries.writeSuspect(verdict.release, { since, sentence: verdict.sentence });
+  } else if (suspectedBefore !== null) await summaries.writeSuspect(verdict.release, undefined);
+  await summaries.write({
+    verdict,
+    hours,
+    evaluatedAtMs: nowMs,
+    firstReportAtMs,
+    lastReportAtMs,
+    suspectSinceMs,
+  });
 }

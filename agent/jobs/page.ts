@@ -19,7 +19,7 @@ export interface SnapshotDeps {
     list(): Promise<readonly PagedDecision[]>;
     listPending(): Promise<readonly string[]>;
   };
-  readonly summaries: Pick<SummaryStore, "list" | "readChannel">;
+  readonly summaries: Pick<SummaryStore, "list" | "listSuspects" | "readChannel">;
   /** Freezes that were set and not lifted. */
   readonly listFreezes: () => Promise<readonly PagedFreeze[]>;
   /** Undefined while the configuration file is right. */
@@ -74,12 +74,13 @@ function inGroups(pages: readonly KeptPage[]): KeptPage[][] {
 
 async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnapshot> {
   const { holds, decisions, summaries, channels } = deps;
-  const [held, decided, pending, freezes, refusedConfig] = await Promise.all([
+  const [held, decided, pending, freezes, refusedConfig, suspects] = await Promise.all([
     holds.list(),
     decisions.list(),
     decisions.listPending(),
     deps.listFreezes(),
     deps.readRefusedConfig(),
+    summaries.listSuspects(),
   ]);
   const seen = await Promise.all(
     channels.map(async ({ key }) => [formatChannelKey(key), await summaries.readChannel(key)] as const),
@@ -102,5 +103,6 @@ async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnap
     })),
     freezes,
     refusedConfig,
+    suspects,
   };
 }

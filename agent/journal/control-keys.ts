@@ -36,6 +36,8 @@ export const SESSIONS = `${TAG}:sessions`;
 export const CONFIG_STAGE = `${TAG}:config`;
 /** Hash: release key text -> summary of its last evaluation as JSON. */
 export const SUMMARIES = `${TAG}:summaries`;
+/** Hash: release key text -> Suspect as JSON; releases that look bad now, without enough evidence to act. */
+export const SUSPECTS = `${TAG}:suspects`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
 export const CHANNELS = `${TAG}:channels`;
 /** Hash: key of a page -> page as it was told to Alertmanager, as JSON. */

@@ -6,7 +6,7 @@ import type { Redis } from "../../runtime/redis.ts";
 import { NO_DEVICE_HOURS } from "../health/health-window.ts";
 import type { DeviceHours } from "../health/health-window.ts";
 import { toOutcomeCounts } from "../health/outcomes.ts";
-import { CHANNELS, SUMMARIES, liveVersionsKey } from "./control-keys.ts";
+import { CHANNELS, SUMMARIES, SUSPECTS, liveVersionsKey } from "./control-keys.ts";
 import type { Verdict } from "../judge/verdict.ts";
 
 export interface ReleaseSummary {
@@ -15,6 +15,8 @@ export interface ReleaseSummary {
   readonly evaluatedAtMs: number;
   readonly firstReportAtMs: number;
   readonly lastReportAtMs: number;
+  /** Since when it looks bad without enough evidence to act; null = it does not. */
+  readonly suspectSinceMs?: number | null;
 }
 
 /** What the OTA server said of a channel when it was asked last. */
@@ -27,6 +29,13 @@ export interface ChannelSummary {
   readonly readAtMs: number;
 }
 
+/** A release that looks bad, without enough evidence to act. */
+export interface Suspect {
+  /** RFC 3339. */
+  readonly since: string;
+  readonly sentence: string;
+}
+
 export interface SummaryStore {
   write(summary: ReleaseSummary): Promise<void>;
   remove(release: ReleaseKey): Promise<void>;
@@ -34,6 +43,10 @@ export interface SummaryStore {
   list(): Promise<ReleaseSummary[]>;
   /** Versions of a channel that were reported about since, newest report first. */
   listLive(key: ChannelKey, options: { readonly sinceMs: number; readonly most: number }): Promise<Version[]>;
+  /** Undefined = it does not look bad any more. */
+  writeSuspect(release: ReleaseKey, suspect: Suspect | undefined): Promise<void>;
+  /** By release key text. */
+  listSuspects(): Promise<ReadonlyMap<string, Suspect>>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
   readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
 }
@@ -52,6 +65,7 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     async remove(release) {
       await redis.zrem(liveVersionsKey(formatChannelKey(release)), release.version);
       await redis.hdel(SUMMARIES, formatReleaseKey(release));
+      await redis.hdel(SUSPECTS, formatReleaseKey(release));
     },
     listLive: async (key, { sinceMs, most }) =>
       (await redis.zrevrangebyscore(
@@ -68,6 +82,15 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     },
     list: async () =>
       (await redis.hvals(SUMMARIES)).map((row) => toSummary(JSON.parse(row) as StoredSummary)),
+    async writeSuspect(release, suspect) {
+      const field = formatReleaseKey(release);
+      if (suspect === undefined) await redis.hdel(SUSPECTS, field);
+      else await redis.hset(SUSPECTS, field, JSON.stringify(suspect));
+    },
+    async listSuspects() {
+      const rows = Object.entries(await redis.hgetall(SUSPECTS));
+      return new Map(rows.map(([text, row]) => [text, JSON.parse(row) as Suspect]));
+    },
     writeChannel: async (key, summary) =>
       void (await redis.hset(CHANNELS, formatChannelKey(key), JSON.stringify(summary))),
     readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),

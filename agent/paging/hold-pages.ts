@@ -41,6 +41,8 @@ export const HOLD_ALERTS: Readonly<Record<string, HoldAlert>> = {
   too_few_devices: held("warning", "not_yet"),
   // Confined to one kind of device: somebody should take the release away from those, but most of the fleet is well.
   share_too_small: held("warning", "not_yet"),
+  // Either somebody forges failures, or Lastgood is new here: a person has to tell which.
+  unknown_devices: held("critical", "not_yet"),
   // It would act, and was forbidden to. Whoever switched it off may be asleep by now.
   kill_switch: {
     alertname: "OtaKillSwitchOn",

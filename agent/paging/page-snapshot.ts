@@ -78,6 +78,12 @@ export interface PagedConfig {
   readonly problems: readonly string[];
 }
 
+export interface PagedSuspect {
+  /** RFC 3339. */
+  readonly since: string;
+  readonly sentence: string;
+}
+
 export interface PageSnapshot {
   readonly nowMs: number;
   /** By release key text. */
@@ -94,6 +100,8 @@ export interface PageSnapshot {
   readonly releases: readonly PagedRelease[];
   /** Those that were set and not lifted; absent = Lastgood knows none yet. */
   readonly freezes?: readonly PagedFreeze[];
+  /** By release key text. */
+  readonly suspects?: ReadonlyMap<string, PagedSuspect>;
   /** Absent while the configuration file is right. */
   readonly refusedConfig?: PagedConfig | undefined;
 }

@@ -20,6 +20,7 @@ export const ALERTS = {
   OtaRollbackPending: "decided, but the channel still serves the condemned release",
   OtaRollbackFailed: "the OTA server did not do what was decided",
   OtaReleaseFailing: "a release fails, and the policy leaves it to you",
+  OtaReleaseSuspect: "a release looks bad, and there is not enough evidence to act yet",
   OtaApprovalWaiting: "a rollback waits for your approval",
   OtaApprovalExpired: "a rollback was not approved in time, and was not done",
   OtaRollbackNotEffective: "rolled back, but devices do not leave the release",

@@ -3,6 +3,7 @@
 import { configPages } from "./config-page.ts";
 import { decisionPages } from "./decision-pages.ts";
 import { holdPages, killSwitchPages } from "./hold-pages.ts";
+import { suspectPages } from "./suspect-pages.ts";
 import type { Page } from "./page.ts";
 import type { PageSnapshot } from "./page-snapshot.ts";
 
@@ -13,6 +14,7 @@ export function standingPages(snapshot: PageSnapshot): Page[] {
     ...holdPages(snapshot),
     ...killSwitchPages(snapshot),
     ...decisionPages(snapshot),
+    ...suspectPages(snapshot),
     ...configPages(snapshot),
   ];
   for (const page of all) {

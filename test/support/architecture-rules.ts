@@ -62,6 +62,7 @@ const PURE_FILES = [
   "agent/paging/page-snapshot.ts",
   "agent/paging/plan-posts.ts",
   "agent/paging/standing-pages.ts",
+  "agent/paging/suspect-pages.ts",
   "agent/replay/channel-at.ts",
   "agent/replay/channel-facts.ts",
   "agent/replay/cut-history.ts",

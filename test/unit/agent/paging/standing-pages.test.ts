@@ -21,6 +21,7 @@ import {
   pageSnapshot,
   pagedDecision,
 } from "../../../support/page-snapshots.ts";
+import { formatReleaseKey } from "../../../../ingest/contract/release-key.ts";
 import { TILL, releaseOf } from "../../../support/verdicts.ts";
 
 const MINUTE_MS = 60_000;
@@ -42,6 +43,7 @@ const approval = (fields: Partial<PagedApproval> = {}): PagedApproval => ({
 const waiting = pagedDecision({ mode: "approval", outcome: null, approval: approval() });
 const failing = [{ release: releaseOf("1.4.0"), kind: "failing" as const, sentence: "It fails." }];
 const freeze = { id: "fz_1", by: "ana", reason: "the fair", since: minutesAgo(60), until: null };
+const suspect = { since: minutesAgo(5), sentence: "3 of 20 devices failed." };
 const killSwitch = { ...freeze, scope: "all" as const };
 
 const CASES: Readonly<Record<string, readonly [Partial<PageSnapshot>, readonly string[]]>> = {
@@ -51,6 +53,18 @@ const CASES: Readonly<Record<string, readonly [Partial<PageSnapshot>, readonly s
     ["OtaConfigRefused warning channel"],
   ],
 
+  "a release looks bad": [
+    { suspects: new Map([[formatReleaseKey(releaseOf("1.4.0")), suspect]]) },
+    ["OtaReleaseSuspect warning 1.4.0"],
+  ],
+  "a release looks bad, and is not offered any more": [
+    { suspects: new Map([[formatReleaseKey(releaseOf("1.4.0")), suspect]]), channels: offering("1.3.0") },
+    [],
+  ],
+  "held: unknown devices": [
+    { holds: holding("unknown_devices") },
+    ["OtaRollbackHeld critical 1.4.0 unknown_devices"],
+  ],
   "held: environment": [{ holds: holding("environment") }, ["OtaEnvironmentFailing critical channel"]],
   "held: environment, on two versions": [
     { holds: new Map([...holding("environment"), ...holding("environment", releaseOf("1.3.0"))]) },
