@@ -14,6 +14,7 @@ import type { ErrorReporter } from "../runtime/sentry.ts";
 import { createCheckReport } from "./check-report.ts";
 import type { IngestProcessSettings } from "./config.ts";
 import { createDeviceGuard } from "./device-auth/device-guard.ts";
+import type { ProofTally } from "./device-auth/proof-tally.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { answerHeaders } from "./middleware/answer-headers.ts";
@@ -35,6 +36,8 @@ export interface IngestDeps {
   readonly errorReporter: ErrorReporter;
   /** Called when good reports could not be kept, and were answered with "send again later". */
   readonly onTurnedAway?: () => void;
+  /** Told of each report of an app with device_auth. */
+  readonly onProof?: ProofTally["note"];
 }
 
 export function createIngestApp({
@@ -45,6 +48,7 @@ export function createIngestApp({
   logger,
   errorReporter,
   onTurnedAway = () => {},
+  onProof = () => {},
 }: IngestDeps): Express {
   const { ingest, shards, apps, replicaAcks } = settings;
   const deviceAuthApps = [...apps].flatMap(([app, { deviceAuth }]) =>
@@ -54,7 +58,7 @@ export function createIngestApp({
   const { streamEntriesMax } = ingest;
   const writer = createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
   const checkReport = createCheckReport(apps);
-  const guardDevices = createDeviceGuard({ apps, metrics, clock, logger });
+  const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
 
   const app = bareExpress();
   app.use(answerHeaders);

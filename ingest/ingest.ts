@@ -12,6 +12,7 @@ import { createErrorReporter } from "../runtime/sentry.ts";
 import { LAYOUT_KEY } from "./contract/stream-names.ts";
 import { createIngestApp, createOperationsApp } from "./app.ts";
 import type { IngestProcessSettings } from "./config.ts";
+import { createProofTally } from "./device-auth/proof-tally.ts";
 import { createListeningBeat } from "./listening-beat.ts";
 
 /** How long a start waits for Redis before it gives up and says so, in milliseconds. */
@@ -47,6 +48,7 @@ export async function startIngest({
   let draining = false;
   const isDraining = (): boolean => draining;
   const listening = createListeningBeat({ redis, clock: systemClock, logger });
+  const proofs = createProofTally({ redis, clock: systemClock });
   const app = createIngestApp({
     settings,
     redis,
@@ -55,6 +57,7 @@ export async function startIngest({
     logger,
     errorReporter,
     onTurnedAway: () => listening.noteTurnedAway(),
+    onProof: (name, proof) => proofs.note(name, proof),
   });
   const operations = await startHttpServer(
     createOperationsApp({ registry, redis, logger, isDraining }),
@@ -62,6 +65,7 @@ export async function startIngest({
   );
   const server = await startHttpServer(app, settings.ingest.listen);
   listening.start();
+  proofs.start();
   return {
     url: server.url,
     operationsUrl: operations.url,
@@ -70,6 +74,7 @@ export async function startIngest({
       // Redis and their answers; only then does Redis go. /readyz and /metrics answer until the end.
       draining = true;
       await Promise.all([listening.stop(), server.stop(deadlineMs)]);
+      await proofs.stop();
       await closeRedis(redis);
       await Promise.all([operations.stop(FLUSH_MS_MAX), errorReporter.flush(FLUSH_MS_MAX)]);
     },

@@ -1,6 +1,7 @@
 // Everything that Lastgood tells people by itself, as one thing: pages to Alertmanager, annotations to Grafana, the
 // daily summary. Enters: settings and the stores. Leaves: what the upkeep jobs do, the wake-ups they need, and a bell
 // for news. What is not configured costs nothing.
+import { readDeviceProofs } from "../../ingest/contract/device-proofs.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { Counter, Gauge } from "../../runtime/metrics.ts";
@@ -49,7 +50,10 @@ export interface Outlets {
 
 export interface OutletsOptions {
   readonly settings: Pick<Settings, "alertmanager" | "grafana" | "summary" | "externalUrl">;
-  readonly stores: Omit<SnapshotDeps, "channels" | "decisions" | "listFreezes" | "readRefusedConfig"> & {
+  readonly stores: Omit<
+    SnapshotDeps,
+    "channels" | "decisions" | "listFreezes" | "readProofs" | "readRefusedConfig"
+  > & {
     readonly redis: Redis;
     readonly journal: Journal;
     readonly health: Pick<HealthStore, "readLag">;
@@ -115,6 +119,7 @@ function createPageJob(options: OutletsOptions): () => Promise<void> {
       ...stores,
       listFreezes,
       readRefusedConfig: () => config.refused(),
+      readProofs: (nowMs) => readDeviceProofs(stores.redis, nowMs),
       channels: channels.all,
       pages,
       alertmanager,

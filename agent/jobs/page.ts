@@ -2,6 +2,7 @@
 // stands again every half minute, and what is over once. Everything it rests on is in Redis, so any agent may do it.
 // While no Alertmanager answers nothing is lost: each look tries again.
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
+import type { ProofCounts } from "../../ingest/contract/device-proofs.ts";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
@@ -24,6 +25,8 @@ export interface SnapshotDeps {
   readonly listFreezes: () => Promise<readonly PagedFreeze[]>;
   /** Undefined while the configuration file is right. */
   readonly readRefusedConfig: () => Promise<PagedConfig | undefined>;
+  /** Reports with and without the proof that devices owe, by app. */
+  readonly readProofs: (nowMs: number) => Promise<ReadonlyMap<string, ProofCounts>>;
   readonly channels: readonly { readonly key: ChannelKey }[];
 }
 
@@ -74,13 +77,14 @@ function inGroups(pages: readonly KeptPage[]): KeptPage[][] {
 
 async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnapshot> {
   const { holds, decisions, summaries, channels } = deps;
-  const [held, decided, pending, freezes, refusedConfig, suspects] = await Promise.all([
+  const [held, decided, pending, freezes, refusedConfig, suspects, proofs] = await Promise.all([
     holds.list(),
     decisions.list(),
     decisions.listPending(),
     deps.listFreezes(),
     deps.readRefusedConfig(),
     summaries.listSuspects(),
+    deps.readProofs(nowMs),
   ]);
   const seen = await Promise.all(
     channels.map(async ({ key }) => [formatChannelKey(key), await summaries.readChannel(key)] as const),
@@ -104,5 +108,6 @@ async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnap
     freezes,
     refusedConfig,
     suspects,
+    proofs,
   };
 }

@@ -2,6 +2,7 @@
 // stores' own records, as they are. Fields that an older Lastgood does not write are optional.
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
+import type { ProofCounts } from "../../ingest/contract/device-proofs.ts";
 import type { VerdictKind } from "../judge/verdict.ts";
 
 export interface PagedHold {
@@ -100,6 +101,8 @@ export interface PageSnapshot {
   readonly releases: readonly PagedRelease[];
   /** Those that were set and not lifted; absent = Lastgood knows none yet. */
   readonly freezes?: readonly PagedFreeze[];
+  /** Reports with and without the proof that devices owe, by app. */
+  readonly proofs?: ReadonlyMap<string, ProofCounts>;
   /** By release key text. */
   readonly suspects?: ReadonlyMap<string, PagedSuspect>;
   /** Absent while the configuration file is right. */

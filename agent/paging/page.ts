@@ -27,12 +27,13 @@ export const ALERTS = {
   OtaRolledBack: "the channel was rolled back",
   OtaRolloutPaused: "the rollout was paused",
   OtaShadowDecision: "would have acted, but the policy is in shadow mode",
+  OtaForgedReports: "many reports come without the proof that devices owe",
   OtaConfigRefused: "the configuration file has mistakes; what it said before goes on",
 } as const;
 export type AlertName = keyof typeof ALERTS;
 
 export interface PageLabels {
-  /** Absent, as the channel is, where Lastgood itself is concerned. */
+  /** Absent where Lastgood itself is concerned; the channel is, where all of an app's are. */
   readonly app?: string;
   readonly channel?: string;
   /** Absent where the whole channel is concerned. */
@@ -60,7 +61,7 @@ export interface Page {
 export interface PageDraft {
   readonly alertname: AlertName;
   readonly severity: PageSeverity;
-  readonly on: ChannelKey | "lastgood";
+  readonly on: ChannelKey | { readonly app: string } | "lastgood";
   readonly version?: string;
   readonly reason?: string;
   readonly description: string;
@@ -70,7 +71,7 @@ export interface PageDraft {
 export function makePage(draft: PageDraft): Page {
   const { alertname, severity, on, version, reason, description, startsAtMs } = draft;
   const labels: PageLabels = {
-    ...(on === "lastgood" ? {} : { app: on.app, channel: on.channel }),
+    ...(on === "lastgood" ? {} : { app: on.app, ...("channel" in on ? { channel: on.channel } : {}) }),
     ...(version === undefined ? {} : { version }),
     ...(reason === undefined ? {} : { reason }),
   };
@@ -80,9 +81,14 @@ export function makePage(draft: PageDraft): Page {
     severity,
     alertname,
     labels,
-    summary: `${on === "lastgood" ? "Lastgood" : `${on.app}/${on.channel}`}${version === undefined ? "" : ` ${version}`}: ${ALERTS[alertname]}`,
+    summary: `${nameOf(on)}${version === undefined ? "" : ` ${version}`}: ${ALERTS[alertname]}`,
     description,
     startsAtMs,
     runbook: alertname.toLowerCase(),
   };
+}
+
+function nameOf(on: PageDraft["on"]): string {
+  if (on === "lastgood") return "Lastgood";
+  return "channel" in on ? `${on.app}/${on.channel}` : on.app;
 }

@@ -3,6 +3,7 @@
 import { configPages } from "./config-page.ts";
 import { decisionPages } from "./decision-pages.ts";
 import { holdPages, killSwitchPages } from "./hold-pages.ts";
+import { forgedPages } from "./forged-pages.ts";
 import { suspectPages } from "./suspect-pages.ts";
 import type { Page } from "./page.ts";
 import type { PageSnapshot } from "./page-snapshot.ts";
@@ -15,6 +16,7 @@ export function standingPages(snapshot: PageSnapshot): Page[] {
     ...killSwitchPages(snapshot),
     ...decisionPages(snapshot),
     ...suspectPages(snapshot),
+    ...forgedPages(snapshot),
     ...configPages(snapshot),
   ];
   for (const page of all) {

@@ -10,6 +10,7 @@ import type { DeviceAuthResult, IngestMetrics } from "../metrics.ts";
 import type { ReportCode } from "../problems.ts";
 import type { DeviceProof, DeviceVerifier, ProofRequest } from "./device-proof.ts";
 import { createHmacVerifier } from "./hmac-verifier.ts";
+import type { ProofTally } from "./proof-tally.ts";
 import { createJwtVerifier } from "./jwt-verifier.ts";
 
 /** A report and its place in the request. */
@@ -51,11 +52,14 @@ export function createDeviceGuard({
   metrics,
   clock,
   logger,
+  onProof = () => {},
 }: {
   readonly apps: ReadonlyMap<AppId, { readonly deviceAuth?: DeviceAuthSettings | undefined }>;
   readonly metrics: Pick<IngestMetrics, "deviceAuth">;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of each report of an app with device_auth. */
+  readonly onProof?: ProofTally["note"];
 }): GuardDevices {
   const guarded = new Map<AppId, GuardedApp>();
   for (const [app, { deviceAuth }] of apps) {
@@ -78,7 +82,9 @@ export function createDeviceGuard({
         passed.push(placed);
         continue;
       }
-      metrics.deviceAuth.inc({ app, result: resultOf(proof, device) });
+      const result = resultOf(proof, device);
+      metrics.deviceAuth.inc({ app, result });
+      onProof(app, FORGED_RESULTS.has(result) ? "unproven" : "proven");
       const refusal = refusalOf(proof, device);
       const { mode, verifier } = guarded.get(app)!;
       if (refusal === undefined || mode === "observe") passed.push(placed);
@@ -87,6 +93,9 @@ export function createDeviceGuard({
     return { passed, refused };
   };
 }
+
+/** A token that is over is a device that was away. */
+const FORGED_RESULTS: ReadonlySet<DeviceAuthResult> = new Set(["missing", "invalid", "mismatch"]);
 
 type Proof = DeviceProof | { readonly kind: "unsigned_trusted" };
 

@@ -57,6 +57,7 @@ const PURE_FILES = [
   "agent/paging/config-page.ts",
   "agent/paging/daily-summary.ts",
   "agent/paging/decision-pages.ts",
+  "agent/paging/forged-pages.ts",
   "agent/paging/hold-pages.ts",
   "agent/paging/page.ts",
   "agent/paging/page-snapshot.ts",

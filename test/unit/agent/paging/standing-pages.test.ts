@@ -53,6 +53,15 @@ const CASES: Readonly<Record<string, readonly [Partial<PageSnapshot>, readonly s
     ["OtaConfigRefused warning channel"],
   ],
 
+  "reports without proof": [
+    { proofs: new Map([[TILL.app, { reports: 200, unproven: 20 }]]) },
+    ["OtaForgedReports critical channel"],
+  ],
+  "reports without proof, a few": [{ proofs: new Map([[TILL.app, { reports: 19, unproven: 19 }]]) }, []],
+  "reports without proof, among many": [
+    { proofs: new Map([[TILL.app, { reports: 201, unproven: 20 }]]) },
+    [],
+  ],
   "a release looks bad": [
     { suspects: new Map([[formatReleaseKey(releaseOf("1.4.0")), suspect]]) },
     ["OtaReleaseSuspect warning 1.4.0"],
