@@ -51,21 +51,25 @@ export interface Accusation {
 
 export type Accused = Judged & Accusation;
 
-export async function decideOn(watched: WatchedChannel, accused: Accused, deps: DecideDeps): Promise<void> {
+/** What came of an accusation. */
+export type Answer = "nothing" | "held" | "decided";
+
+export async function decideOn(watched: WatchedChannel, accused: Accused, deps: DecideDeps): Promise<Answer> {
   const policy = policyFor(watched.policy, accused);
   const situation = await gatherSituation({ ...watched, policy }, accused, deps);
   const decision = decide(situation);
   switch (decision.kind) {
     case "none":
       await deps.holds.clear(accused.release);
-      return;
+      return "nothing";
     case "hold":
       await keepHold(decision, { verdict: accused.verdict, key: watched.key, policy }, deps);
-      return;
+      return "held";
     case "rollback":
     case "pause":
     case "page":
       await keepAct(decision, accused, { policy, deps });
+      return "decided";
   }
 }
 

@@ -8,7 +8,7 @@ import { PASSING_REASONS } from "../policy/decision.ts";
 import { isToDecide } from "../policy/decide.ts";
 import { withdrawApprovals } from "./approvals.ts";
 import { decideOn } from "./decide-on.ts";
-import type { Accusation, DecideDeps } from "./decide-on.ts";
+import type { Accusation, Answer, DecideDeps } from "./decide-on.ts";
 import { judgeRelease } from "./judge-release.ts";
 import type { JudgeDeps, Judged } from "./judge-release.ts";
 import { offeredAgain } from "./offered-again.ts";
@@ -58,18 +58,20 @@ export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDep
     if (judged.get(formatReleaseKey(each.release))?.isSettled !== false) await deps.health.clearDirty(each);
 }
 
-/** Each release once: what comes first says more. Who is not accused any more is not held back either. */
+/**
+ * What comes first says more; what else speaks against a release is heard when that is held back, so that a forged wave
+ * of failures does not keep an alert from being answered. Who is not accused any more is not held back either.
+ */
 async function answerAccusations(
   watched: WatchedChannel,
   { judged, accusations }: { judged: ReadonlyMap<string, Judged>; accusations: readonly Accusation[] },
   deps: EvaluateDeps,
 ): Promise<void> {
-  const answered = new Set<string>();
+  const answered = new Map<string, Answer>();
   for (const accusation of accusations) {
     const text = formatReleaseKey(accusation.release);
-    if (answered.has(text)) continue;
-    answered.add(text);
-    await decideOn(watched, { ...judged.get(text)!, ...accusation }, deps);
+    if ((answered.get(text) ?? "held") !== "held") continue;
+    answered.set(text, await decideOn(watched, { ...judged.get(text)!, ...accusation }, deps));
   }
   for (const [text, { verdict }] of judged) if (!answered.has(text)) await deps.holds.clear(verdict.release);
 }

@@ -293,3 +293,13 @@ it("a new installation: nobody can be known, the hold says so, and the next day'
   const { verdict } = (await summaries.read(releaseOf("1.4.4")))!;
   expect(verdict.accusing[0]!.knownDevices).toMatchObject({ devices: 100, known: 100 });
 });
+
+it("a forged wave does not keep an alert of the user's own from being answered", async () => {
+  await known(names(100, "till"));
+  await report(NOON_MS, names(1_000, "forged"));
+  expect(await evaluate()).toMatchObject({ decided: 0, held: { reason: "unknown_devices" } });
+  const request = { alertname: "TillErrors", action: "rollback", sentence: "Checkout fails." } as const;
+  const since = new Date(nowMs).toISOString();
+  await openStores(redis, SHARDS).alerts.fire(releaseOf("1.4.3"), { ...request, since });
+  expect(await evaluate()).toEqual(ROLLED_BACK);
+});
