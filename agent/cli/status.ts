@@ -4,7 +4,7 @@ import { addAgentOptions, askAgent, printAnswer } from "./agent-client.ts";
 import type { AgentOptions } from "./agent-client.ts";
 import type { CliContext } from "./cli-context.ts";
 import { alignColumns } from "./columns.ts";
-import { LINE_CHARS_MAX, formatCount, formatShare, wrapWords } from "./plain-text.ts";
+import { LINE_CHARS_MAX, formatCount, formatShare, formatTime, plain, wrapWords } from "./plain-text.ts";
 
 interface ReleaseStatus {
   readonly version: string;
@@ -31,6 +31,14 @@ export interface StatusAnswer {
     readonly policy: string;
     readonly mode: string;
     readonly current_version: string | null;
+    /** Missing in the answer of an older agent, as the next is. */
+    readonly paused?: boolean | null;
+    readonly freezes?: readonly {
+      readonly id: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly until: string | null;
+    }[];
     readonly releases: readonly ReleaseStatus[];
   }[];
 }
@@ -66,9 +74,17 @@ function renderChannel({
   policy,
   mode,
   current_version,
+  paused,
+  freezes = [],
   releases,
 }: StatusAnswer["channels"][number]): string {
-  const head = `${app} / ${channel}   offers ${current_version ?? "(not asked yet)"}   policy ${policy}, ${mode}`;
+  const isPaused = paused === true ? " (paused)" : "";
+  const first = `${app} / ${channel}   offers ${current_version ?? "(not asked yet)"}${isPaused}   policy ${policy}, ${mode}`;
+  const frozen = freezes.map(
+    ({ id, by, reason, until }) =>
+      `  frozen by ${plain(by)}${until === null ? "" : ` until ${formatTime(until)} UTC`}: ${plain(reason)} (${id})`,
+  );
+  const head = [first, ...frozen].join("\n");
   if (releases.length === 0) return `${head}\n  no reports yet`;
   const rows = releases.map((release) => renderRelease(release, release.version === current_version));
   const table = alignColumns([["  version", "tried", "failed", "confirmed", "evidence", "verdict"], ...rows]);

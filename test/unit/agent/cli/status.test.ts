@@ -70,3 +70,28 @@ test("a long version does not make the line too wide", () => {
   ]);
   for (const line of lines.slice(-3)) expect([line, line.length <= LINE_CHARS_MAX]).toEqual([line, true]);
 });
+
+test("a channel that is paused or frozen says so before everything else, with who and how to lift it", () => {
+  const [first, second, third] = renderStatus({
+    channels: [
+      {
+        app: "com.acme.till",
+        channel: "production",
+        policy: "standard",
+        mode: "automatic",
+        current_version: "1.4.3",
+        paused: true,
+        freezes: [
+          { id: "fr_1", by: "ana", reason: "audit\u001b[2J", until: "2026-01-31T14:00:00.000Z" },
+          { id: "own_1", by: "lastgood", reason: "a second hop", until: null },
+        ],
+        releases: [],
+      },
+    ],
+  }).split("\n");
+  expect([first, second, third]).toEqual([
+    "com.acme.till / production   offers 1.4.3 (paused)   policy standard, automatic",
+    "  frozen by ana until 2026-01-31 14:00:00 UTC: audit?[2J (fr_1)",
+    "  frozen by lastgood: a second hop (own_1)",
+  ]);
+});
