@@ -1,7 +1,7 @@
 // The operator API's routes for what people do: rollback, pause, approve, reject, freeze, unfreeze, absolve, and what a
 // channel can be rolled back to. Enters: JSON. Leaves: acts (acts/), and their answers in the API's words.
 import express from "express";
-import type { Request, Response, Router } from "express";
+import type { Request, RequestHandler, Response, Router } from "express";
 import { z } from "zod";
 import {
   appIdSchema,
@@ -12,12 +12,14 @@ import {
 } from "../../ingest/contract/release-key.ts";
 import type { AppId, Channel, ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { Problem } from "../../runtime/problem.ts";
+import { operatorDraft } from "../journal/operator-record.ts";
+import type { ActRecord } from "../journal/operator-record.ts";
 import { duration } from "../../runtime/units.ts";
 import type { ActDeps } from "./acts/act.ts";
 import { approve, reject } from "./acts/approve.ts";
 import { absolve, freeze, unfreeze } from "./acts/freeze.ts";
 import { listTargets, pause, rollBack } from "./acts/roll-back.ts";
-import { callerOf, requireOperator } from "./authenticate.ts";
+import { callerOf, refusalOf } from "./authenticate.ts";
 import { jsonBody, parseBody } from "./json-body.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { viewDecision } from "./views.ts";
@@ -58,7 +60,7 @@ const REASON_HINT = 'Send {"reason": "why"}.';
 
 export function actRoutes(deps: ActDeps): Router {
   const router = express.Router();
-  const act = [requireOperator, ...jsonBody];
+  const act = (action: ActRecord["action"]) => [operatorsOnly(action, deps), ...jsonBody];
   router.get("/channels/:app/:channel/targets", async (request, response) => {
     const { current, targets } = await listTargets(channelOf(request), deps);
     response.json({
@@ -70,13 +72,13 @@ export function actRoutes(deps: ActDeps): Router {
       })),
     });
   });
-  router.post("/channels/:app/:channel/rollback", ...act, async (request, response) => {
+  router.post("/channels/:app/:channel/rollback", ...act("rollback"), async (request, response) => {
     const body = parseBody(rollbackSchema, request, 'Send {"to": "1.4.2", "reason": "why"}.');
     const idempotencyKey = request.get("idempotency-key");
     const asked = { key: channelOf(request), asked: { ...body, idempotencyKey } };
     response.json(viewDecision(await rollBack(callerOf(response), asked, deps)));
   });
-  router.post("/channels/:app/:channel/pause", ...act, async (request, response) => {
+  router.post("/channels/:app/:channel/pause", ...act("pause"), async (request, response) => {
     const { reason } = parseBody(withReasonSchema, request, REASON_HINT);
     const asked = { key: channelOf(request), reason };
     response.json(viewDecision(await pause(callerOf(response), asked, deps)));
@@ -85,13 +87,13 @@ export function actRoutes(deps: ActDeps): Router {
     ["approve", approve],
     ["reject", reject],
   ] as const)
-    router.post(`/decisions/:id/${name}`, ...act, async (request, response) => {
+    router.post(`/decisions/:id/${name}`, ...act(name), async (request, response) => {
       const { reason } = parseBody(withNoteSchema, request, 'Send {} or {"reason": "why"}.');
       const asked = { id: request.params["id"] as string, note: reason ?? null };
       response.json(viewDecision(await answer(callerOf(response), asked, deps)));
     });
   addFreezeRoutes(router, deps);
-  router.post("/releases/:app/:channel/:version/absolve", ...act, async (request, response) => {
+  router.post("/releases/:app/:channel/:version/absolve", ...act("absolve"), async (request, response) => {
     const { reason } = parseBody(withReasonSchema, request, REASON_HINT);
     response.json(await absolve(callerOf(response), { release: releaseOf(request), reason }, deps));
   });
@@ -99,11 +101,10 @@ export function actRoutes(deps: ActDeps): Router {
 }
 
 function addFreezeRoutes(router: Router, deps: ActDeps): void {
-  const act = [requireOperator, ...jsonBody];
   router.get("/freezes", async (_request, response) => {
     response.json({ freezes: await deps.freezes.list(deps.clock()) });
   });
-  router.post("/freezes", ...act, async (request, response) => {
+  router.post("/freezes", operatorsOnly("freeze", deps), ...jsonBody, async (request, response) => {
     const hint =
       'Send {"scope": "all" or {"app", "channel"}, "reason": "why"}, with "until" or "for": "2h" if it shall end by itself.';
     const { scope, reason, until, for: forMs } = parseBody(freezeSchema, request, hint);
@@ -111,10 +112,39 @@ function addFreezeRoutes(router: Router, deps: ActDeps): void {
     const asked = { scope, reason, until: end === undefined ? null : new Date(end).toISOString() };
     response.status(201).json(await freeze(callerOf(response), asked, deps));
   });
-  router.delete("/freezes/:id", requireOperator, async (request: Request, response: Response) => {
-    const asked = { id: request.params["id"] as string, note: noteOf(request) };
-    response.json(await unfreeze(callerOf(response), asked, deps));
-  });
+  router.delete(
+    "/freezes/:id",
+    operatorsOnly("unfreeze", deps),
+    async (request: Request, response: Response) => {
+      const asked = { id: request.params["id"] as string, note: noteOf(request) };
+      response.json(await unfreeze(callerOf(response), asked, deps));
+    },
+  );
+}
+
+/** Who may not act is turned away, and that they tried is in the journal. */
+function operatorsOnly(action: ActRecord["action"], { journal, clock }: ActDeps): RequestHandler {
+  return async (request, response, next) => {
+    const refusal = refusalOf(request, response);
+    if (refusal === undefined) {
+      next();
+      return;
+    }
+    const { app, channel, version, id } = request.params as Partial<Record<string, string>>;
+    const record: ActRecord = {
+      operator: callerOf(response).name,
+      action,
+      stage: "refused",
+      ...(app === undefined ? {} : { app }),
+      ...(channel === undefined ? {} : { channel }),
+      ...(version === undefined ? {} : { version }),
+      ...(id === undefined ? {} : { [action === "unfreeze" ? "freeze_id" : "decision_id"]: id }),
+      reason: null,
+      code: refusal.kind.code,
+    };
+    await journal.append(operatorDraft(record, clock()));
+    throw refusal;
+  };
 }
 
 /** A DELETE has no body: the words come in the query. */

@@ -267,8 +267,10 @@ describe.concurrent("a person", () => {
       "unknown_target",
       "stale",
       "already_there",
+      "role_not_enough",
       "ana",
     ]);
+    expect(told[3]!.body).toMatchObject({ operator: "vi", action: "rollback", stage: "refused" });
   });
 
   it("is warned by the guards; only an admin may overrule them, with a reason", async () => {
