@@ -93,6 +93,10 @@ function openFront({ options, live, registry, queues, channels, isStopping, cloc
     ...stores,
     onDecision: (id) => queues.rollback([id]),
     onChange: (key) => queues.evaluate(key === "all" ? channels.all.map((each) => each.key) : [key]),
+    async judgeAnew(release) {
+      await stores.health.markDirty([release]);
+      await queues.evaluate([{ app: release.app, channel: release.channel }]);
+    },
     shardCount: settings.shards,
     clock,
     logger,

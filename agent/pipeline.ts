@@ -109,7 +109,7 @@ export interface PipelineDeps {
 export function createPipeline(deps: PipelineDeps): Handlers {
   const { stores, queues, channels, timers, wakeUps, outlets } = deps;
   const { rules, replicaAcks, isStopping, clock, logger } = deps;
-  const { redis, summaries, decisions, freezes } = stores;
+  const { redis, summaries } = stores;
   const warnOfOther = createOtherWarning(logger);
   const refreshChannel = createChannelRefresh({
     summaries,
@@ -153,7 +153,7 @@ export function createPipeline(deps: PipelineDeps): Handlers {
     /** RollbackDecision -> the OTA server -> RollbackOutcome; what it led to is followed up by the sweep. */
     async rollback({ decisionId }) {
       const watchedOf = (decision: ChannelKey): WatchedChannel | undefined => channels.find(decision);
-      const deps = { decisions, summaries, freezes, watchedOf, clock, logger };
+      const deps = { ...stores, watchedOf, clock, logger };
       const result = await carryOut(decisionId, deps);
       if (result.kind === "try_again") wakeUps.retries.again(decisionId, result);
       else await outlets.onNews();
@@ -194,7 +194,7 @@ function createUpkeep({
       await expireApprovals({ decisions, summaries, clock });
       await freezes.sweep(clock());
       const watchedOf = (decision: ChannelKey): WatchedChannel | undefined => channels.find(decision);
-      await followUpRollbacks({ decisions, summaries, health, watchedOf, logger, nowMs: clock() });
+      await followUpRollbacks({ ...stores, watchedOf, logger, nowMs: clock() });
     },
     /** HealthWindows get coarser as they age. */
     async rollUp() {

@@ -17,7 +17,7 @@ import type { ActRecord } from "../journal/operator-record.ts";
 import { duration } from "../../runtime/units.ts";
 import type { ActDeps } from "./acts/act.ts";
 import { approve, reject } from "./acts/approve.ts";
-import { absolve, freeze, unfreeze } from "./acts/freeze.ts";
+import { FREEZE_MS_MAX, absolve, freeze, unfreeze } from "./acts/freeze.ts";
 import { listTargets, pause, rollBack } from "./acts/roll-back.ts";
 import { callerOf, refusalOf } from "./authenticate.ts";
 import { jsonBody, parseBody } from "./json-body.ts";
@@ -26,8 +26,6 @@ import { viewDecision } from "./views.ts";
 
 /** Characters of a person's reason. */
 export const REASON_CHARS_MAX = 500;
-/** Longest freeze that ends by itself. */
-export const FREEZE_MS_MAX = 365 * 24 * 3_600_000;
 
 const reasonSchema = z
   .string()
@@ -42,7 +40,10 @@ export const rollbackSchema = z.strictObject({
   override: z.boolean().optional(),
 });
 export const withReasonSchema = z.strictObject({ reason: reasonSchema });
-export const withNoteSchema = z.strictObject({ reason: reasonSchema.optional() });
+export const withNoteSchema = z.strictObject({
+  reason: reasonSchema.optional(),
+  override: z.boolean().optional(),
+});
 export const freezeSchema = z
   .strictObject({
     scope: z.union([z.literal("all"), z.strictObject({ app: appIdSchema, channel: channelSchema })]),
@@ -88,8 +89,8 @@ export function actRoutes(deps: ActDeps): Router {
     ["reject", reject],
   ] as const)
     router.post(`/decisions/:id/${name}`, ...act(name), async (request, response) => {
-      const { reason } = parseBody(withNoteSchema, request, 'Send {} or {"reason": "why"}.');
-      const asked = { id: request.params["id"] as string, note: reason ?? null };
+      const { reason, override } = parseBody(withNoteSchema, request, 'Send {} or {"reason": "why"}.');
+      const asked = { id: request.params["id"] as string, note: reason ?? null, override };
       response.json(viewDecision(await answer(callerOf(response), asked, deps)));
     });
   addFreezeRoutes(router, deps);

@@ -12,23 +12,24 @@ import type { AlertStore } from "../journal/alert-store.ts";
 import { POLICY_ACTIONS } from "../policy/decision.ts";
 import type { PolicyAction } from "../policy/decision.ts";
 import { requireOperator } from "./authenticate.ts";
-import { jsonBody, parseBody } from "./json-body.ts";
+import { jsonBodyOf, parseBody } from "./json-body.ts";
 
-/** Alerts of one request, and characters of an alert's own words. */
+/** Alerts of one request that are looked at, and characters of an alert's name and of its own words. */
 export const ALERTS_MAX = 500;
+/** A storm of alerts must not be turned away: it would be the worst moment. */
+const WEBHOOK_BYTES_MAX = 4 * 1_048_576;
+const NAME_CHARS_MAX = 200;
 const WORDS_CHARS_MAX = 500;
 
 export const webhookSchema = z.object({
   version: z.string().optional(),
-  alerts: z
-    .array(
-      z.object({
-        status: z.enum(["firing", "resolved"]),
-        labels: z.record(z.string(), z.string()),
-        annotations: z.record(z.string(), z.string()).optional(),
-      }),
-    )
-    .max(ALERTS_MAX),
+  alerts: z.array(
+    z.object({
+      status: z.enum(["firing", "resolved"]),
+      labels: z.record(z.string(), z.string()),
+      annotations: z.record(z.string(), z.string()).optional(),
+    }),
+  ),
 });
 type WebhookAlert = z.infer<typeof webhookSchema>["alerts"][number];
 
@@ -36,6 +37,8 @@ export interface AlertmanagerRoutesDeps {
   readonly alerts: AlertStore;
   readonly isWatched: (key: ChannelKey) => boolean;
   readonly onChange: (key: ChannelKey) => Promise<void>;
+  /** The release is to be judged anew: what was held for the alert may be over. */
+  readonly onResolved: (release: ReleaseKey) => Promise<void>;
   readonly clock: Clock;
 }
 
@@ -46,18 +49,26 @@ interface AlertAnswer {
   readonly detail?: string;
 }
 
+const TOO_MANY = { result: "ignored", detail: `only the first ${ALERTS_MAX} alerts are looked at` } as const;
+
 export function alertmanagerRoutes(deps: AlertmanagerRoutesDeps): Router {
   const router = express.Router();
-  router.post("/alertmanager", requireOperator, ...jsonBody, async (request, response) => {
-    const { alerts } = parseBody(
-      webhookSchema,
-      request,
-      "Send what Alertmanager's webhook_config sends (version 4).",
-    );
-    const answers: AlertAnswer[] = [];
-    for (const [index, alert] of alerts.entries()) answers.push({ index, ...(await take(alert, deps)) });
-    response.json({ alerts: answers });
-  });
+  router.post(
+    "/alertmanager",
+    requireOperator,
+    ...jsonBodyOf(WEBHOOK_BYTES_MAX),
+    async (request, response) => {
+      const { alerts } = parseBody(
+        webhookSchema,
+        request,
+        "Send what Alertmanager's webhook_config sends (version 4).",
+      );
+      const answers: AlertAnswer[] = [];
+      for (const [index, alert] of alerts.entries())
+        answers.push({ index, ...(index < ALERTS_MAX ? await take(alert, deps) : TOO_MANY) });
+      response.json({ alerts: answers });
+    },
+  );
   return router;
 }
 
@@ -65,22 +76,26 @@ async function take(alert: WebhookAlert, deps: AlertmanagerRoutesDeps): Promise<
   const read = readAlert(alert);
   if (read.kind === "ignored") return { result: "ignored", detail: read.detail };
   const { release, action, alertname } = read;
+  // Also of a channel that nobody watches any more: else it would ask again when the channel comes back.
+  if (alert.status === "resolved") {
+    const ended = await deps.alerts.resolve({ release, alertname, action });
+    if (ended === "unknown") return { result: "ignored", detail: "it was not firing here" };
+    await deps.onResolved(release);
+    return { result: ended };
+  }
   if (!deps.isWatched(release))
     return {
       result: "ignored",
       detail: `the configuration names no channel ${release.channel} of ${release.app}`,
     };
-  const result =
-    alert.status === "resolved"
-      ? await deps.alerts.resolve(release, alertname, deps.clock())
-      : await deps.alerts.fire(release, {
-          alertname,
-          action,
-          sentence: sentenceOf(alert, alertname),
-          since: new Date(deps.clock()).toISOString(),
-        });
+  const result = await deps.alerts.fire({
+    release,
+    alertname,
+    action,
+    sentence: sentenceOf(alert, alertname),
+    since: new Date(deps.clock()).toISOString(),
+  });
   if (result === "full") return { result: "ignored", detail: "too many alerts ask for something already" };
-  if (result === "unknown") return { result: "ignored", detail: "it was not firing here" };
   await deps.onChange(release);
   return { result };
 }
@@ -95,7 +110,8 @@ type ReadAlert =
   | { readonly kind: "ignored"; readonly detail: string };
 
 function readAlert({ labels }: WebhookAlert): ReadAlert {
-  const { app = "", channel = "", version = "", ota_action: wanted, alertname = "alert" } = labels;
+  const { app = "", channel = "", version = "", ota_action: wanted, alertname: name = "alert" } = labels;
+  const alertname = name.slice(0, NAME_CHARS_MAX);
   const action = POLICY_ACTIONS.find((each) => each === wanted);
   if (action === undefined)
     return { kind: "ignored", detail: `the label ota_action must be ${POLICY_ACTIONS.join(", ")}` };

@@ -69,6 +69,7 @@ export interface AdminDeps {
   readonly alerts: AlertStore;
   readonly onDecision: ActDeps["onDecision"];
   readonly onChange: ActDeps["onChange"];
+  readonly judgeAnew: ActDeps["judgeAnew"];
   readonly deadLetters: DeadLetterStore;
   readonly shardCount: number;
   readonly journal: Journal;
@@ -119,7 +120,14 @@ export function createAdminApp(deps: AdminDeps): Express {
   app.use("/v1/replay", replayRoutes(deps));
   const findChannel: ActDeps["findChannel"] = (key) => deps.channels.find(key);
   app.use("/v1", actRoutes({ ...deps, findChannel }));
-  app.use("/v1", alertmanagerRoutes({ ...deps, isWatched: (key) => findChannel(key) !== undefined }));
+  app.use(
+    "/v1",
+    alertmanagerRoutes({
+      ...deps,
+      onResolved: deps.judgeAnew,
+      isWatched: (key) => findChannel(key) !== undefined,
+    }),
+  );
   app.use("/v1/dead-letters", deadLetterRoutes({ ...deps, shards: deps.shardCount }));
   app.use(
     QUEUE_BOARD_PATH,

@@ -7,7 +7,7 @@ import { Problem } from "../../runtime/problem.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { requireJson } from "./same-origin.ts";
 
-/** Bytes of a body: room for as many ids as may be named at once, or a storm of alerts. */
+/** Bytes of a body: room for as many ids as may be named at once. */
 const BODY_BYTES_MAX = 128 * 1_024;
 
 /** Asked for by name: what a page of another site can send without asking first is never JSON. */
@@ -17,10 +17,11 @@ const jsonOnly: RequestHandler = (request, _response, next) => {
 };
 
 /** Stands before every handler that reads a body. */
-export const jsonBody: readonly RequestHandler[] = [
-  jsonOnly,
-  express.json({ limit: BODY_BYTES_MAX, type: () => true, strict: true }),
-];
+export const jsonBody: readonly RequestHandler[] = jsonBodyOf(BODY_BYTES_MAX);
+
+export function jsonBodyOf(bytesMax: number): RequestHandler[] {
+  return [jsonOnly, express.json({ limit: bytesMax, type: () => true, strict: true })];
+}
 
 /** `hint` shows a right body. */
 export function parseBody<S extends z.ZodType>(schema: S, request: Request, hint: string): z.infer<S> {

@@ -32,8 +32,7 @@ export async function withdrawApprovals(
       seen !== undefined && seen.readAtMs > Date.parse(decision.at) && seen.version !== decision.version;
     if (hasMovedOn)
       await close(decision, "withdrawn", `The channel offers ${seen.version ?? "nothing"} now.`, deps);
-    else if (isOver && decision.cause === "evidence")
-      await close(decision, "withdrawn", verdict.sentence, deps);
+    else if (isOver && verdict !== undefined) await close(decision, "withdrawn", verdict.sentence, deps);
   }
 }
 

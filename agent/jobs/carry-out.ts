@@ -2,14 +2,18 @@
 // decision leaves the outbox only together with its outcome in the journal.
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
+import type { AlertStore } from "../journal/alert-store.ts";
 import type { FreezeStore } from "../journal/freeze-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import { isFreezing } from "../policy/freeze.ts";
+import { freezeWindow } from "../policy/guards/freeze-window.ts";
 import type { DecisionOutcome, DecisionRecord, FollowUp } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
 import { executeDecision } from "../rollback/execute.ts";
 import type { Execution } from "../rollback/execute.ts";
 import type { WatchedChannel } from "./watched-channel.ts";
+import { DONE_OUTCOMES } from "../rollback/outcome.ts";
 import type { RollbackOutcome } from "../rollback/outcome.ts";
 
 /**
@@ -22,6 +26,8 @@ export interface CarryOutDeps {
   readonly decisions: DecisionStore;
   readonly summaries: SummaryStore;
   readonly freezes: FreezeStore;
+  readonly absolutions: Pick<AbsolutionStore, "read">;
+  readonly alerts: Pick<AlertStore, "isFiring">;
   /** Undefined when the configuration names the channel no longer. */
   readonly watchedOf: (decision: DecisionRecord) => Pick<WatchedChannel, "server" | "policy"> | undefined;
   readonly clock: Clock;
@@ -59,29 +65,57 @@ async function tryOnce(decision: DecisionRecord, deps: CarryOutDeps): Promise<Ex
       detail: `the configuration names ${decision.app}/${decision.channel} no longer`,
     };
   }
+  const wasAsked = await deps.decisions.wasAsked(decision.id);
+  const over = wasAsked ? undefined : await whyOver(decision, deps);
+  if (over !== undefined)
+    return { kind: "ended", outcome: { kind: "withdrawn", detail: over, versionSeen: null } };
   const standing = await standingInTheWay(decision, watched.policy, deps);
   if (standing !== undefined) return { kind: "try_again", detail: standing };
-  const { id } = decision;
   return executeDecision(decision, watched.server, {
-    wasAsked: await deps.decisions.wasAsked(id),
-    onAsk: () => deps.decisions.noteAsked(id),
+    wasAsked,
+    async onAsk() {
+      // Looking may have taken its time: a kill switch that was switched meanwhile must hold.
+      const now = await standingInTheWay(decision, watched.policy, deps);
+      if (now === undefined) await deps.decisions.noteAsked(decision.id);
+      return now;
+    },
   });
 }
 
 /** What somebody switched while the decision waited; a person who said yes has looked. */
 async function standingInTheWay(
   decision: DecisionRecord,
-  { mode }: WatchedChannel["policy"],
+  policy: WatchedChannel["policy"],
   { freezes, clock }: CarryOutDeps,
 ): Promise<string | undefined> {
   if (decision.mode === "manual" || decision.approval?.answer === "approved") return undefined;
+  const { mode } = policy;
   if (mode === "shadow") return "the policy is in shadow mode now (set mode: automatic to let it go on)";
   if (mode === "approval")
     return "the policy asks for approval now, which this decision has not (roll back by hand)";
-  const freeze = (await freezes.list(clock())).find((each) => isFreezing(each, decision));
-  return freeze === undefined
-    ? undefined
-    : `${freeze.by} froze it (${freeze.reason}): lastgood unfreeze ${freeze.id}`;
+  const nowMs = clock();
+  const freeze = (await freezes.list(nowMs)).find((each) => isFreezing(each, decision));
+  if (freeze !== undefined) return `${freeze.by} froze it (${freeze.reason}): lastgood unfreeze ${freeze.id}`;
+  const window = freezeWindow({ policy, nowMs });
+  return window.kind === "pass" ? undefined : window.sentence;
+}
+
+/** What was decided days ago may be over by now: the release turned out well, was absolved, or the target turned bad. */
+async function whyOver(
+  decision: DecisionRecord,
+  { summaries, absolutions, alerts }: CarryOutDeps,
+): Promise<string | undefined> {
+  const { mode, cause, target, at, version } = decision;
+  if (mode === "manual") return undefined;
+  const absolution = await absolutions.read(decision);
+  if (absolution !== undefined && absolution.at >= at)
+    return `${absolution.by} absolved ${version} (${absolution.reason}).`;
+  const verdict = (await summaries.read(decision))?.verdict;
+  if (cause === "evidence" && verdict?.kind === "healthy") return `By now: ${verdict.sentence}`;
+  if (cause === "alert" && !(await alerts.isFiring(decision))) return "The alert that asked for it is over.";
+  if (target === null) return undefined;
+  const ofTarget = (await summaries.read({ ...decision, version: target }))?.verdict;
+  return ofTarget?.kind === "failing" ? `${target} fails itself by now: ${ofTarget.sentence}` : undefined;
 }
 
 /** The bad release is still offered, and what stands in the way may pass: it has not done so for too long. */
@@ -116,7 +150,7 @@ async function keepOutcome(
   if ((await decisions.recordOutcome(decision, record, followUp)) === "missing") return;
   if (outcome.versionSeen !== null) {
     const { releases = [] } = (await summaries.readChannel(decision)) ?? {};
-    const paused = decision.action === "pause" && record.kind !== "stale" ? true : null;
+    const paused = decision.action === "pause" && DONE_OUTCOMES.has(record.kind) ? true : null;
     await summaries.writeChannel(decision, {
       version: outcome.versionSeen,
       releases,

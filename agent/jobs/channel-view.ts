@@ -18,10 +18,14 @@ export async function readChannelView(
   { key, server }: Pick<WatchedChannel, "key" | "server">,
   { summaries, clock }: ChannelViewDeps,
 ): Promise<ChannelView> {
+  // When it was asked: what comes in late is no newer for that.
+  const readAtMs = clock();
   const answer = await server.readChannel(key);
   if (answer.kind !== "channel") return answer;
   const { version, releases, paused } = answer.state;
-  await summaries.writeChannel(key, { version, releases, paused: paused ?? null, readAtMs: clock() });
+  const known = await summaries.readChannel(key);
+  if (known === undefined || known.readAtMs <= readAtMs)
+    await summaries.writeChannel(key, { version, releases, paused: paused ?? null, readAtMs });
   return { kind: "known", version, releases };
 }
 

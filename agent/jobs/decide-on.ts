@@ -17,7 +17,7 @@ import type { ActDecision, Cause, PolicyAction } from "../policy/decision.ts";
 import type { Freeze } from "../policy/freeze.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { ChannelView, Situation } from "../policy/situation.ts";
-import { channelHistory } from "../rollback/channel-history.ts";
+import { channelHistory, roundsOf } from "../rollback/channel-history.ts";
 import { decisionIdOf } from "../rollback/decision-record.ts";
 import type { DecisionOutcome, DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
@@ -51,26 +51,49 @@ export interface Accusation {
 
 export type Accused = Judged & Accusation;
 
-/** What came of an accusation. */
-export type Answer = "nothing" | "held" | "decided";
+/** How often a decision is made anew because another one was recorded meanwhile. */
+const DECIDE_TRIES_MAX = 20;
 
-export async function decideOn(watched: WatchedChannel, accused: Accused, deps: DecideDeps): Promise<Answer> {
-  const policy = policyFor(watched.policy, accused);
-  const situation = await gatherSituation({ ...watched, policy }, accused, deps);
-  const decision = decide(situation);
-  switch (decision.kind) {
-    case "none":
-      await deps.holds.clear(accused.release);
-      return "nothing";
-    case "hold":
-      await keepHold(decision, { verdict: accused.verdict, key: watched.key, policy }, deps);
-      return "held";
-    case "rollback":
-    case "pause":
-    case "page":
-      await keepAct(decision, accused, { policy, deps });
-      return "decided";
+/**
+ * All that speaks against one release, strongest first. What comes first says more; what else speaks is heard when that
+ * is held back, so that a forged wave of failures does not keep an alert from being answered. The first hold is what
+ * people are told of.
+ */
+export async function decideOn(
+  watched: WatchedChannel,
+  accusations: readonly Accused[],
+  deps: DecideDeps,
+): Promise<void> {
+  for (let tries = 0; tries < DECIDE_TRIES_MAX; tries += 1)
+    if ((await tryToDecide(watched, accusations, deps)) === "done") return;
+  throw new Error(
+    "other decisions were recorded again and again while one was made; the next sweep tries anew",
+  );
+}
+
+/** `moved`: another decision was recorded since, on which budgets and rounds rest. */
+async function tryToDecide(
+  watched: WatchedChannel,
+  accusations: readonly Accused[],
+  deps: DecideDeps,
+): Promise<"done" | "moved"> {
+  const count = await deps.decisions.readCount();
+  let held: { readonly decision: HoldDecision; readonly policy: Policy } | undefined;
+  for (const accused of accusations) {
+    const policy = policyFor(watched.policy, accused);
+    const { situation, decisions } = await gatherSituation({ ...watched, policy }, accused, deps);
+    const decision = decide(situation);
+    if (decision.kind === "hold") held ??= { decision, policy };
+    else if (decision.kind !== "none") {
+      const rounds = policy.mode === "shadow" ? 0 : roundsOf(decisions, accused.release);
+      const record = toRecord(decision, accused, { policy, rounds, nowMs: situation.nowMs });
+      return keepAct(record, { count, deps });
+    }
   }
+  const { verdict, release } = accusations[0]!;
+  if (held === undefined) await deps.holds.clear(release);
+  else await keepHold(held.decision, { verdict, key: watched.key, policy: held.policy }, deps);
+  return "done";
 }
 
 /** An alert may ask for less than the policy does, and never for more. */
@@ -82,7 +105,7 @@ export async function gatherSituation(
   watched: WatchedChannel,
   { verdict, cause, sentence }: Pick<Accused, "verdict" | "cause" | "sentence">,
   deps: Omit<DecideDeps, "holds" | "onDecision" | "onNews" | "logger">,
-): Promise<Situation> {
+): Promise<{ readonly situation: Situation; readonly decisions: readonly DecisionRecord[] }> {
   const { key, policy, minimumVersion, server } = watched;
   const nowMs = deps.clock();
   const [decisions, absolutions, freezes] = await Promise.all([
@@ -96,7 +119,7 @@ export async function gatherSituation(
   const channel: ChannelView = isDone
     ? { kind: "unavailable", detail: "not asked" }
     : await readChannelView(watched, deps);
-  return {
+  const situation: Situation = {
     channelKey: key,
     nowMs,
     policy,
@@ -110,6 +133,7 @@ export async function gatherSituation(
     ...(await standings(key, deps)),
     freezes,
   };
+  return { situation, decisions };
 }
 
 async function standings(
@@ -130,9 +154,10 @@ async function keepHold(
   deps: DecideDeps,
 ): Promise<void> {
   const { reason, sentence } = decision;
+  if ((await deps.holds.keep(decision, verdict, deps.clock())) === "goes_on") return;
+  // Once: whoever lifts the freeze has looked.
   if (reason === "rolled_back_to_before" && policy.mode !== "shadow")
     await freezeChannel(key, sentence, deps);
-  if ((await deps.holds.keep(decision, verdict, deps.clock())) === "goes_on") return;
   deps.logger.warn({ ...verdict.release, reason }, `a rollback is held back: ${sentence}`);
   await deps.onNews();
 }
@@ -145,21 +170,21 @@ async function freezeChannel(key: ChannelKey, reason: string, { freezes, clock }
 }
 
 async function keepAct(
-  decision: ActDecision,
-  accused: Accused,
-  { policy, deps }: { policy: Policy; deps: DecideDeps },
-): Promise<void> {
-  const rounds = policy.mode === "shadow" ? 0 : await deps.decisions.roundsOf(accused.release);
-  const record = toRecord(decision, accused, { policy, rounds, nowMs: deps.clock() });
-  if ((await deps.decisions.record(record)) === "exists") {
+  record: DecisionRecord,
+  { count, deps }: { count: string; deps: DecideDeps },
+): Promise<"done" | "moved"> {
+  const result = await deps.decisions.record(record, { count });
+  if (result === "moved") return "moved";
+  if (result === "exists") {
     // A shadow decision stands for ever; whatever held it back before is over.
-    await deps.holds.clear(accused.release);
-    return;
+    await deps.holds.clear(record);
+    return "done";
   }
   const { id, app, channel, mode, action, approval, outcome } = record;
   deps.logger.warn({ decision_id: id, app, channel, action, mode }, record.sentence);
   if (mode !== "shadow" && outcome === null && approval === null) await deps.onDecision(id);
   await deps.onNews();
+  return "done";
 }
 
 function toRecord(

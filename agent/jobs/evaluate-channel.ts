@@ -3,12 +3,13 @@
 // Enters: a channel. Leaves: verdicts, holds, decisions.
 import { formatReleaseKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
-import type { AlertStore } from "../journal/alert-store.ts";
-import { PASSING_REASONS } from "../policy/decision.ts";
+import { groupBy } from "../health/release-history.ts";
+import type { AlertRequest, AlertStore } from "../journal/alert-store.ts";
+import { PASSING_REASONS, isWeaker } from "../policy/decision.ts";
 import { isToDecide } from "../policy/decide.ts";
 import { withdrawApprovals } from "./approvals.ts";
 import { decideOn } from "./decide-on.ts";
-import type { Accusation, Answer, DecideDeps } from "./decide-on.ts";
+import type { Accusation, DecideDeps } from "./decide-on.ts";
 import { judgeRelease } from "./judge-release.ts";
 import type { JudgeDeps, Judged } from "./judge-release.ts";
 import { offeredAgain } from "./offered-again.ts";
@@ -41,7 +42,7 @@ export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDep
     ...[...judged.values()]
       .filter(({ verdict }) => isToDecide(verdict))
       .map(({ verdict }) => ({ cause: "evidence" as const, release: verdict.release })),
-    ...alerts.map(({ release, request: { action, sentence } }) => ({
+    ...strongestFirst(alerts).map(({ release, action, sentence }) => ({
       cause: "alert" as const,
       release,
       action,
@@ -58,22 +59,26 @@ export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDep
     if (judged.get(formatReleaseKey(each.release))?.isSettled !== false) await deps.health.clearDirty(each);
 }
 
-/**
- * What comes first says more; what else speaks against a release is heard when that is held back, so that a forged wave
- * of failures does not keep an alert from being answered. Who is not accused any more is not held back either.
- */
+/** Who is not accused any more is not held back either. */
 async function answerAccusations(
   watched: WatchedChannel,
   { judged, accusations }: { judged: ReadonlyMap<string, Judged>; accusations: readonly Accusation[] },
   deps: EvaluateDeps,
 ): Promise<void> {
-  const answered = new Map<string, Answer>();
-  for (const accusation of accusations) {
-    const text = formatReleaseKey(accusation.release);
-    if ((answered.get(text) ?? "held") !== "held") continue;
-    answered.set(text, await decideOn(watched, { ...judged.get(text)!, ...accusation }, deps));
+  const byRelease = groupBy(accusations, ({ release }) => formatReleaseKey(release));
+  for (const [text, ofRelease] of byRelease) {
+    const found = judged.get(text)!;
+    await decideOn(
+      watched,
+      ofRelease.map((accusation) => ({ ...found, ...accusation })),
+      deps,
+    );
   }
-  for (const [text, { verdict }] of judged) if (!answered.has(text)) await deps.holds.clear(verdict.release);
+  for (const [text, { verdict }] of judged) if (!byRelease.has(text)) await deps.holds.clear(verdict.release);
+}
+
+function strongestFirst(alerts: readonly AlertRequest[]): AlertRequest[] {
+  return alerts.toSorted((left, right) => (isWeaker(left.action, right.action) ? 1 : -1));
 }
 
 function isOn(release: ReleaseKey, key: ChannelKey): boolean {

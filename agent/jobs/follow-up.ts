@@ -3,6 +3,7 @@
 // follow-up with its journal entry whenever it changes.
 import type { Logger } from "../../runtime/logger.ts";
 import type { HealthStore } from "../health/health-store.ts";
+import type { AbsolutionStore } from "../journal/absolution-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionRecord, FollowUp } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
@@ -12,6 +13,7 @@ import type { WatchedChannel } from "./watched-channel.ts";
 export interface FollowUpDeps {
   readonly decisions: DecisionStore;
   readonly summaries: SummaryStore;
+  readonly absolutions: Pick<AbsolutionStore, "read">;
   readonly health: Pick<HealthStore, "readWindows">;
   readonly watchedOf: (decision: DecisionRecord) => Pick<WatchedChannel, "policy"> | undefined;
   readonly logger: Logger;
@@ -27,6 +29,12 @@ async function followUp(decision: DecisionRecord, deps: FollowUpDeps): Promise<v
   const { outcome, follow_up: before } = decision;
   const watched = deps.watchedOf(decision);
   if (outcome === null || before === null || watched === undefined) return decisions.letGo(decision.id);
+  // Somebody offers it on purpose: then devices may well run it.
+  const absolution = await deps.absolutions.read(decision);
+  const seen = await summaries.readChannel(decision);
+  const isOffered = seen?.version === decision.version && seen.readAtMs > Date.parse(outcome.at);
+  if (isOffered || (absolution !== undefined && absolution.at >= decision.at))
+    return decisions.letGo(decision.id);
   const actedAtMs = Date.parse(outcome.at);
   const { followUpMs } = watched.policy;
   const devices = (await summaries.read(decision))?.verdict.devices;

@@ -1,11 +1,11 @@
 // A condemned version that its channel offers again, after its rollback had gone through: it is condemned at once, on
 // the evidence there was. Enters: a channel, as it was seen last. Leaves: the release, with what there is to say.
-import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
+import { DONE_OUTCOMES } from "../rollback/outcome.ts";
 
 export interface OfferedAgain {
   readonly release: ReleaseKey;
@@ -22,23 +22,25 @@ export async function offeredAgain(key: ChannelKey, deps: OfferedAgainDeps): Pro
   const seen = await deps.summaries.readChannel(key);
   if (seen === undefined || seen.version === null) return [];
   const release = { ...key, version: seen.version };
-  const text = formatReleaseKey(release);
-  const [newest] = (await deps.decisions.list()).filter(
-    ({ mode, action, ...each }) =>
-      action === "rollback" && mode !== "shadow" && formatReleaseKey(each) === text,
-  );
-  if (newest === undefined || newest.mode === "manual" || !isDone(newest, seen.readAtMs)) return [];
   const absolution = await deps.absolutions.read(release);
+  const decisions = (await deps.decisions.list()).filter(
+    ({ app, channel, mode, action }) =>
+      app === key.app && channel === key.channel && mode !== "shadow" && action === "rollback",
+  );
+  const ofRelease = decisions.filter(({ version }) => version === release.version);
+  // One is under way, or a person said no: nothing more is asked.
+  if (ofRelease.some(({ outcome }) => outcome === null || outcome.kind === "rejected")) return [];
+  const newest = ofRelease.find(isDone);
+  if (newest === undefined || !ofRelease.some((each) => isDone(each) && each.mode !== "manual")) return [];
+  if (Date.parse(newest.outcome!.at) >= seen.readAtMs) return [];
   if (absolution !== undefined && absolution.at >= newest.at) return [];
+  // A person put it back through Lastgood: they will have known why.
+  if (decisions.some((each) => isDone(each) && each.target === release.version && each.at > newest.at))
+    return [];
   const sentence = `${release.version} was rolled back at ${newest.outcome!.at} (${newest.id}) and is offered again.`;
   return [{ release, sentence }];
 }
 
-/** Its rollback went through before the channel was seen with it again. */
-function isDone({ outcome }: DecisionRecord, seenAtMs: number): boolean {
-  return (
-    outcome !== null &&
-    (outcome.kind === "applied" || outcome.kind === "already_applied") &&
-    Date.parse(outcome.at) < seenAtMs
-  );
+function isDone({ outcome }: DecisionRecord): boolean {
+  return outcome !== null && DONE_OUTCOMES.has(outcome.kind);
 }

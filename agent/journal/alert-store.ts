@@ -1,13 +1,17 @@
 // Alerts of the user's own rules that ask Lastgood for an act and fire now: kept until Alertmanager says that they are
-// over, so that what a guard holds back is looked at again. Begin and end are in the journal, in one atomic step.
-import { formatReleaseKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
+// over, or has not repeated them for long, so that what a guard holds back is looked at again. Begin and end are in the
+// journal, in one atomic step.
+import { createHash } from "node:crypto";
+import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import type { PolicyAction } from "../policy/decision.ts";
 import { ALERT_REQUESTS } from "./control-keys.ts";
 import type { Journal } from "./journal.ts";
 
 export interface AlertRequest {
+  readonly release: ReleaseKey;
   readonly alertname: string;
   readonly action: PolicyAction;
   /** The alert's own words. */
@@ -16,49 +20,88 @@ export interface AlertRequest {
   readonly since: string;
 }
 
+interface KeptRequest extends AlertRequest {
+  /** When it was told last, epoch milliseconds. */
+  readonly toldAtMs: number;
+}
+
 /** Alert requests at once: a storm of alerts must not fill Redis. */
 export const ALERT_REQUESTS_MAX = 1_000;
+/** An alert that nobody repeats for so long is over, though nobody said so; in milliseconds. */
+export const ALERT_TOLD_MS_MAX = 7 * 24 * 3_600_000;
 
 export interface AlertStore {
   /** `full`: there are ALERT_REQUESTS_MAX already. */
-  fire(release: ReleaseKey, request: AlertRequest): Promise<"began" | "goes_on" | "full">;
-  resolve(release: ReleaseKey, alertname: string, nowMs: number): Promise<"ended" | "unknown">;
-  listOn(key: ChannelKey): Promise<{ readonly release: ReleaseKey; readonly request: AlertRequest }[]>;
-  listReleases(): Promise<ReleaseKey[]>;
+  fire(request: AlertRequest): Promise<"began" | "goes_on" | "full">;
+  resolve(alert: Pick<AlertRequest, "release" | "alertname" | "action">): Promise<"ended" | "unknown">;
+  listOn(key: ChannelKey): Promise<AlertRequest[]>;
+  /** Whether any alert asks for something about the release. */
+  isFiring(release: ReleaseKey): Promise<boolean>;
 }
 
-export function createAlertStore({ redis, journal }: { redis: Redis; journal: Journal }): AlertStore {
+export function createAlertStore({
+  redis,
+  journal,
+  clock = Date.now,
+}: {
+  redis: Redis;
+  journal: Journal;
+  clock?: Clock;
+}): AlertStore {
+  const listFiring = async (): Promise<KeptRequest[]> => {
+    const all = Object.entries(await redis.hgetall(ALERT_REQUESTS)).map(
+      ([field, row]) => [field, JSON.parse(row) as KeptRequest] as const,
+    );
+    const isOver = ({ toldAtMs }: KeptRequest): boolean => clock() - toldAtMs > ALERT_TOLD_MS_MAX;
+    const over = all.filter(([, request]) => isOver(request)).map(([field]) => field);
+    if (over.length > 0) await redis.hdel(ALERT_REQUESTS, ...over);
+    return all.flatMap(([, request]) => (isOver(request) ? [] : [request]));
+  };
   return {
-    async fire(release, request) {
-      const field = formatReleaseKey(release);
-      const known = await redis.hget(ALERT_REQUESTS, field);
-      if (known !== null && (JSON.parse(known) as AlertRequest).alertname === request.alertname)
+    async fire(request) {
+      const field = fieldOf(request);
+      const row = await redis.hget(ALERT_REQUESTS, field);
+      const known = row === null ? undefined : (JSON.parse(row) as KeptRequest);
+      const kept = { ...request, since: known?.since ?? request.since, toldAtMs: clock() };
+      if (known !== undefined) {
+        await redis.hset(ALERT_REQUESTS, field, JSON.stringify(kept));
         return "goes_on";
-      if (known === null && (await redis.hlen(ALERT_REQUESTS)) >= ALERT_REQUESTS_MAX) return "full";
-      const value = JSON.stringify(request);
-      const body = { ...release, ...request, stage: "firing" };
-      await journal.append({ kind: "alert", at: request.since, body }, [
-        { op: "set", key: ALERT_REQUESTS, field, value },
-      ]);
+      }
+      if ((await listFiring()).length >= ALERT_REQUESTS_MAX) return "full";
+      const { release, ...said } = request;
+      await journal.append(
+        { kind: "alert", at: request.since, body: { ...release, ...said, stage: "firing" } },
+        [{ op: "set", key: ALERT_REQUESTS, field, value: JSON.stringify(kept) }],
+      );
       return "began";
     },
-    async resolve(release, alertname, nowMs) {
-      const field = formatReleaseKey(release);
-      const row = await redis.hget(ALERT_REQUESTS, field);
-      if (row === null || (JSON.parse(row) as AlertRequest).alertname !== alertname) return "unknown";
-      const body = { ...release, alertname, stage: "resolved" };
-      const result = await journal.append({ kind: "alert", at: new Date(nowMs).toISOString(), body }, [
+    async resolve({ release, alertname, action }) {
+      const field = fieldOf({ release, alertname, action });
+      const at = new Date(clock()).toISOString();
+      const body = { ...release, alertname, action, stage: "resolved" };
+      const result = await journal.append({ kind: "alert", at, body }, [
         { op: "present", key: ALERT_REQUESTS, field },
         { op: "delete", key: ALERT_REQUESTS, field },
       ]);
       return result === "appended" ? "ended" : "unknown";
     },
-    async listOn({ app, channel }) {
-      const rows = Object.entries(await redis.hgetall(ALERT_REQUESTS));
-      return rows
-        .map(([text, row]) => ({ release: parseReleaseKey(text), request: JSON.parse(row) as AlertRequest }))
-        .filter(({ release }) => release.app === app && release.channel === channel);
+    listOn: async ({ app, channel }) =>
+      (await listFiring()).filter(({ release }) => release.app === app && release.channel === channel),
+    async isFiring(release) {
+      const text = formatReleaseKey(release);
+      return (await listFiring()).some((request) => formatReleaseKey(request.release) === text);
     },
-    listReleases: async () => (await redis.hkeys(ALERT_REQUESTS)).map(parseReleaseKey),
   };
+}
+
+/** Two alerts about a release, or one that asks for two things, are two requests. */
+function fieldOf({
+  release,
+  alertname,
+  action,
+}: Pick<AlertRequest, "release" | "alertname" | "action">): string {
+  return createHash("sha256")
+    .update(JSON.stringify([formatReleaseKey(release), alertname, action]))
+    .digest("hex")
+    .slice(0, 32);
 }

@@ -8,6 +8,8 @@ export const JOURNAL = `${TAG}:journal`;
 export const JOURNAL_HEAD = `${TAG}:journal:head`;
 /** Hash: decision id -> DecisionRecord as JSON. */
 export const DECISIONS = `${TAG}:decisions`;
+/** Hash: `n` -> how many decisions were recorded: what was decided on an older number is decided anew. */
+export const DECISIONS_COUNT = `${TAG}:decisions:count`;
 /** Hash: decision id -> time; decisions that still have to be carried out. */
 export const OUTBOX = `${TAG}:outbox`;
 /** Hash: decision id -> times that it was tried at the OTA server. */

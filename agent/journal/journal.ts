@@ -20,11 +20,12 @@ export const JOURNAL_PAGE_MAX = 1_000;
  */
 export type JournalOperation =
   | { readonly op: "absent" | "present"; readonly key: string; readonly field: string }
+  | { readonly op: "equals"; readonly key: string; readonly field: string; readonly value: string }
   | { readonly op: "set"; readonly key: string; readonly field: string; readonly value: string }
   | { readonly op: "increment"; readonly key: string; readonly field: string; readonly value: string }
   | { readonly op: "delete"; readonly key: string; readonly field: string };
 
-export type AppendResult = "appended" | "exists" | "missing";
+export type AppendResult = "appended" | "exists" | "missing" | "moved";
 
 export interface Journal {
   /** `exists` or `missing`: a field that had to be absent was there, or the reverse; nothing was written. */

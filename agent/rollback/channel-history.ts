@@ -7,7 +7,7 @@ import { isWeaker } from "../policy/decision.ts";
 import type { PolicyAction } from "../policy/decision.ts";
 import type { PastRollback, Situation } from "../policy/situation.ts";
 import type { DecisionRecord } from "./decision-record.ts";
-import { UNDONE_OUTCOMES } from "./outcome.ts";
+import { DONE_OUTCOMES, UNDONE_OUTCOMES } from "./outcome.ts";
 
 export type ChannelHistory = Pick<
   Situation,
@@ -33,7 +33,7 @@ export function channelHistory(
     new Set(some.map(({ version }) => version));
   const rejected = standing.filter(({ outcome }) => outcome?.kind === "rejected");
   return {
-    condemned: versions(standing),
+    condemned: new Set([...versions(standing.filter(isBlame)), ...leftByPeople(own, absolutions)]),
     rolledBack: versions(
       standing.filter(
         ({ outcome, action: done }) =>
@@ -56,6 +56,23 @@ export function standingDecisions({ decisions, absolutions }: ChannelRecords): D
     (decision) =>
       decision.mode !== "shadow" && decision.mode !== "manual" && !isAbsolved(decision, absolutions),
   );
+}
+
+/** A round that was withdrawn turned out well; an alert that only paged says nothing for good. */
+function isBlame({ outcome, cause, action }: DecisionRecord): boolean {
+  return outcome?.kind !== "withdrawn" && !(cause === "alert" && action === "page");
+}
+
+/** Versions that a person rolled back from, and nobody has put back or absolved since: no place to go to by itself. */
+function leftByPeople(own: readonly DecisionRecord[], absolutions: ChannelRecords["absolutions"]): string[] {
+  const byPeople = own.filter(
+    ({ mode, action, outcome }) =>
+      mode === "manual" && action === "rollback" && outcome !== null && DONE_OUTCOMES.has(outcome.kind),
+  );
+  return byPeople
+    .filter((left) => !byPeople.some(({ target, at }) => target === left.version && at > left.at))
+    .filter((left) => !isAbsolved(left, absolutions))
+    .map(({ version }) => version);
 }
 
 function isAbsolved(decision: DecisionRecord, absolutions: ChannelRecords["absolutions"]): boolean {
@@ -94,4 +111,15 @@ function toPastRollback({
       by: mode === "manual" ? "operator" : "lastgood",
     },
   ];
+}
+
+/** Decisions of Lastgood about this release that have ended: each further one needs an id of its own. */
+export function roundsOf(decisions: readonly DecisionRecord[], release: ReleaseKey): number {
+  return decisions.filter(
+    ({ mode, outcome, ...each }) =>
+      mode !== "manual" &&
+      mode !== "shadow" &&
+      outcome !== null &&
+      formatReleaseKey(each) === formatReleaseKey(release),
+  ).length;
 }

@@ -87,7 +87,8 @@ export function decisionIdOf(
   { action, mode, rounds = 0 }: { action: PolicyAction; mode: PolicyMode; rounds?: number },
 ): string {
   // What a rollback is called goes back to when there was nothing else.
-  const kind = mode === "shadow" ? "shadow" : action === "rollback" ? "automatic" : action;
+  const real = action === "rollback" ? "automatic" : action;
+  const kind = mode !== "shadow" ? real : action === "rollback" ? "shadow" : `shadow ${action}`;
   const digest = createHash("sha256")
     .update(`${kind}|${formatReleaseKey(release)}`)
     .digest("hex");

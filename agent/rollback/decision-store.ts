@@ -2,11 +2,11 @@
 // person) in one atomic step, at most one for each condemned release. The outbox is what survives: a decision leaves
 // it only together with the entry that tells how it ended.
 import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
-import type { ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import {
   APPROVALS,
   DECISIONS,
+  DECISIONS_COUNT,
   FOLLOW_UPS,
   HOLDS,
   OUTBOX,
@@ -20,8 +20,16 @@ import { FOLLOW_UP_KINDS, parseDecisionRecord } from "./decision-record.ts";
 import type { Approval, DecisionOutcome, DecisionRecord, FollowUp, FollowUpKind } from "./decision-record.ts";
 
 export interface DecisionStore {
-  /** `exists`: this release has had its decision before; nothing was written. */
-  record(decision: DecisionRecord, draft?: JournalDraft): Promise<AppendResult>;
+  /**
+   * `exists`: this release has had its decision before. `moved`: another decision was recorded since `count` was read, so
+   * what this one rests on (budgets, rounds) may not hold any more. Nothing was written.
+   */
+  record(
+    decision: DecisionRecord,
+    options?: { readonly draft?: JournalDraft; readonly count?: string },
+  ): Promise<AppendResult>;
+  /** Of decisions recorded ever; read before what a decision rests on. */
+  readCount(): Promise<string>;
   /** `missing`: the decision has had its outcome before (a job that was taken over); nothing was written. */
   recordOutcome(
     decision: DecisionRecord,
@@ -60,8 +68,6 @@ export interface DecisionStore {
   refusedSince(id: string, nowMs: number): Promise<number>;
   /** It did not say no this time. */
   notRefused(id: string): Promise<void>;
-  /** Decisions of Lastgood about this release that have ended: each further one needs an id of its own. */
-  roundsOf(release: ReleaseKey): Promise<number>;
 }
 
 export function createDecisionStore({ redis, journal }: { redis: Redis; journal: Journal }): DecisionStore {
@@ -93,25 +99,35 @@ export function createDecisionStore({ redis, journal }: { redis: Redis; journal:
       return Number((await redis.hget(OUTBOX_REFUSED, id)) ?? nowMs);
     },
     notRefused: async (id) => void (await redis.hdel(OUTBOX_REFUSED, id)),
-    async roundsOf(release) {
-      const text = formatReleaseKey(release);
-      return (await list()).filter(
-        ({ mode, outcome, ...each }) =>
-          mode !== "manual" && mode !== "shadow" && outcome !== null && formatReleaseKey(each) === text,
-      ).length;
-    },
   };
 }
 
+const COUNT = { key: DECISIONS_COUNT, field: "n" } as const;
+
 type Writer = Pick<
   DecisionStore,
-  "record" | "recordOutcome" | "approve" | "closeApproval" | "recordFollowUp" | "noteFollowUp" | "letGo"
+  | "record"
+  | "readCount"
+  | "recordOutcome"
+  | "approve"
+  | "closeApproval"
+  | "recordFollowUp"
+  | "noteFollowUp"
+  | "letGo"
 >;
 
 function createWriter(redis: Redis, journal: Journal): Writer {
   return {
-    record: (decision, draft = { kind: "decision", at: decision.at, body: { ...decision } }) =>
-      journal.append(draft, decisionOperations(decision)),
+    record: (
+      decision,
+      { draft = { kind: "decision", at: decision.at, body: { ...decision } } as const, count } = {},
+    ) =>
+      journal.append(draft, [
+        ...(count === undefined ? [] : [{ op: "equals", ...COUNT, value: count } as const]),
+        { op: "increment", ...COUNT, value: "1" },
+        ...decisionOperations(decision),
+      ]),
+    readCount: async () => (await redis.hget(COUNT.key, COUNT.field)) ?? "",
     recordOutcome(decision, outcome, followUp) {
       const { id } = decision;
       const watched = followUp === undefined ? [] : [watch(id, followUp)];
@@ -175,7 +191,8 @@ function decisionOperations(decision: DecisionRecord): JournalOperation[] {
   const recorded: JournalOperation[] = [
     { op: "absent", key: DECISIONS, field: id },
     setDecision(decision),
-    { op: "delete", key: HOLDS, field: formatReleaseKey(decision) },
+    // What a person does besides leaves standing what a guard holds back.
+    ...(mode === "manual" ? [] : [{ op: "delete", key: HOLDS, field: formatReleaseKey(decision) } as const]),
   ];
   // Recorded as it ended: a page, or a shadow.
   if (mode === "shadow" || outcome !== null) return recorded;

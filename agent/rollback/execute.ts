@@ -24,8 +24,8 @@ interface Aim {
 export interface EarlierRuns {
   /** Whether the server was asked, and nobody knows what came of it. */
   readonly wasAsked: boolean;
-  /** Kept before it is asked. */
-  readonly onAsk: () => Promise<void>;
+  /** The last step before it is asked: keeps that it was; `undefined` = go on, else why not now. */
+  readonly onAsk: () => Promise<string | undefined>;
 }
 
 export async function executeDecision(
@@ -56,8 +56,8 @@ export async function executeDecision(
       detail: `The channel offers ${before.version ?? "nothing"}, not ${aim.from} any more; nothing was done.`,
       versionSeen: before.version,
     });
-  await onAsk();
-  return act(decision, server, aim);
+  const hindrance = await onAsk();
+  return hindrance === undefined ? act(decision, server, aim) : tryAgain({ detail: hindrance });
 }
 
 /** Undefined for a page, which asks nothing of the server. */

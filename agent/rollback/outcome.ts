@@ -46,3 +46,5 @@ export const ROLLBACK_OUTCOME_KINDS = [
 
 /** Ends in which nothing was done, so that they do not use the release's one act up. */
 export const UNDONE_OUTCOMES: ReadonlySet<RollbackOutcomeKind> = new Set(["stale", "expired", "withdrawn"]);
+/** Ends in which the OTA server is where it was asked to be. */
+export const DONE_OUTCOMES: ReadonlySet<RollbackOutcomeKind> = new Set(["applied", "already_applied"]);

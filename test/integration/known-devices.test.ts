@@ -300,6 +300,6 @@ it("a forged wave does not keep an alert of the user's own from being answered",
   expect(await evaluate()).toMatchObject({ decided: 0, held: { reason: "unknown_devices" } });
   const request = { alertname: "TillErrors", action: "rollback", sentence: "Checkout fails." } as const;
   const since = new Date(nowMs).toISOString();
-  await openStores(redis, SHARDS).alerts.fire(releaseOf("1.4.3"), { ...request, since });
+  await openStores(redis, SHARDS).alerts.fire({ release: releaseOf("1.4.3"), ...request, since });
   expect(await evaluate()).toEqual(ROLLED_BACK);
 });

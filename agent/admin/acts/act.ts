@@ -28,6 +28,8 @@ export interface ActDeps {
   /** Wakes the pipeline: there is a decision in the outbox, or something to evaluate. */
   readonly onDecision: (decisionId: string) => Promise<void>;
   readonly onChange: (key: ChannelKey | "all") => Promise<void>;
+  /** Has a release judged anew though no count of it changed. */
+  readonly judgeAnew: (release: ReleaseKey) => Promise<void>;
   readonly clock: Clock;
 }
 

@@ -8,12 +8,14 @@ import { ADMIN_PROBLEMS } from "../problems.ts";
 import { attempt, factsOf, knownView, watchedOf } from "./act.ts";
 import type { ActDeps, KnownView } from "./act.ts";
 import type { WatchedChannel } from "../../jobs/watched-channel.ts";
-import { objectionsToVersion } from "./objections.ts";
+import { handsOff, objectionsToVersion, overrule } from "./objections.ts";
 
 export interface Answer {
   readonly id: string;
   /** The person's own words. */
   readonly note: string | null;
+  /** Go on though guards object: admins only. */
+  readonly override?: boolean | undefined;
 }
 
 export function approve(caller: Caller, answer: Answer, deps: ActDeps): Promise<DecisionRecord> {
@@ -33,7 +35,11 @@ export function reject(caller: Caller, answer: Answer, deps: ActDeps): Promise<D
 }
 
 /** A stale approval can't fire: it must still wait, be in time, and be about what the channel offers. */
-async function approveNow(caller: Caller, { id, note }: Answer, deps: ActDeps): Promise<DecisionRecord> {
+async function approveNow(
+  caller: Caller,
+  { id, note, override }: Answer,
+  deps: ActDeps,
+): Promise<DecisionRecord> {
   const { decisions, clock, onDecision } = deps;
   const decision = await waitingDecision(id, deps);
   const nowMs = clock();
@@ -47,6 +53,8 @@ async function approveNow(caller: Caller, { id, note }: Answer, deps: ActDeps): 
     throw new Problem(ADMIN_PROBLEMS.stale, {
       detail: `The channel offers ${view.version ?? "nothing"}, not ${decision.version} any more.`,
     });
+  const objections = handsOff(await factsOf(watched, deps));
+  overrule(caller, objections, override === true);
   if (decision.target !== null) await assertTargetStillGood(decision, { watched, view }, deps);
   const at = new Date(nowMs).toISOString();
   const approval = {

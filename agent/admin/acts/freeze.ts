@@ -12,6 +12,9 @@ import { ADMIN_PROBLEMS } from "../problems.ts";
 import { attempt, isOn, watchedOf } from "./act.ts";
 import type { ActDeps } from "./act.ts";
 
+/** Longest freeze that ends by itself. */
+export const FREEZE_MS_MAX = 365 * 24 * 3_600_000;
+
 export interface FreezeAsked {
   readonly scope: FreezeScope;
   readonly reason: string;
@@ -60,6 +63,10 @@ async function freezeNow(
   const { freezes, clock } = deps;
   if (scope !== "all") watchedOf(scope, deps);
   const nowMs = clock();
+  if (until !== null && Date.parse(until) > nowMs + FREEZE_MS_MAX)
+    throw new Problem(ADMIN_PROBLEMS.invalid_body, {
+      detail: "`until` is more than 365 days away: leave it out to freeze until somebody lifts it.",
+    });
   if (until !== null && Date.parse(until) <= nowMs)
     throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: `\`until\` (${until}) is not in the future.` });
   if ((await freezes.list(nowMs)).length >= FREEZES_MAX)
@@ -126,6 +133,6 @@ async function absolveNow(
   const record: ActRecord = { operator: caller.name, action: "absolve", stage: "done", ...release, reason };
   const absolution = { by: caller.name, reason, at: new Date(nowMs).toISOString(), times };
   await absolutions.set(release, absolution, operatorDraft(record, nowMs));
-  await deps.onChange(release);
+  await deps.judgeAnew(release);
   return { times };
 }

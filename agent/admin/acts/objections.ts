@@ -2,6 +2,10 @@
 // admin may override with a reason. Pure.
 import { compareVersions } from "../../../ingest/contract/release-key.ts";
 import type { Version } from "../../../ingest/contract/release-key.ts";
+import { Problem } from "../../../runtime/problem.ts";
+import type { Caller } from "../authenticate.ts";
+import { ADMIN_PROBLEMS } from "../problems.ts";
+import type { GuardAnswer } from "../../policy/guards/guard.ts";
 import type { DecisionReason, Guard } from "../../policy/decision.ts";
 import { cooldown } from "../../policy/guards/cooldown.ts";
 import { freezeWindow } from "../../policy/guards/freeze-window.ts";
@@ -23,11 +27,18 @@ export interface TargetFacts extends Pick<
 }
 
 export function objectionsTo(facts: TargetFacts): Objection[] {
-  const answers = [killSwitch(facts), frozen(facts), freezeWindow(facts), cooldown(facts)];
-  const ofGuards = answers.flatMap((answer) =>
+  return [...objectionsToVersion(facts), ...handsOff(facts), ...refusals([cooldown(facts)])];
+}
+
+/** What keeps Lastgood's hands off just now. */
+export function handsOff(facts: Omit<TargetFacts, "target">): Objection[] {
+  return refusals([killSwitch(facts), frozen(facts), freezeWindow(facts)]);
+}
+
+function refusals(answers: readonly GuardAnswer[]): Objection[] {
+  return answers.flatMap((answer) =>
     answer.kind === "pass" ? [] : [{ guard: answer.guard, reason: answer.reason, sentence: answer.sentence }],
   );
-  return [...objectionsToVersion(facts), ...ofGuards];
 }
 
 /** What speaks against the version itself, whenever it is. */
@@ -54,4 +65,19 @@ export function objectionsToVersion({
 
 function objection(reason: DecisionReason, sentence: string): Objection {
   return { guard: "good_target", reason, sentence };
+}
+
+/** Guards are warnings to a person: whoever may overrule them has to say so. */
+export function overrule(caller: Caller, objections: readonly Objection[], isOverride: boolean): void {
+  if (objections.length === 0 || (isOverride && caller.role === "admin")) return;
+  const said = objections.map(({ sentence }) => sentence).join(" ");
+  if (isOverride)
+    throw new Problem(ADMIN_PROBLEMS.role_not_enough, {
+      detail: `Guards object, and only an admin may override them: ${said}`,
+      members: { warnings: objections },
+    });
+  throw new Problem(ADMIN_PROBLEMS.guards_object, {
+    detail: `${said} An admin can override this with a reason (override: true).`,
+    members: { warnings: objections },
+  });
 }

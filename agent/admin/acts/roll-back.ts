@@ -12,7 +12,7 @@ import type { Caller } from "../authenticate.ts";
 import { ADMIN_PROBLEMS } from "../problems.ts";
 import { attempt, factsOf, knownView, watchedOf } from "./act.ts";
 import type { ActDeps, KnownView } from "./act.ts";
-import { objectionsTo } from "./objections.ts";
+import { objectionsTo, overrule } from "./objections.ts";
 import type { Objection } from "./objections.ts";
 
 export interface RollbackAsked {
@@ -79,7 +79,9 @@ async function rollBackNow(
   deps: ActDeps,
 ): Promise<DecisionRecord> {
   const watched = watchedOf(key, deps);
-  const id = operatorDecisionIdOf(asked.idempotencyKey ?? randomUUID());
+  const { idempotencyKey = "" } = asked;
+  const named = JSON.stringify([idempotencyKey, key.app, key.channel, asked.to, caller.name]);
+  const id = operatorDecisionIdOf(idempotencyKey === "" ? randomUUID() : named);
   const known = await deps.decisions.read(id);
   if (known !== undefined) return known;
   const view = await knownView(watched, deps);
@@ -116,21 +118,6 @@ function currentOf(view: KnownView, { from, to }: RollbackAsked): Version {
 function namesOf({ releases }: KnownView): string {
   const shown = releases.slice(0, 10).map(({ version }) => version);
   return `${shown.join(", ") || "none"}${releases.length > shown.length ? ", …" : ""}`;
-}
-
-/** Guards are warnings to a person: whoever may overrule them has to say so. */
-function overrule(caller: Caller, objections: readonly Objection[], isOverride: boolean): void {
-  if (objections.length === 0 || (isOverride && caller.role === "admin")) return;
-  const said = objections.map(({ sentence }) => sentence).join(" ");
-  if (isOverride)
-    throw new Problem(ADMIN_PROBLEMS.role_not_enough, {
-      detail: `Guards object, and only an admin may override them: ${said}`,
-      members: { warnings: objections },
-    });
-  throw new Problem(ADMIN_PROBLEMS.guards_object, {
-    detail: `${said} An admin can override this with a reason (override: true).`,
-    members: { warnings: objections },
-  });
 }
 
 interface OperatorWish {
@@ -177,7 +164,7 @@ async function recordOf(
 ): Promise<DecisionRecord> {
   const draft = { kind: "decision" as const, at: decision.at, body: { ...decision, overruled } };
   // The same request came twice at once: the other one's decision is the one.
-  if ((await decisions.record(decision, draft)) === "exists")
+  if ((await decisions.record(decision, { draft })) === "exists")
     return (await decisions.read(decision.id)) ?? decision;
   await onDecision(decision.id);
   return decision;

@@ -4,7 +4,10 @@ import { PASS } from "./guard.ts";
 import type { GuardCheck } from "./guard.ts";
 
 export const oneHop: GuardCheck = ({ pastRollbacks, verdict }) => {
-  const hop = pastRollbacks.find((past) => past.to === verdict.release.version);
+  const hop = pastRollbacks.find(
+    // A person who chose the version has looked.
+    (past) => past.by === "lastgood" && past.to === verdict.release.version,
+  );
   if (hop === undefined) return PASS;
   return {
     kind: "refuse",

@@ -64,6 +64,8 @@ async function execute(facts: Facts, id = "rb_1"): Promise<Execution> {
       read: () => Promise.resolve(undefined),
     } as unknown as CarryOutDeps["summaries"],
     freezes: { list: () => Promise.resolve(freezes) } as unknown as CarryOutDeps["freezes"],
+    absolutions: { read: () => Promise.resolve(undefined) },
+    alerts: { isFiring: () => Promise.resolve(true) },
     watchedOf: () =>
       isConfigured ? { server: server as OtaServer, policy: samplePolicy({ mode }) } : undefined,
     clock: () => DECIDED_AT_MS + elapsedMs,

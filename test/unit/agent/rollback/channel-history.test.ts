@@ -6,7 +6,7 @@ import type { DecisionRecord } from "../../../../agent/rollback/decision-record.
 import { ROLLBACK_OUTCOME_KINDS, UNDONE_OUTCOMES } from "../../../../agent/rollback/outcome.ts";
 import type { RollbackOutcomeKind } from "../../../../agent/rollback/outcome.ts";
 import { formatReleaseKey } from "../../../../ingest/contract/release-key.ts";
-import { TILL, pastRollback, releaseOf, sampleDecision } from "../../../support/verdicts.ts";
+import { TILL, pastRollback, releaseOf, sampleDecision, version } from "../../../support/verdicts.ts";
 
 const AT_MS = Date.parse("2026-01-31T12:00:00.000Z");
 
@@ -31,9 +31,10 @@ function ended(kind: RollbackOutcomeKind, fields: Partial<DecisionRecord> = {}):
   return sampleDecision("1.4.0", { outcome, ...fields });
 }
 
-test.each(ROLLBACK_OUTCOME_KINDS)("%s condemns; only what did nothing leaves the release its act", (kind) => {
+test.each(ROLLBACK_OUTCOME_KINDS)("%s: who is condemned, and who had their act", (kind) => {
   const { condemned, rolledBack } = history([ended(kind)]);
-  expect([...condemned]).toEqual(["1.4.0"]);
+  // What was withdrawn turned out well.
+  expect([...condemned]).toEqual(kind === "withdrawn" ? [] : ["1.4.0"]);
   expect(rolledBack.has("1.4.0")).toBe(!UNDONE_OUTCOMES.has(kind) && kind !== "rejected");
 });
 
@@ -50,11 +51,28 @@ test("a weaker act does not stand in the way of a stronger one, and a stronger o
 });
 
 describe("shadows and what people did by hand", () => {
-  it("condemn nothing", () => {
-    for (const mode of ["shadow", "manual"] as const) {
-      const { condemned, rolledBack } = history([ended("applied", { mode })]);
-      expect([condemned.size, rolledBack.size]).toEqual([0, 0]);
-    }
+  it("use up no act; a shadow condemns nothing, and neither does an alert that only paged", () => {
+    expect(history([ended("applied", { mode: "shadow" })]).condemned.size).toBe(0);
+    expect(history([ended("paged", { action: "page", target: null, cause: "alert" })]).condemned.size).toBe(
+      0,
+    );
+    expect(history([ended("applied", { mode: "manual" })]).rolledBack.size).toBe(0);
+  });
+
+  it("what a person rolled back from is no place to go to, until somebody puts it back or absolves it", () => {
+    const left = ended("applied", { mode: "manual", id: "op_1" });
+    expect([...history([left]).condemned]).toEqual(["1.4.0"]);
+    expect(history([ended("stale", { mode: "manual" })]).condemned.size).toBe(0);
+    expect(history([left], { absolvedAt: left.at }).condemned.size).toBe(0);
+    const later = new Date(AT_MS + 60_000).toISOString();
+    const back = ended("applied", {
+      mode: "manual",
+      id: "op_2",
+      at: later,
+      ...releaseOf("1.3.0"),
+      target: version("1.4.0"),
+    });
+    expect([...history([back, left]).condemned]).toEqual(["1.3.0"]);
   });
 
   it("a shadow moved nothing; a person's act did, and spends no budget", () => {

@@ -27,7 +27,7 @@ function offers(text: string | null): ChannelAnswer {
 async function run(
   reads: readonly ChannelAnswer[],
   rollbacks: readonly RollbackAnswer[] = [],
-  wasAsked = false,
+  { wasAsked = false, hindrance }: { wasAsked?: boolean; hindrance?: string } = {},
 ): Promise<{ execution: Execution; requests: RollbackRequest[] }> {
   const [readsLeft, rollbacksLeft] = [[...reads], [...rollbacks]];
   const requests: RollbackRequest[] = [];
@@ -45,7 +45,10 @@ async function run(
       return next(rollbacksLeft, "rollback");
     },
   };
-  const execution = await executeDecision(decision, server, { wasAsked, onAsk: () => Promise.resolve() });
+  const execution = await executeDecision(decision, server, {
+    wasAsked,
+    onAsk: () => Promise.resolve(hindrance),
+  });
   expect(readsLeft.length + rollbacksLeft.length).toBe(0);
   return { execution, requests };
 }
@@ -91,11 +94,17 @@ describe("before the act", () => {
   it.each(["1.4.1", null])(
     "asked before without an answer, and now it offers %s: nobody knows",
     async (seen) => {
-      const { execution, requests } = await run([offers(seen)], [], true);
+      const { execution, requests } = await run([offers(seen)], [], { wasAsked: true });
       expect(execution).toMatchObject({ kind: "ended", outcome: { kind: "failed", versionSeen: seen } });
       expect(requests).toEqual([]);
     },
   );
+
+  it("something came in between after the look: try again, and no call", async () => {
+    const { execution, requests } = await run([offers("1.4.0")], [], { hindrance: "ana froze it" });
+    expect(execution).toEqual({ kind: "try_again", detail: "ana froze it" });
+    expect(requests).toEqual([]);
+  });
 
   it("the server can't be asked: try again when it said to, and no call", async () => {
     const { execution, requests } = await run([unavailable]);
@@ -227,7 +236,7 @@ describe("a pause", () => {
         return Promise.resolve(answer!);
       },
     };
-    const runs = { wasAsked: false, onAsk: () => Promise.resolve() };
+    const runs = { wasAsked: false, onAsk: () => Promise.resolve(undefined) };
     return [await executeDecision(pauseDecision, server, runs), asked];
   }
   const doneOn = (text: string): RollbackAnswer => ({ kind: "done", version: version(text) });
