@@ -195,8 +195,9 @@ export type ScopeState =
 
 export interface Scopes {
   of(name: ReleaseName): ScopeState;
-  /** Asks unless it was asked for already. */
-  open(name: ReleaseName): void;
+  isOpen(name: ReleaseName): boolean;
+  /** Opened for the first time, it is asked for. */
+  toggle(name: ReleaseName, isOpen: boolean): void;
   lookAgain(name: ReleaseName): void;
   /** Whoever signs in next may see less. */
   forget(): void;

@@ -54,7 +54,10 @@ function viewList({ name, outcome, label, list }, { tell }) {
   const left = devices.length - IDS_SHOWN;
   const what = namedBy === "digest" ? "digest" : "id";
   const isAll = devices.length >= of;
-  const copyLabel = `Copy ${isAll ? "all" : "the first"} ${counted(devices.length, what)}`;
+  const all = devices.length === 1 ? "the" : `all ${count(devices.length)}`;
+  const copyLabel = isAll
+    ? `Copy ${all} ${what}${devices.length === 1 ? "" : "s"}`
+    : `Copy the first ${counted(devices.length, what)}`;
   return h(
     "section",
     { key: outcome, class: "examples" },
@@ -117,12 +120,14 @@ async function copy(text) {
 
 /** @param {string} text */
 function copyBySelection(text) {
+  let isWritten = false;
   const write = (/** @type {ClipboardEvent} */ event) => {
     event.clipboardData?.setData("text/plain", text);
     event.preventDefault();
+    isWritten = true;
   };
-  document.addEventListener("copy", write, { once: true });
+  document.addEventListener("copy", write);
   const isDone = document.execCommand("copy");
   document.removeEventListener("copy", write);
-  return isDone;
+  return isDone && isWritten;
 }

@@ -33,10 +33,9 @@ export function viewScope(name, drawing) {
       key: "scope",
       class: "scope",
       // A version that moves among the older ones is drawn anew; what was opened stays open.
-      once: { open: state.kind !== "closed" },
-      ontoggle: (/** @type {Event} */ { currentTarget }) => {
-        if (/** @type {HTMLDetailsElement} */ (currentTarget).open) scopes.open(name);
-      },
+      once: { open: scopes.isOpen(name) },
+      ontoggle: (/** @type {Event} */ { currentTarget }) =>
+        scopes.toggle(name, /** @type {HTMLDetailsElement} */ (currentTarget).open),
     },
     h("summary", {}, "Who is concerned", h("span", { class: "heard" }, ` by ${name.version}`)),
     state.kind === "closed" ? null : h("div", { class: "scope-parts" }, viewParts(name, state, drawing)),

@@ -14,40 +14,51 @@ const CLOSED = { kind: "closed", seen: null };
  * @returns {Scopes}
  */
 export function createScopes({ onChange, onLogin }) {
-  /** @type {Map<string, { name: ReleaseName, state: ScopeState }>} */
-  const opened = new Map();
+  /** @type {Map<string, { name: ReleaseName, state: ScopeState, isOpen: boolean }>} */
+  const known = new Map();
   /** Whoever is signed in now: an answer to somebody else is not shown. */
   let caller = 0;
 
   /** @param {ReleaseName} name */
-  async function lookAt(name) {
+  function find(name) {
     const key = keyOf(name);
-    const before = opened.get(key)?.state ?? CLOSED;
+    const one = known.get(key) ?? { name, state: CLOSED, isOpen: false };
+    known.set(key, one);
+    return one;
+  }
+
+  /** @param {ReleaseName} name */
+  async function lookAt(name) {
+    const one = find(name);
+    const before = one.state;
     if (before.kind === "asking") return;
     const asker = caller;
-    opened.set(key, { name, state: { kind: "asking", seen: before.seen } });
+    one.state = { kind: "asking", seen: before.seen };
     onChange();
-    const answer = await ask(
-      `${apiPath("scope", name.app, name.version)}?channel=${encodeURIComponent(name.channel)}`,
-    );
+    const path = apiPath("scope", name.app, name.version);
+    const answer = await ask(`${path}?channel=${encodeURIComponent(name.channel)}`);
     if (asker !== caller) return;
-    opened.set(key, { name, state: stateAfter(before, answer) });
+    one.state = stateAfter(before, answer);
     onChange();
     if (answer.kind === "refused" && answer.status === 401) onLogin();
   }
 
   return {
-    of: (name) => opened.get(keyOf(name))?.state ?? CLOSED,
-    open(name) {
-      if (!opened.has(keyOf(name))) void lookAt(name);
+    of: (name) => known.get(keyOf(name))?.state ?? CLOSED,
+    isOpen: (name) => known.get(keyOf(name))?.isOpen ?? false,
+    toggle(name, isOpen) {
+      const one = find(name);
+      one.isOpen = isOpen;
+      if (isOpen && one.state.kind === "closed") void lookAt(name);
     },
     lookAgain: (name) => void lookAt(name),
     forget() {
       caller += 1;
-      for (const one of opened.values()) one.state = CLOSED;
+      for (const one of known.values()) one.state = CLOSED;
     },
     resume() {
-      for (const { name, state } of opened.values()) if (state.kind === "closed") void lookAt(name);
+      for (const { name, state, isOpen } of known.values())
+        if (isOpen && state.kind === "closed") void lookAt(name);
     },
   };
 }
