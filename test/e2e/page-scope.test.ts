@@ -92,7 +92,7 @@ describe("what it shows", () => {
       "platform=android, model=till-9 201 failed (33.0%), 9 failed to download, 31 crashed, 2 silent, of 610 that tried",
     );
     expect(await kinds.innerText()).toContain("and 2 more kinds: lastgood scope com.acme.till 1.6.0 --json");
-    const label = "Failed over time: at most 30 devices in a step";
+    const label = "Failed over time: at most 30 devices in an hour";
     // The first hour and the one of 900 attempts had no failure.
     expect(await scope.getByRole("img", { name: label }).locator("rect").count()).toBe(9);
     await tabTo(page, "Which devices");
@@ -212,13 +212,13 @@ describe("what it shows", () => {
 
 describe("while time goes by", () => {
   test("it is asked for once, says that it waits, and again when told to", async () => {
-    const gate = Promise.withResolvers<undefined>();
-    on.api.scopeGate = gate.promise;
+    let answer = (): void => {};
+    on.api.scopeGate = new Promise<void>((resolve) => (answer = resolve));
     const { page } = await on.open();
     const scope = releaseOf(page).locator("details.scope");
     await scope.locator("summary").click();
     await scope.getByRole("status").filter({ hasText: "Asking the agent who is concerned…" }).waitFor();
-    gate.resolve(undefined);
+    answer();
     await scope
       .getByRole("status")
       .filter({ hasText: /as of \d\d:\d\d:\d\d; last failure/ })

@@ -79,7 +79,7 @@ function viewSeries({ label, unit, look, always, valueOf }, steps, { startMs, en
   const values = steps.map(valueOf);
   const most = Math.max(...values);
   if (most === 0 && !always) return null;
-  const told = most === 0 ? "none" : `at most ${count(most)} ${unit} in a step`;
+  const told = most === 0 ? "none" : `at most ${count(most)} ${unit} in ${tellStep(stepMs / MINUTE_MS)}`;
   const ofSpan = (/** @type {number} */ ms) => `${((100 * ms) / (endMs - startMs)).toFixed(3)}%`;
   const bars = steps.map(({ start }, nth) => {
     const value = values[nth] ?? 0;
