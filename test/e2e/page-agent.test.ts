@@ -82,6 +82,11 @@ test("a bad release is reported, judged and rolled back, and the page tells all 
   await release.getByText("condemned").waitFor();
   expect(await release.innerText()).toContain("10 of 40 devices failed to install or boot 1.4.0");
   await page.getByText("offers 1.3.0", { exact: true }).waitFor();
+  await release.getByText("Who is concerned").click();
+  await release.getByRole("row", { name: "Failed 10 25.0% of those that tried" }).waitFor();
+  expect(await release.getByRole("img", { name: "Failed over time: at most 10 devices" }).count()).toBe(1);
+  await release.getByText("Which devices").click();
+  expect(await release.locator(".examples").first().getByRole("listitem").count()).toBe(10);
   expect(complaints).toEqual([]);
   await page.close();
 });

@@ -7,6 +7,7 @@ import type { Seen } from "../support/chromium.ts";
 import { contrastTooLow } from "../support/contrast.ts";
 import { dialogOf, usePage } from "../support/page-fixture.ts";
 import { HOSTILE, failureSignal } from "../support/page-stories.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 const SCREENSHOTS =
   process.env["LASTGOOD_SCREENSHOTS"] ?? mkdtempSync(path.join(tmpdir(), "lg-screenshots-"));
@@ -23,7 +24,13 @@ describe("how it looks", () => {
     async (seen) => {
       const { page, complaints } = await on.open(seen);
       await page.screenshot({ path: shot(seen, "page"), fullPage: true });
-      for (const summary of await page.locator("summary").all()) await summary.click();
+      // The last first: what is opened may hold summaries of its own, which come after it.
+      const summaries = await page.locator("summary").all();
+      for (const summary of summaries.toReversed()) await summary.click();
+      await waitUntil(
+        () => page.locator(".totals").count(),
+        (scopes) => scopes === 4,
+      );
       await page.evaluate(`scrollTo(0, 0)`);
       await page.screenshot({ path: shot(seen, "open"), fullPage: true });
       expect(await contrastTooLow(page)).toEqual([]);

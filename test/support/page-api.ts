@@ -31,6 +31,12 @@ export interface PageApi {
   readonly acts: AskedAct[];
   /** The Idempotency-Key of each rollback that was asked for. */
   readonly keys: (string | undefined)[];
+  /** Why a scope is not told; null = it is. */
+  scopeRefusal: { status: number; code: string; detail: string } | null;
+  /** Scopes are told after this. */
+  scopeGate: Promise<unknown>;
+  /** Paths and queries of the scopes that were asked for. */
+  readonly scopesAsked: string[];
   /** Questions for the status that were answered. */
   looks: number;
   close(): Promise<void>;
@@ -45,6 +51,9 @@ export async function startPageApi(): Promise<PageApi> {
     caller: null,
     health: "well",
     objections: [],
+    scopeRefusal: null,
+    scopeGate: Promise.resolve(),
+    scopesAsked: [],
     acts: [],
     keys: [],
     looks: 0,
@@ -64,6 +73,7 @@ export async function startPageApi(): Promise<PageApi> {
   app.use(express.json());
   addSession(app, api);
   addReads(app, api);
+  addScope(app, api);
   addActs(app, api);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -114,6 +124,20 @@ function addReads(app: express.Express, api: PageApi): void {
     "/v1/channels/:app/:channel/targets",
     (_request, response) => void response.json(api.story.targets),
   );
+}
+
+/** As the agent does, it names no devices to a viewer. */
+function addScope(app: express.Express, api: PageApi): void {
+  app.get("/v1/scope/:app/:version", async (request, response) => {
+    api.scopesAsked.push(request.originalUrl);
+    await api.scopeGate;
+    if (api.scopeRefusal !== null) {
+      const { status, code, detail } = api.scopeRefusal;
+      return refuse(response, status, code, detail);
+    }
+    const { scope } = api.story;
+    response.json(api.caller?.role === "viewer" ? { ...scope, examples: null } : scope);
+  });
 }
 
 /** Does the least that the page must see afterwards. */

@@ -6,10 +6,12 @@ import type {
   DecisionView,
   FreezeView,
   ReleaseView,
+  ScopeView,
   SignalView,
   StatusView,
   TargetsView,
 } from "../../agent/admin/page/api-shapes.d.ts";
+import { scopeStory } from "./page-scope-story.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -18,6 +20,8 @@ export interface PageStory {
   decisions: DecisionView[];
   freezes: FreezeView[];
   targets: TargetsView;
+  /** Of whichever version is asked for, as an operator gets it. */
+  scope: Mutable<ScopeView>;
 }
 
 /** What a device may try to have run: it must stand there as text. */
@@ -35,6 +39,7 @@ export function pageStory(nowMs = Date.now()): PageStory {
     },
     decisions: [waitingDecision(at), appliedDecision(at), notEffectiveDecision(at), shadowDecision(at)],
     freezes: [],
+    scope: scopeStory(nowMs),
     targets: {
       current: "1.6.0",
       targets: [

@@ -143,6 +143,68 @@ export interface TargetsView {
   }[];
 }
 
+/** Devices by outcome; zeros may be left out. */
+export type CountsView = Readonly<Record<string, number>>;
+
+export interface HoursView {
+  readonly active: number;
+  readonly crashed: number;
+  readonly not_responding: number;
+}
+
+export interface ScopeStepView {
+  readonly start: string;
+  readonly devices: CountsView;
+  readonly hours: HoursView;
+}
+
+export interface ExamplesView {
+  readonly named_by: string;
+  readonly of: number;
+  readonly devices: readonly string[];
+}
+
+export interface ScopeView {
+  readonly at: string;
+  readonly devices: CountsView;
+  readonly hours: HoursView;
+  readonly channels: readonly { readonly last_failure: string | null }[];
+  /** The worst first. */
+  readonly strata: readonly {
+    readonly stratum: Readonly<Record<string, string>> | string;
+    readonly devices: CountsView;
+  }[];
+  readonly step_minutes: number;
+  readonly time: readonly ScopeStepView[];
+  /** By outcome; null for a viewer. */
+  readonly examples: Readonly<Record<string, ExamplesView>> | null;
+}
+
+export interface ReleaseName {
+  readonly app: string;
+  readonly channel: string;
+  readonly version: string;
+}
+
+/** `seen`: the last answer, shown until there is a new one. */
+export type ScopeState =
+  | { readonly kind: "closed"; readonly seen: null }
+  | { readonly kind: "asking"; readonly seen: ScopeView | null }
+  | { readonly kind: "seen"; readonly seen: ScopeView }
+  | { readonly kind: "failed"; readonly seen: ScopeView | null; readonly told: string };
+
+export interface Scopes {
+  of(name: ReleaseName): ScopeState;
+  isOpen(name: ReleaseName): boolean;
+  /** Opened for the first time, it is asked for. */
+  toggle(name: ReleaseName, isOpen: boolean): void;
+  lookAgain(name: ReleaseName): void;
+  /** Whoever signs in next may see less. */
+  forget(): void;
+  /** Asks again for what was forgotten and stands open. */
+  resume(): void;
+}
+
 export interface CallerView {
   readonly name: string;
   readonly role: "viewer" | "operator" | "admin";
@@ -200,4 +262,7 @@ export interface Drawing {
   readonly blocked: string | null;
   /** Whether the caller's role lets them act at all. */
   readonly mayAct: boolean;
+  readonly scopes: Scopes;
+  /** Says in passing what was done. */
+  readonly tell: (text: string) => void;
 }

@@ -161,11 +161,12 @@ export function evidenceFigure(signal) {
 /**
  * @param {number} share
  * @param {string} label
+ * @param {"" | "over"} look
  */
-export function shareBar(share, label) {
+export function shareBar(share, label, look = "") {
   return svg(
     "svg",
-    { class: "figure share", height: 8, role: "img", "aria-label": label },
+    { class: `figure share ${look}`.trim(), height: 8, role: "img", "aria-label": label },
     svg("rect", { class: "track", x: 0, y: 0, width: "100%", height: 8, rx: 2 }),
     svg("rect", { class: "bar", x: 0, y: 0, width: place(share), height: 8, rx: 2 }),
   );

@@ -1,5 +1,6 @@
 // The page: asks the agent every two seconds while it is looked at, and draws what it answers. Enters: GET /v1/status,
-// /v1/decisions, /v1/freezes, /v1/whoami. Leaves: the document; acts go through act-dialog.js.
+// /v1/decisions, /v1/freezes, /v1/whoami. Leaves: the document; acts go through act-dialog.js,
+// scopes of incidents through scopes.js.
 // @ts-check
 import { createActDialog } from "./act-dialog.js";
 import { apiPath, ask } from "./api.js";
@@ -7,6 +8,7 @@ import { draw } from "./dom.js";
 import { keepPlace } from "./keep-place.js";
 import { createLoginDialog } from "./login-dialog.js";
 import { newsBetween } from "./news.js";
+import { createScopes } from "./scopes.js";
 import {
   linkAfter,
   viewBanner,
@@ -59,6 +61,7 @@ const loginDialog = createLoginDialog({
   dialog: /** @type {HTMLDialogElement} */ (place("login")),
   onLogin: () => void look(),
 });
+const scopes = createScopes({ onChange: () => keepPlace(render), onLogin: () => void look() });
 
 /** @param {string} id */
 function place(id) {
@@ -104,11 +107,14 @@ async function look() {
   const before = state;
   state = stateAfter(state, status, decisions, freezes);
   if (caller?.kind === "ok") state = { ...state, caller: /** @type {CallerView} */ (caller.body) };
-  if (state.link.kind === "login") loginDialog.open();
-  else if (state.link.kind === "answers") loginDialog.close();
+  if (state.link.kind === "login") {
+    scopes.forget();
+    loginDialog.open();
+  } else if (state.link.kind === "answers") loginDialog.close();
   if (state.link.kind === "answers" && state.status !== null)
     clockAheadMs = Date.parse(state.status.at) - Date.now();
   keepPlace(render);
+  if (state.link.kind === "answers") scopes.resume();
   const news = newsBetween(before, state);
   if (news.length > 0) draw(place("news"), news.join(" "));
   if (!document.hidden) timer = setTimeout(() => void look(), isAskedAgain ? 0 : ASK_EVERY_MS);
@@ -162,6 +168,8 @@ function render() {
     begin: actDialog.begin,
     blocked: whyBlocked(),
     mayAct: caller === null || caller.role !== "viewer",
+    scopes,
+    tell,
   };
   const more = () => {
     state = { ...state, decisionsShown: state.decisionsShown * 4 };
@@ -183,6 +191,7 @@ function render() {
 async function signOut() {
   await ask(apiPath("session"), { method: "DELETE" });
   // What was shown was for whoever signed out.
+  scopes.forget();
   state = { ...state, caller: null, status: null, decisions: [], freezes: [] };
   await look();
 }

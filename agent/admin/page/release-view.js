@@ -5,6 +5,7 @@ import { actButton, tag } from "./button.js";
 import { h } from "./dom.js";
 import { ago, count, counted, percent, time, words } from "./format.js";
 import { shareBar } from "./figures.js";
+import { viewScope } from "./scope-view.js";
 import { strongestFirst, viewSegments, viewStatement } from "./statement-view.js";
 
 /** @import { ChannelView, Drawing, ReleaseView } from "./api-shapes.d.ts" */
@@ -48,6 +49,7 @@ export function viewRelease(release, channel, drawing) {
     h("div", { class: "numbers" }, viewAdoption(release, channel), first ? viewStatement(first) : null),
     viewFacts(release, drawing),
     rest.length === 0 ? null : viewRest(rest),
+    viewScope({ app: channel.app, channel: channel.channel, version }, drawing),
   );
 }
 
