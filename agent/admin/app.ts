@@ -136,21 +136,23 @@ export function createAdminApp(deps: AdminDeps): Express {
     requireRedis(deps.checks),
     queueBoard(Object.values(deps.queues.all)),
   );
-  app.use((request, response) => {
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      response.set("Allow", "GET, HEAD");
-      throw new Problem(METHOD_NOT_ALLOWED, { detail: "This is only read: use GET." });
-    }
-    throw new Problem(NOT_FOUND, {
-      detail:
-        "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
-        "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, " +
-        "/v1/dead-letters, /v1/replay, /v1/whoami, /openapi.json, /queues, /metrics, /healthz, /readyz.",
-    });
-  });
+  app.use(nothingHere);
   app.use(problemHandler({ logger: deps.logger, translate }));
   return app;
 }
+
+const nothingHere: RequestHandler = (request, response) => {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    response.set("Allow", "GET, HEAD");
+    throw new Problem(METHOD_NOT_ALLOWED, { detail: "This is only read: use GET." });
+  }
+  throw new Problem(NOT_FOUND, {
+    detail:
+      "See / in a browser, /v1/status, /v1/releases/<app>/<channel>/<version>, /v1/channels/<app>/<channel>/targets, " +
+      "/v1/scope/<app>/<version>, /v1/devices/<app>/<device>, /v1/decisions, /v1/freezes, /v1/journal, /v1/lag, " +
+      "/v1/dead-letters, /v1/replay, /v1/whoami, /openapi.json, /queues, /metrics, /healthz, /readyz.",
+  });
+};
 
 /** The queues' connections wait for a Redis that is away: who looks at them gets an answer. */
 function requireRedis(checks: ReadinessChecks): RequestHandler {

@@ -6,8 +6,6 @@ import { dialogOf, focusedText, signIn, tabTo, usePage } from "../support/page-f
 
 const on = usePage();
 
-// ==== INTEGRATOR: all of this file runs against the stub of test/support/page-api.ts, because the routes did not exist when
-// ==== it was written. The switch for the same acts on the real agent is HAS_ACTS in test/e2e/page-agent.test.ts.
 describe("acts, by keyboard alone", () => {
   test("approve", async () => {
     const { page } = await on.open();
