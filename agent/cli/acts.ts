@@ -42,7 +42,8 @@ interface RollbackOptions extends ReasonOptions {
   readonly from?: string;
   readonly override?: boolean;
   readonly dryRun?: boolean;
-  readonly wait: boolean;
+  /** False with --no-wait. */
+  readonly wait?: boolean;
 }
 interface FreezeOptions extends ReasonOptions {
   readonly all?: boolean;
@@ -210,21 +211,26 @@ function renderAct({ id, action, version, target, outcome }: ActAnswer): string 
 }
 
 function registerAnswers(program: Command, context: CliContext): void {
-  for (const [verb, what] of [
-    ["approve", "say yes to a decision that waits for approval; it is carried out at once"],
-    ["reject", "say no to a decision that waits for approval; it is not asked again"],
-  ] as const)
+  const onDecision = (verb: "approve" | "reject", what: string): Command =>
     addAgentOptions(program.command(verb))
       .description(what)
       .argument("<decision>", "the decision's id, such as rb_1e2ebc32e83b4f03d793")
       .option("--reason <text>", "why: it stands in the journal with your name")
-      .addHelpText("after", examples(`lastgood ${verb} rb_1e2ebc32e83b4f03d793`))
-      .action(async (id: string, options: ReasonOptions) => {
-        const path = `/v1/decisions/${encodeURIComponent(id)}/${verb}`;
-        const answer = await tellAgent(path, { reason: options.reason }, options, context);
-        if (verb === "approve") await printAct(answer, options, context);
-        else printAnswer(answer, { options, context, render: (body) => renderAct(body as ActAnswer) });
-      });
+      .addHelpText("after", examples(`lastgood ${verb} rb_1e2ebc32e83b4f03d793`));
+  const pathOf = (id: string, verb: string): string => `/v1/decisions/${encodeURIComponent(id)}/${verb}`;
+  onDecision("approve", "say yes to a decision that waits for approval; it is carried out at once")
+    .option("--override", "go on though it is frozen, or the kill switch is on; admins only")
+    .action(async (id: string, options: RollbackOptions) => {
+      const { reason, override } = options;
+      const answer = await tellAgent(pathOf(id, "approve"), { reason, override }, options, context);
+      await printAct(answer, options, context);
+    });
+  onDecision("reject", "say no to a decision that waits for approval; it is not asked again").action(
+    async (id: string, options: ReasonOptions) => {
+      const answer = await tellAgent(pathOf(id, "reject"), { reason: options.reason }, options, context);
+      printAnswer(answer, { options, context, render: (body) => renderAct(body as ActAnswer) });
+    },
+  );
 }
 
 function registerFreezes(program: Command, context: CliContext): void {
