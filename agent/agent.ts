@@ -34,6 +34,7 @@ import { createConfigJournal } from "./journal/config-record.ts";
 import { registerScrapedMetrics } from "./metrics/scraped-metrics.ts";
 import { createPipeline, createTimers, openStores } from "./pipeline.ts";
 import type { Stores } from "./pipeline.ts";
+import { checkChannels } from "./preflight-channels.ts";
 import { checkRedis } from "./preflight.ts";
 import type { CheckRedisOptions } from "./preflight.ts";
 import { createWatchedChannels } from "./watched-channels.ts";
@@ -158,6 +159,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   await queues.rollUp(hourOf(new Date(clock())));
   const server = await startHttpServer(front.app, settings.agent.listen);
   reload?.start();
+  // Of a process that was started by hand or by a supervisor: what is amiss at the OTA servers is said, and waited for.
+  if (options.origin !== undefined) sayWhatChannelsLack(channels, logger);
   return {
     url: server.url,
     reload: async () => reload?.lookNow(),
@@ -174,6 +177,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
     },
   };
+}
+
+function sayWhatChannelsLack(channels: WatchedChannels, logger: Logger): void {
+  checkChannels(channels.all).then(
+    (findings) => findings.forEach((finding) => logger.warn(finding)),
+    (err: unknown) => logger.warn({ err }, "the channels could not be looked at"),
+  );
 }
 
 interface ReloadDeps {

@@ -110,10 +110,13 @@ async function openStage({ step, faults = [] }: Scenario) {
   const reached = new Promise<void>((resolve) => (onStep = resolve));
   let reads = 0;
   let asked = 0;
+  /** What the agents ask when they start is not meant. */
+  let isArmed = false;
   /** What is asked while the agents die is not answered any more: their connections are gone. */
   const watch: RequestHandler = (request, _response, next) => {
     const isLastgood = request.get("Lastgood-Signature") !== undefined;
-    if (isLastgood && request.method === "GET" && step.at === "read" && (reads += 1) === step.nth) onStep();
+    if (isArmed && isLastgood && request.method === "GET" && step.at === "read" && (reads += 1) === step.nth)
+      onStep();
     const isAsked = request.method === "POST" && request.path.endsWith("/rollback");
     asked += isAsked ? 1 : 0;
     if (!isAsked || step.at !== "asked" || asked > 1) return next();
@@ -144,6 +147,7 @@ async function openStage({ step, faults = [] }: Scenario) {
     acts,
     offered: () => ota.readChannel(TILL)!.version,
     async killAtStep() {
+      isArmed = true;
       await fleet.report({
         app: TILL.app,
         version: "1.4.0",
