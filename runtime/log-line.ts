@@ -25,7 +25,7 @@ const NOT_SHOWN: ReadonlySet<string> = new Set([
 /** A line that is not JSON (a stack trace on stderr, say) counts as an error and is shown as it is. */
 export function humanLogLine(name: string, line: string): HumanLine {
   const record = parseRecord(line);
-  if (record === undefined) return { level: "error", text: `${name}: ${line}`, message: line };
+  if (record === undefined) return { level: "error", text: `${name}: ${shown(line)}`, message: shown(line) };
   const level = LEVELS.find((known) => known === record["level"]) ?? "info";
   const message = messageOf(record);
   const details = Object.entries(record)
@@ -33,7 +33,12 @@ export function humanLogLine(name: string, line: string): HumanLine {
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   const time = typeof record["time"] === "string" ? `${record["time"].slice(11, 19)} ` : "";
   const suffix = details.length === 0 ? "" : ` (${details.join(", ")})`;
-  return { level, text: `${time}${name} ${level}: ${message}${suffix}`, message };
+  return { level, text: shown(`${time}${name} ${level}: ${message}${suffix}`), message: shown(message) };
+}
+
+/** What devices or people wrote must not reach the terminal as a command. Tabs and line breaks stay. */
+function shown(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]|\p{Cf}/gu, "?");
 }
 
 export function isAtLeast(level: LogLevel, least: LogLevel): boolean {

@@ -31,7 +31,8 @@ const reasonSchema = z
   .string()
   .trim()
   .min(1, { error: "say why" })
-  .max(REASON_CHARS_MAX, { error: `at most ${REASON_CHARS_MAX} characters` });
+  .max(REASON_CHARS_MAX, { error: `at most ${REASON_CHARS_MAX} characters` })
+  .regex(/^[^\p{Cc}\p{Cf}]*$/u, { error: "no control characters, and one line" });
 
 export const rollbackSchema = z.strictObject({
   to: versionSchema,
@@ -131,7 +132,9 @@ function operatorsOnly(action: ActRecord["action"], { journal, clock }: ActDeps)
       next();
       return;
     }
-    const { app, channel, version, id } = request.params as Partial<Record<string, string>>;
+    // A page of another site is nobody of ours.
+    if (refusal.kind.code !== ADMIN_PROBLEMS.role_not_enough.code) throw refusal;
+    const { app, channel, version, id } = shortParams(request);
     const record: ActRecord = {
       operator: callerOf(response).name,
       action,
@@ -146,6 +149,15 @@ function operatorsOnly(action: ActRecord["action"], { journal, clock }: ActDeps)
     await journal.append(operatorDraft(record, clock()));
     throw refusal;
   };
+}
+
+/** Names of what there may be; anything longer is not worth keeping for good. */
+const PARAM_CHARS_MAX = 128;
+
+function shortParams({ params }: Request): Partial<Record<"app" | "channel" | "version" | "id", string>> {
+  return Object.fromEntries(
+    Object.entries(params as Record<string, string>).filter(([, value]) => value.length <= PARAM_CHARS_MAX),
+  );
 }
 
 /** A DELETE has no body: the words come in the query. */

@@ -21,17 +21,15 @@ const WEBHOOK_BYTES_MAX = 4 * 1_048_576;
 const NAME_CHARS_MAX = 200;
 const WORDS_CHARS_MAX = 500;
 
-export const webhookSchema = z.object({
-  version: z.string().optional(),
-  alerts: z.array(
-    z.object({
-      status: z.enum(["firing", "resolved"]),
-      labels: z.record(z.string(), z.string()),
-      annotations: z.record(z.string(), z.string()).optional(),
-    }),
-  ),
+const alertSchema = z.object({
+  status: z.enum(["firing", "resolved"]),
+  labels: z.record(z.string(), z.string()),
+  annotations: z.record(z.string(), z.string()).optional(),
 });
-type WebhookAlert = z.infer<typeof webhookSchema>["alerts"][number];
+type WebhookAlert = z.infer<typeof alertSchema>;
+
+/** What stands in `alerts` is looked at one by one: one that is wrong must not keep the others from being heard. */
+export const webhookSchema = z.object({ version: z.string().optional(), alerts: z.array(z.unknown()) });
 
 export interface AlertmanagerRoutesDeps {
   readonly alerts: AlertStore;
@@ -64,12 +62,19 @@ export function alertmanagerRoutes(deps: AlertmanagerRoutesDeps): Router {
         "Send what Alertmanager's webhook_config sends (version 4).",
       );
       const answers: AlertAnswer[] = [];
-      for (const [index, alert] of alerts.entries())
-        answers.push({ index, ...(index < ALERTS_MAX ? await take(alert, deps) : TOO_MANY) });
+      for (const [index, alert] of alerts.slice(0, ALERTS_MAX).entries())
+        answers.push({ index, ...(await takeAny(alert, deps)) });
+      if (alerts.length > ALERTS_MAX) answers.push({ index: ALERTS_MAX, ...TOO_MANY });
       response.json({ alerts: answers });
     },
   );
   return router;
+}
+
+async function takeAny(alert: unknown, deps: AlertmanagerRoutesDeps): Promise<Omit<AlertAnswer, "index">> {
+  const { success, data } = alertSchema.safeParse(alert);
+  if (success) return take(data, deps);
+  return { result: "ignored", detail: "it has no status (firing or resolved) and labels of an alert" };
 }
 
 async function take(alert: WebhookAlert, deps: AlertmanagerRoutesDeps): Promise<Omit<AlertAnswer, "index">> {
@@ -111,7 +116,7 @@ type ReadAlert =
 
 function readAlert({ labels }: WebhookAlert): ReadAlert {
   const { app = "", channel = "", version = "", ota_action: wanted, alertname: name = "alert" } = labels;
-  const alertname = name.slice(0, NAME_CHARS_MAX);
+  const alertname = name.replaceAll(/[\p{Cc}\p{Cf}]/gu, "?").slice(0, NAME_CHARS_MAX);
   const action = POLICY_ACTIONS.find((each) => each === wanted);
   if (action === undefined)
     return { kind: "ignored", detail: `the label ota_action must be ${POLICY_ACTIONS.join(", ")}` };
@@ -127,7 +132,10 @@ function readAlert({ labels }: WebhookAlert): ReadAlert {
 
 function sentenceOf({ annotations = {} }: WebhookAlert, alertname: string): string {
   const words = annotations["description"] ?? annotations["summary"] ?? "";
-  const said = words.replaceAll(/\s+/g, " ").trim().slice(0, WORDS_CHARS_MAX);
+  const said = words
+    .replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ")
+    .trim()
+    .slice(0, WORDS_CHARS_MAX);
   const stop = /[.!?]$/.test(said) ? "" : ".";
   return said === ""
     ? `The alert ${alertname} is firing.`

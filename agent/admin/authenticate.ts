@@ -47,11 +47,19 @@ function refusalBelow(role: "operator" | "admin", request: Request, response: Re
     });
   // Without tokens, a page of another site whose name leads to 127.0.0.1 could act for its visitor: such a
   // page can't choose the Host that its visitor's browser sends.
-  if (caller.via === "local" && !isLoopback(request.hostname.replace(/^\[|\]$/g, "")))
-    return new Problem(ADMIN_PROBLEMS.foreign_host, {
-      detail: "Ask under 127.0.0.1 or localhost, or name operators in the configuration.",
-    });
-  return undefined;
+  return caller.via === "local" ? foreignHost(request) : undefined;
+}
+
+/** By what the browser sent itself: what a proxy says of the host could have been said by anybody. */
+function foreignHost({ headers }: Request): Problem | undefined {
+  const host = (headers.host ?? "").replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  const isForwarded = Object.keys(headers).some(
+    (name) => name === "forwarded" || name.startsWith("x-forwarded-"),
+  );
+  if (isLoopback(host) && !isForwarded) return undefined;
+  return new Problem(ADMIN_PROBLEMS.foreign_host, {
+    detail: "Ask under 127.0.0.1 or localhost and without a proxy, or name operators in the configuration.",
+  });
 }
 
 /** Lets only operators and admins on. */

@@ -7,6 +7,8 @@ import { Problem } from "../../runtime/problem.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { requireJson } from "./same-origin.ts";
 
+/** Mistakes of a body that are told. */
+const PROBLEMS_TOLD_MAX = 10;
 /** Bytes of a body: room for as many ids as may be named at once. */
 const BODY_BYTES_MAX = 128 * 1_024;
 
@@ -27,8 +29,11 @@ export function jsonBodyOf(bytesMax: number): RequestHandler[] {
 export function parseBody<S extends z.ZodType>(schema: S, request: Request, hint: string): z.infer<S> {
   const { success, data, error } = schema.safeParse(request.body ?? {});
   if (success) return data;
+  const more = error.issues.length - PROBLEMS_TOLD_MAX;
   const problems = error.issues
+    .slice(0, PROBLEMS_TOLD_MAX)
     .map(({ path, message }) => `${path.join(".") || "body"}: ${message}`)
+    .concat(more > 0 ? [`and ${more} more`] : [])
     .join("; ");
   throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: `${problems}. ${hint}` });
 }

@@ -22,6 +22,10 @@ import { ADMIN_PROBLEMS } from "./problems.ts";
 /** How far back a replay goes: as far as windows are kept. */
 export const REPLAY_SINCE_MS_MAX = WINDOW_RETENTION_DAYS * 24 * 3_600_000;
 export const REPLAY_SINCE_MS_LEAST = 60_000;
+/** Characters of the policies of a replay: reading them holds up folding, and mistakes in them are looked for one by one. */
+export const REPLAY_POLICY_CHARS_MAX = 8_192;
+/** Mistakes that are told. */
+const PROBLEMS_TOLD_MAX = 50;
 /** What a client is told to wait while another replay runs, in seconds. */
 const BUSY_SECONDS = 5;
 /** What messages call the policy that was sent. */
@@ -38,9 +42,7 @@ export function replayRoutes(deps: ReplayRoutesDeps): Router {
   const router = express.Router();
   let isRunning = false;
   router.post("/", requireOperator, ...jsonBody, async (request, response) => {
-    const asked = readBody(request.body, deps.clock());
-    const policies = readPolicies(asked.policy);
-    const channels = chooseChannels(asked, policies, deps.channels.all);
+    // First: reading a policy takes its time as well.
     if (isRunning)
       throw new Problem(ADMIN_PROBLEMS.replay_running, {
         detail: "Replays run one at a time, so that counting is not held up: try again when it has ended.",
@@ -48,6 +50,9 @@ export function replayRoutes(deps: ReplayRoutesDeps): Router {
       });
     isRunning = true;
     try {
+      const asked = readBody(request.body, deps.clock());
+      const policies = readPolicies(asked.policy);
+      const channels = chooseChannels(asked, policies, deps.channels.all);
       const signal = goneSignal(response);
       const answer = await replay({ policies, channels, ...asked.period, signal }, deps);
       response.json(answer);
@@ -65,7 +70,7 @@ export function replayRoutes(deps: ReplayRoutesDeps): Router {
 }
 
 export const replayBodySchema = z.strictObject({
-  policy: z.string(),
+  policy: z.string().max(REPLAY_POLICY_CHARS_MAX),
   since: duration.refine((ms) => ms >= REPLAY_SINCE_MS_LEAST && ms <= REPLAY_SINCE_MS_MAX),
   until: z.iso.datetime({ offset: true }).optional(),
   app: z.string().optional(),
@@ -83,7 +88,7 @@ function readBody(body: unknown, nowMs: number): Asked {
   const { success, data } = replayBodySchema.safeParse(body);
   if (!success)
     throw new Problem(ADMIN_PROBLEMS.invalid_body, {
-      detail: `Send {"policy": "<YAML>", "since": "7d"}, from 1m to ${WINDOW_RETENTION_DAYS}d; "app", "channel" and "until" (RFC 3339) may be given.`,
+      detail: `Send {"policy": "<YAML of at most ${REPLAY_POLICY_CHARS_MAX} characters>", "since": "7d"}, from 1m to ${WINDOW_RETENTION_DAYS}d; "app", "channel" and "until" (RFC 3339) may be given.`,
     });
   // What comes after now is not known yet.
   const untilMs = Math.min(nowMs, data.until === undefined ? nowMs : Date.parse(data.until));
@@ -95,9 +100,10 @@ function readBody(body: unknown, nowMs: number): Asked {
 function readPolicies(text: string): ReadonlyMap<string, Policy> {
   const read = readPolicyText({ file: SENT_POLICY, text, env: {} });
   if (read.kind === "policies") return read.policies;
-  const problems = read.problems.map(({ line, column, path, message }) => ({ line, column, path, message }));
+  const told = read.problems.slice(0, PROBLEMS_TOLD_MAX);
+  const problems = told.map(({ line, column, path, message }) => ({ line, column, path, message }));
   throw new Problem(ADMIN_PROBLEMS.invalid_policy, {
-    detail: formatProblems(read.problems.map((problem) => ({ ...problem, excerpt: "" }))),
+    detail: formatProblems(told.map((problem) => ({ ...problem, excerpt: "" }))),
     members: { problems },
   });
 }

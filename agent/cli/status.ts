@@ -88,7 +88,9 @@ function renderChannel({
   if (releases.length === 0) return `${head}\n  no reports yet`;
   const rows = releases.map((release) => renderRelease(release, release.version === current_version));
   const table = alignColumns([["  version", "tried", "failed", "confirmed", "evidence", "verdict"], ...rows]);
-  const holds = releases.flatMap(({ hold }) => (hold === null ? [] : [`  held back: ${hold.sentence}`]));
+  const holds = releases.flatMap(({ hold }) =>
+    hold === null ? [] : [`  held back: ${plain(hold.sentence)}`],
+  );
   return [head, ...table, ...releases.flatMap(renderQuiet), ...holds].join("\n");
 }
 

@@ -3,7 +3,6 @@
 // file. Pure. Whoever adds a setting has to say here which of the two it is: otherwise this does not compile.
 import { isDeepStrictEqual } from "node:util";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
-import { isLoopback } from "../../runtime/units.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { AgentSettings, AppSettings, ChannelSettings, Settings } from "./schema.ts";
 
@@ -87,11 +86,11 @@ function merge<T extends object>(
   return merged;
 }
 
-/** The new file may ask for no token because it listens on loopback only: that it does not do before a restart. */
+/** From some operators to none is never urgent, and a file that was cut off looks like it: not before a restart. */
 function mergeAgent(running: AgentSettings, wanted: AgentSettings, changes: Changes): AgentSettings {
   const agent = merge(running, wanted, { table: ofAgent, prefix: "" }, changes);
   if (isDeepStrictEqual(running.operators, wanted.operators)) return agent;
-  const isOpen = wanted.operators.length === 0 && !isLoopback(running.listen.host);
+  const isOpen = wanted.operators.length === 0;
   changes.note("agent.operators", isOpen ? "after_restart" : "at_once");
   return isOpen ? agent : { ...agent, operators: wanted.operators };
 }

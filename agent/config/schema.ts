@@ -137,6 +137,14 @@ const agentSectionSchema = z
         "other machines reach this address, so somebody must be named under agent.operators; or listen on 127.0.0.1",
     });
   })
+  .superRefine(({ operators, trusted_proxies: proxies }, context) => {
+    if (proxies.length === 0 || operators.length > 0) return;
+    context.addIssue({
+      code: "custom",
+      path: ["trusted_proxies"],
+      message: "others reach the agent through a proxy, so somebody must be named under agent.operators",
+    });
+  })
   .transform((section): AgentSettings => ({
     listen: section.listen,
     operators: section.operators,

@@ -400,3 +400,19 @@ describe("signing in", () => {
     }
   });
 });
+
+it("without operators nobody acts by what a proxy says of the host, and nobody who came through one", async () => {
+  const freeze = async (headers: Headers): Promise<number> => {
+    const { hostname, port } = new URL(open.url);
+    return new Promise((resolve, reject) => {
+      const request = httpRequest(
+        { hostname, port, path: "/v1/freezes", method: "POST", headers: { ...JSON_TYPE, ...headers } },
+        (response) => resolve(response.resume().statusCode!),
+      );
+      request.on("error", reject).end(JSON.stringify({ scope: "all", reason: "test", for: "1m" }));
+    });
+  };
+  expect(await freeze({ ...HERE, host: "evil.example", "x-forwarded-host": "localhost" })).toBe(403);
+  expect(await freeze({ ...HERE, "x-forwarded-for": "203.0.113.9" })).toBe(403);
+  expect(await freeze(HERE)).toBe(201);
+});

@@ -40,3 +40,11 @@ test("levels have an order", () => {
     true,
   ]);
 });
+
+test("what somebody wrote into a message does not reach the terminal as a command", () => {
+  const line = JSON.stringify({ level: "warn", msg: "frozen by \u001b]0;PWN\u0007ana", reason: "\u202ered" });
+  expect(humanLogLine("agent", line).text).toBe("agent warn: frozen by ?]0;PWN?ana (reason=?red)");
+  expect(humanLogLine("agent", "a\ttrace\nof \u001b[31mtwo lines").text).toBe(
+    "agent: a\ttrace\nof ?[31mtwo lines",
+  );
+});

@@ -92,6 +92,14 @@ describe("after a restart", () => {
     expect(result.settings.policies.get("loose")).toEqual(running.policies.get("loose"));
   });
 
+  test("operators do not leave altogether, wherever the agent listens: a file that was cut off looks like it", () => {
+    const here = settingsOf(FILE.replace(/0\.0\.0\.0:8082|:8082/, "127.0.0.1:8082"));
+    const none = { ...here, agent: { ...here.agent, operators: [] } };
+    const result = liveChange(here, none);
+    expect([result.applied, result.needsRestart]).toEqual([[], ["agent.operators"]]);
+    expect(result.settings.agent.operators).toEqual(here.agent.operators);
+  });
+
   test("operators do not leave while other machines reach the agent, whatever it would listen on next", () => {
     const result = change(/agent:\n.*\n.*\n/, "agent: { listen: 127.0.0.1:8082 }\n");
     expect(result.applied).toEqual([]);
