@@ -309,9 +309,12 @@ async function runSecondAgent({ options: { frozenMs }, stage, course }: Run): Pr
   child.kill("SIGCONT");
   await course.until(SECOND_AGENT_TO);
   const ended = once(child, "exit");
+  // Asked before it is told to stop, so that there is a word in any case. A fold tells what it lost when it ends, and that
+  // may be now.
+  const word = lastWordOn("ota_folds_lost_total", address);
+  await sleep(100);
   child.kill("SIGTERM");
-  // A fold tells what it lost when it ends, and that may be now.
-  const commitsLost = await lastWordOn("ota_folds_lost_total", address);
+  const commitsLost = await word;
   expect(await ended).toEqual([0, null]);
   return commitsLost;
 }
@@ -368,7 +371,9 @@ async function lastWordOn(metric: string, url: string): Promise<number> {
       () => undefined,
     );
     if (text === undefined) return last;
-    last = Number(new RegExp(`^${metric} (\\d+)$`, "m").exec(text)?.[1]);
+    // One that is stopping may answer with something else: then the word before was its last.
+    const word = Number(new RegExp(`^${metric} (\\d+)$`, "m").exec(text)?.[1]);
+    if (!Number.isNaN(word)) last = word;
     await sleep(5);
   }
 }

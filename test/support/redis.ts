@@ -31,8 +31,7 @@ export interface TestRedisOptions {
 
 export async function startTestRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const folder = options.folder ?? mkdtempSync(path.join(tmpdir(), "lg-redis-"));
-  const port = options.tcp === true ? await freePort() : 0;
-  const server = await startPrivateRedis({ folder, pidFile: path.join(folder, "redis.pid"), port });
+  const { server, port } = await startOnFreePort(folder, options.tcp === true);
   const url = port === 0 ? server.url : `redis://127.0.0.1:${port}`;
   return {
     url,
@@ -44,6 +43,19 @@ export async function startTestRedis(options: TestRedisOptions = {}): Promise<Te
     },
     kill: () => server.kill(),
   };
+}
+
+/** Somebody else may take the port in the moment in between: then another one will do. */
+async function startOnFreePort(folder: string, isTcp: boolean) {
+  for (let triesLeft = 4; ; triesLeft -= 1) {
+    const port = isTcp ? await freePort() : 0;
+    try {
+      const pidFile = path.join(folder, "redis.pid");
+      return { server: await startPrivateRedis({ folder, pidFile, port }), port };
+    } catch (error) {
+      if (triesLeft === 0 || !String(error).includes("Address already in use")) throw error;
+    }
+  }
 }
 
 /** A TCP port of 127.0.0.1 that nobody had a moment ago. */
