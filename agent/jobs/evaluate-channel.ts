@@ -1,7 +1,7 @@
 // The evaluation job: judges every release of a channel whose counts changed, and decides about those that are accused:
 // by their verdict, by an alert of the user's own, or because they were condemned before and are offered again.
 // Enters: a channel. Leaves: verdicts, holds, decisions.
-import { formatReleaseKey, parseReleaseKey } from "../../ingest/contract/release-key.ts";
+import { formatReleaseKey, isOnChannel, parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import { groupBy } from "../health/release-history.ts";
 import type { AlertRequest, AlertStore } from "../journal/alert-store.ts";
@@ -23,7 +23,7 @@ export interface EvaluateDeps extends JudgeDeps, DecideDeps {
 
 export async function evaluateChannel(watched: WatchedChannel, deps: EvaluateDeps): Promise<void> {
   const isReplicated = deps.watchReplication();
-  const dirty = (await deps.health.listDirty()).filter(({ release }) => isOn(release, watched.key));
+  const dirty = (await deps.health.listDirty()).filter(({ release }) => isOnChannel(release, watched.key));
   const alerts = await deps.alerts.listOn(watched.key);
   const again = await offeredAgain(watched.key, deps);
   const releases = new Map(
@@ -81,12 +81,8 @@ function strongestFirst(alerts: readonly AlertRequest[]): AlertRequest[] {
   return alerts.toSorted((left, right) => (isWeaker(left.action, right.action) ? 1 : -1));
 }
 
-function isOn(release: ReleaseKey, key: ChannelKey): boolean {
-  return release.app === key.app && release.channel === key.channel;
-}
-
 /** Held rollbacks whose reason may be over without a new report having come. */
 async function heldReleases(key: ChannelKey, { holds }: EvaluateDeps): Promise<ReleaseKey[]> {
   const held = [...(await holds.list())].filter(([, { reason }]) => PASSING_REASONS.has(reason));
-  return held.map(([text]) => parseReleaseKey(text)).filter((release) => isOn(release, key));
+  return held.map(([text]) => parseReleaseKey(text)).filter((release) => isOnChannel(release, key));
 }

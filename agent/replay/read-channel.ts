@@ -1,5 +1,6 @@
 // Reads what a replay needs of one channel. Enters: a channel, the stores. Leaves: its releases with all their windows,
 // as many as may be held at once, and what was decided about them.
+import { isOnChannel } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey, Version } from "../../ingest/contract/release-key.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import { ALL_WINDOWS } from "../health/release-windows.ts";
@@ -37,7 +38,7 @@ export async function readChannelFacts(
 ): Promise<ChannelFacts> {
   const known: ReleaseHealth[] = [];
   for (const release of await health.listReleases())
-    if (isOn(release, key)) known.push(await health.readRelease(release));
+    if (isOnChannel(release, key)) known.push(await health.readRelease(release));
   const newestFirst = known.filter(({ lastReportAtMs }) => lastReportAtMs > 0).toSorted(byNewestReport);
   const releases: ReleaseFacts[] = [];
   let windowsLeft = windowsMax;
@@ -51,10 +52,6 @@ export async function readChannelFacts(
     .slice(releases.length)
     .map(({ release, firstReportAtMs }) => ({ version: release.version, sinceMs: firstReportAtMs }));
   return { key, minimumVersion, releases, others, decisions: await readDecisions(key, decisions) };
-}
-
-function isOn(release: ChannelKey, key: ChannelKey): boolean {
-  return release.app === key.app && release.channel === key.channel;
 }
 
 /** The order in which a shard tells its releases says nothing. */
@@ -80,7 +77,7 @@ async function readDecisions(
   key: ChannelKey,
   decisions: ReadChannelDeps["decisions"],
 ): Promise<PastDecision[]> {
-  const all = (await decisions.list()).filter((decision) => isOn(decision, key));
+  const all = (await decisions.list()).filter((decision) => isOnChannel(decision, key));
   return all
     .map(toPastDecision)
     .toSorted((left, right) => left.atMs - right.atMs || (left.id < right.id ? -1 : 1));

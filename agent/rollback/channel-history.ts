@@ -1,6 +1,6 @@
 // What was decided on a channel before, as the policy's Situation wants it. Pure. Enters: all decisions, and which
 // releases people have absolved. Leaves: condemned versions, past rollbacks.
-import { formatReleaseKey } from "../../ingest/contract/release-key.ts";
+import { formatReleaseKey, isOnChannel } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { Absolution } from "../policy/absolution.ts";
 import { isWeaker } from "../policy/decision.ts";
@@ -27,7 +27,7 @@ export function channelHistory(
   action: PolicyAction,
 ): ChannelHistory {
   const real = decisions.filter(({ mode }) => mode !== "shadow");
-  const own = real.filter((decision) => isOn(decision, key));
+  const own = real.filter((decision) => isOnChannel(decision, key));
   const standing = standingDecisions({ decisions: own, absolutions });
   const versions = (some: readonly DecisionRecord[]): Set<string> =>
     new Set(some.map(({ version }) => version));
@@ -78,10 +78,6 @@ function leftByPeople(own: readonly DecisionRecord[], absolutions: ChannelRecord
 function isAbsolved(decision: DecisionRecord, absolutions: ChannelRecords["absolutions"]): boolean {
   const absolution = absolutions.get(formatReleaseKey(decision));
   return absolution !== undefined && decision.at <= absolution.at;
-}
-
-function isOn(decision: ReleaseKey, key: ChannelKey): boolean {
-  return decision.app === key.app && decision.channel === key.channel;
 }
 
 /** What reached the server, or may still reach it. The cooldown begins when it had answered: until then nothing has changed for devices. */

@@ -57,6 +57,10 @@ export interface ReleaseKey extends ChannelKey {
   readonly version: Version;
 }
 
+export function isOnChannel(release: ChannelKey, key: ChannelKey): boolean {
+  return release.app === key.app && release.channel === key.channel;
+}
+
 export function formatChannelKey(key: ChannelKey): string {
   return `${key.app}|${key.channel}`;
 }

@@ -1,5 +1,6 @@
 // What every act of a person stands on: the stores, the channels, and how a refusal is kept. Enters: who attempts what.
 // Leaves: what the act leaves, or a Problem that is in the journal as well.
+import { isOnChannel } from "../../../ingest/contract/release-key.ts";
 import type { ChannelKey, ReleaseKey } from "../../../ingest/contract/release-key.ts";
 import type { Clock } from "../../../runtime/clock.ts";
 import { Problem } from "../../../runtime/problem.ts";
@@ -87,12 +88,8 @@ export async function factsOf(
   const { condemned, pastRollbacks } = channelHistory({ decisions, absolutions }, key, "rollback");
   const failing = new Set(
     all
-      .filter(({ verdict: { kind, release } }) => kind === "failing" && isOn(release, key))
+      .filter(({ verdict: { kind, release } }) => kind === "failing" && isOnChannel(release, key))
       .map(({ verdict }) => verdict.release.version),
   );
   return { channelKey: key, policy, minimumVersion, condemned, failing, pastRollbacks, freezes, nowMs };
-}
-
-export function isOn(release: ReleaseKey, key: ChannelKey): boolean {
-  return release.app === key.app && release.channel === key.channel;
 }

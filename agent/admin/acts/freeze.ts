@@ -1,6 +1,7 @@
 // Freezes, and the kill switch, set and lifted by people; and absolving a release. Enters: who asks for what. Leaves: the
 // freeze, in force with its journal entry; or how often the release has been absolved.
 import { randomUUID } from "node:crypto";
+import { isOnChannel } from "../../../ingest/contract/release-key.ts";
 import type { ReleaseKey } from "../../../ingest/contract/release-key.ts";
 import { Problem } from "../../../runtime/problem.ts";
 import { FREEZES_MAX } from "../../journal/freeze-store.ts";
@@ -9,7 +10,7 @@ import type { ActRecord } from "../../journal/operator-record.ts";
 import type { Freeze, FreezeScope } from "../../policy/freeze.ts";
 import type { Caller } from "../authenticate.ts";
 import { ADMIN_PROBLEMS } from "../problems.ts";
-import { attempt, isOn, watchedOf } from "./act.ts";
+import { attempt, watchedOf } from "./act.ts";
 import type { ActDeps } from "./act.ts";
 
 /** Longest freeze that ends by itself. */
@@ -121,7 +122,7 @@ async function absolveNow(
     (each) =>
       each.outcome === null &&
       each.mode !== "shadow" &&
-      isOn(each, release) &&
+      isOnChannel(each, release) &&
       each.version === release.version,
   );
   if (open !== undefined)
