@@ -3,6 +3,7 @@
 // makes the server's own act happen once. Leaves: an outcome, or "try again" with the reason.
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 import type { DecisionRecord } from "./decision-record.ts";
+import { offers } from "./ota-server.ts";
 import type { ChannelState, OtaServer, RollbackAnswer } from "./ota-server.ts";
 import type { RollbackOutcome } from "./outcome.ts";
 
@@ -73,7 +74,7 @@ function aimOf(decision: DecisionRecord, server: OtaServer): Aim | undefined {
   if (target === null) return undefined;
   return {
     from: version,
-    isReached: (state) => state.version === target,
+    isReached: (state) => offers(state, target),
     reached: `offers ${target}`,
     ask: () => server.rollback({ decisionId, app, channel, from: version, to: target, reason }),
   };

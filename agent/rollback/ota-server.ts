@@ -17,6 +17,16 @@ export interface ChannelState {
   readonly releases: readonly Release[];
   /** Whether the offer is paused: devices that don't have it don't get it. Absent where the server does not say. */
   readonly paused?: boolean;
+  /**
+   * Earlier releases whose very content `version` is, under a new name: servers that go back by releasing the old
+   * content again (CodePush: v13 is v11). A channel that offers v13 has been put back on v11. Absent = none.
+   */
+  readonly sameAs?: readonly Version[];
+}
+
+/** Whether devices of the channel get this release, by its own name or by the one it was released again under. */
+export function offers(state: Pick<ChannelState, "version" | "sameAs">, version: Version): boolean {
+  return state.version === version || state.sameAs?.includes(version) === true;
 }
 
 export interface RollbackRequest {

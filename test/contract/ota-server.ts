@@ -1,8 +1,16 @@
 // What every OTA server adapter must do, run against that make's double. Enters: a name, and a set-up that
-// gives a fresh adapter and a handle on its double, with one channel that had OLDER, then OLD, then NEW.
+// gives a fresh adapter and a handle on its double, with one channel that had OLDER, then OLD, then NEW. A make with
+// names of its own (CodePush: v1, v2, ...) gives them as `names`.
 // Each test says in which state the server is, what Lastgood asks, and which answer the executor gets.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { OtaServer, PauseRequest, RollbackRequest } from "../../agent/rollback/ota-server.ts";
+import { offers } from "../../agent/rollback/ota-server.ts";
+import type {
+  ChannelState,
+  OtaServer,
+  PauseRequest,
+  RollbackAnswer,
+  RollbackRequest,
+} from "../../agent/rollback/ota-server.ts";
 import { channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 
@@ -43,8 +51,30 @@ export interface OtaServerHarness {
   dispose(): Promise<void>;
 }
 
-export function otaServerContract(name: string, setup: () => Promise<OtaServerHarness>): void {
-  describe(`OTA server contract: ${name}`, () => {
+export interface ReleaseNames {
+  readonly older: Version;
+  readonly old: Version;
+  readonly new: Version;
+  readonly newer: Version;
+  /** Of the make's own form, and no release of the channel. */
+  readonly neverReleased: Version;
+}
+
+const NAMES: ReleaseNames = {
+  older: OLDER,
+  old: OLD,
+  new: NEW,
+  newer: NEWER,
+  neverReleased: NEVER_RELEASED,
+};
+
+export function otaServerContract(
+  make: string,
+  setup: () => Promise<OtaServerHarness>,
+  names: ReleaseNames = NAMES,
+): void {
+  const { older: OLDER, old: OLD, new: NEW, newer: NEWER, neverReleased: NEVER_RELEASED } = names;
+  describe(`OTA server contract: ${make}`, () => {
     let harness: OtaServerHarness;
     let lastDecision = 0;
     beforeEach(async () => void (harness = await setup()));
@@ -62,10 +92,17 @@ export function otaServerContract(name: string, setup: () => Promise<OtaServerHa
         ...change,
       };
     };
-    const versionNow = async (): Promise<Version | null> => {
+    const channelNow = async (): Promise<ChannelState> => {
       const answer = await harness.server.readChannel(harness.key);
       if (answer.kind !== "channel") throw new Error(`cannot read the channel: ${answer.detail}`);
-      return answer.state.version;
+      return answer.state;
+    };
+    const versionNow = async (): Promise<Version | null> => (await channelNow()).version;
+    /** Done, and the channel offers the release, if only its content under a new name. */
+    const expectDone = async (answer: RollbackAnswer, version: Version): Promise<void> => {
+      const state = await channelNow();
+      expect(offers(state, version)).toBe(true);
+      expect(answer).toEqual({ kind: "done", version: state.version });
     };
 
     describe("reading a channel", () => {
@@ -112,17 +149,12 @@ export function otaServerContract(name: string, setup: () => Promise<OtaServerHa
     describe("rolling back", () => {
       it("puts the channel on the target", async () => {
         expect(harness.server.capabilities.rollback).toBe(true);
-        expect(await harness.server.rollback(request())).toEqual({ kind: "done", version: OLD });
-        expect(await versionNow()).toBe(OLD);
+        await expectDone(await harness.server.rollback(request()), OLD);
         expect(await harness.acts()).toBe(1);
       });
 
       it("goes back more than one release", async () => {
-        expect(await harness.server.rollback(request({ to: OLDER }))).toEqual({
-          kind: "done",
-          version: OLDER,
-        });
-        expect(await versionNow()).toBe(OLDER);
+        await expectDone(await harness.server.rollback(request({ to: OLDER })), OLDER);
       });
 
       it("is stale when the channel has moved on, and leaves it alone", async () => {
@@ -151,22 +183,23 @@ export function otaServerContract(name: string, setup: () => Promise<OtaServerHa
 
       it("does it once when the same decision is sent twice", async () => {
         const twice = request();
-        expect(await harness.server.rollback(twice)).toEqual({ kind: "done", version: OLD });
-        expect(await harness.server.rollback(twice)).toEqual({ kind: "done", version: OLD });
+        await expectDone(await harness.server.rollback(twice), OLD);
+        await expectDone(await harness.server.rollback(twice), OLD);
         expect(await harness.acts()).toBe(1);
       });
 
       it("does it once when the same decision is sent twice at the same time", async () => {
         const twice = request();
         const answers = await Promise.all([harness.server.rollback(twice), harness.server.rollback(twice)]);
-        expect(answers).toContainEqual({ kind: "done", version: OLD });
+        const state = await channelNow();
+        expect(offers(state, OLD)).toBe(true);
+        expect(answers).toContainEqual({ kind: "done", version: state.version });
         expect(await harness.acts()).toBe(1);
       });
 
       it("tells which version the channel is really on when that is not the target", async () => {
         await harness.fault("rollback", { kind: "sets_another_version", version: OLDER });
-        expect(await harness.server.rollback(request())).toEqual({ kind: "done", version: OLDER });
-        expect(await versionNow()).toBe(OLDER);
+        await expectDone(await harness.server.rollback(request()), OLDER);
       });
     });
 
@@ -185,7 +218,7 @@ export function otaServerContract(name: string, setup: () => Promise<OtaServerHa
         await harness.fault("rollback", fault);
         expect(await harness.server.rollback(same)).toMatchObject({ kind: "unavailable" });
         expect(await harness.acts()).toBe(0);
-        expect(await harness.server.rollback(same)).toEqual({ kind: "done", version: OLD });
+        await expectDone(await harness.server.rollback(same), OLD);
       });
 
       it("passes on how long the server wants to be left alone", async () => {
@@ -204,7 +237,7 @@ export function otaServerContract(name: string, setup: () => Promise<OtaServerHa
           const same = request();
           await harness.fault("rollback", fault);
           expect(await harness.server.rollback(same)).toMatchObject({ kind: "unavailable" });
-          expect(await harness.server.rollback(same)).toEqual({ kind: "done", version: OLD });
+          await expectDone(await harness.server.rollback(same), OLD);
           expect(await harness.acts()).toBe(1);
         },
       );
