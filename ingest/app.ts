@@ -15,15 +15,17 @@ import { createCheckReport } from "./check-report.ts";
 import type { IngestProcessSettings } from "./config.ts";
 import { createDeviceGuard } from "./device-auth/device-guard.ts";
 import type { ProofTally } from "./device-auth/proof-tally.ts";
+import { createKeepReports } from "./keep-reports.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { answerHeaders } from "./middleware/answer-headers.ts";
 import { authenticate, createKeyring } from "./middleware/authenticate.ts";
-import { measureRequests } from "./middleware/measure-requests.ts";
+import { measureRequests, nameRoute } from "./middleware/measure-requests.ts";
 import { readBody } from "./middleware/read-body.ts";
 import { problem } from "./problems.ts";
 import type { ProblemCode } from "./problems.ts";
 import { reportsRoute } from "./routes/reports.ts";
+import { servedSources, sourceRouter } from "./sources/source-router.ts";
 import { createStreamWriter } from "./stream-writer.ts";
 
 export interface IngestDeps {
@@ -38,6 +40,8 @@ export interface IngestDeps {
   readonly onTurnedAway?: () => void;
   /** Told of each report of an app with device_auth. */
   readonly onProof?: ProofTally["note"];
+  /** Told of what has to end before the process does: copies of requests that are still to be sent on. */
+  readonly onClose?: (close: () => Promise<void>) => void;
 }
 
 export function createIngestApp({
@@ -49,27 +53,46 @@ export function createIngestApp({
   errorReporter,
   onTurnedAway = () => {},
   onProof = () => {},
+  onClose = () => {},
 }: IngestDeps): Express {
   const { ingest, shards, apps, replicaAcks } = settings;
   const deviceAuthApps = [...apps].flatMap(([app, { deviceAuth }]) =>
     deviceAuth === undefined ? [] : [app],
   );
-  const metrics = createIngestMetrics(registry, ingest, deviceAuthApps);
+  const sources = servedSources(apps);
+  const metrics = createIngestMetrics(registry, ingest, { deviceAuthApps, sources });
   const { streamEntriesMax } = ingest;
   const writer = createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
+  const keepReports = createKeepReports({ writer, metrics, logger, onTurnedAway });
   const checkReport = createCheckReport(apps);
   const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
 
   const app = bareExpress();
   app.use(answerHeaders);
   app.use(measureRequests(metrics));
+  app.all(REPORTS_ROUTE, nameRoute(REPORTS_ROUTE));
   app.post(
     REPORTS_ROUTE,
     authenticate(createKeyring(apps)),
     readBody(ingest),
-    reportsRoute({ checkReport, guardDevices, writer, metrics, logger, onTurnedAway }),
+    reportsRoute({ checkReport, guardDevices, keepReports, metrics }),
   );
   app.all(REPORTS_ROUTE, allowOnly("POST"));
+  for (const source of sources)
+    app.use(
+      sourceRouter(source, {
+        apps,
+        bodyBytesMax: ingest.bodyBytesMax,
+        shards,
+        redis,
+        registry,
+        keepReports,
+        metrics,
+        clock,
+        logger,
+        onClose,
+      }),
+    );
   app.use(nothingHere);
   app.use(noteFailure({ metrics, errorReporter }));
   app.use(problemHandler({ logger }));

@@ -20,6 +20,8 @@ import {
   shardsSchema,
 } from "./contract/settings.ts";
 import type { IngestSettings } from "./contract/settings.ts";
+import { refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
+import type { SourcesSettings } from "./contract/sources.ts";
 import { readKeyFile } from "./device-auth/key-file.ts";
 
 export interface IngestAppSettings {
@@ -27,6 +29,8 @@ export interface IngestAppSettings {
   readonly channels: ReadonlySet<Channel>;
   /** How devices prove who they are; undefined = an ingest key is enough. Its file, if any, is absolute. */
   readonly deviceAuth?: DeviceAuthSettings | undefined;
+  /** Other systems whose devices report here in their own words. */
+  readonly sources?: SourcesSettings;
 }
 
 export interface IngestProcessSettings {
@@ -48,12 +52,15 @@ const appSchema = z
     ingest_keys: ingestKeysSchema,
     channels: z.record(channelSchema, z.unknown()),
     device_auth: deviceAuthSchema.optional(),
+    sources: sourcesSchema,
   })
   .superRefine(refuseIdleTrust)
+  .superRefine(refuseUnprovenSources)
   .transform((app): IngestAppSettings => ({
     ingestKeys: app.ingest_keys,
     channels: new Set(Object.keys(app.channels) as Channel[]),
     deviceAuth: app.device_auth,
+    sources: app.sources,
   }));
 
 const fileSchema = z

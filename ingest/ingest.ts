@@ -1,6 +1,6 @@
 // Ingest as one thing with a life: connects to Redis, listens, and stops in an order that loses nothing.
 // Enters: settings and an address of Redis. Leaves: the two base URLs, and a stop.
-import { systemClock } from "../runtime/clock.ts";
+import { settledWithin, systemClock } from "../runtime/clock.ts";
 import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
@@ -19,6 +19,8 @@ import { createListeningBeat } from "./listening-beat.ts";
 const REDIS_START_MS_MAX = 10_000;
 /** What errors may take to reach Sentry when the process stops, in milliseconds. */
 const FLUSH_MS_MAX = 2_000;
+/** What copies of requests may take to be sent on when the process stops, in milliseconds. */
+const CLOSE_MS_MAX = 3_000;
 
 export interface IngestOptions {
   readonly settings: IngestProcessSettings;
@@ -49,6 +51,7 @@ export async function startIngest({
   const isDraining = (): boolean => draining;
   const listening = createListeningBeat({ redis, clock: systemClock, logger });
   const proofs = createProofTally({ redis, clock: systemClock });
+  const closes: (() => Promise<void>)[] = [];
   const app = createIngestApp({
     settings,
     redis,
@@ -58,6 +61,7 @@ export async function startIngest({
     errorReporter,
     onTurnedAway: () => listening.noteTurnedAway(),
     onProof: (name, proof) => proofs.note(name, proof),
+    onClose: (close) => void closes.push(close),
   });
   const operations = await startHttpServer(
     createOperationsApp({ registry, redis, logger, isDraining }),
@@ -75,6 +79,7 @@ export async function startIngest({
       draining = true;
       await Promise.all([listening.stop(), server.stop(deadlineMs)]);
       await proofs.stop();
+      await settledWithin(CLOSE_MS_MAX, Promise.all(closes.map((close) => close())));
       await closeRedis(redis);
       await Promise.all([operations.stop(FLUSH_MS_MAX), errorReporter.flush(FLUSH_MS_MAX)]);
     },

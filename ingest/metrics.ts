@@ -27,12 +27,37 @@ export const STATUS_CLASSES = ["2xx", "4xx", "5xx", "aborted"] as const;
 
 export const REPORTS_ROUTE = "/v1/reports";
 
+/** Systems whose devices report in their own words: `apps.<app>.sources`. */
+export const SOURCES = ["capgo", "codepush", "expo", "hot_updater", "otlp", "sentry"] as const;
+export type SourceName = (typeof SOURCES)[number];
+
+/** What became of one event of such a system. */
+export const SOURCE_RESULTS = [
+  /** It became one report, or more. */
+  "reported",
+  /** It says nothing about how an update went. */
+  "no_outcome",
+  /** Of an emulator, a development build, another environment: not the fleet. */
+  "excluded",
+  /** Of which release it speaks can't be told, and guessing would blame a good one. */
+  "unattributed",
+  "unknown_app",
+  "unknown_channel",
+  /** An action, a status or an item that this version of Lastgood does not know. */
+  "unknown_kind",
+  /** Not in the form of its own system, or with a name that no release or device can have. */
+  "invalid",
+] as const;
+export type SourceResult = (typeof SOURCE_RESULTS)[number];
+
 /** Fine where a report's answer usually lies, up to the time that a command to Redis may take. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export interface IngestMetrics {
   /** Reports by what became of them. One refused with 503 counts again when it is sent again. */
   readonly reports: Counter<"result">;
+  /** Events of other systems; series only for those that are served. */
+  readonly sourceEvents: Counter<"source" | "result">;
   readonly requestsRefused: Counter<"code">;
   readonly clockSkew: Counter<"direction">;
   readonly deviceAuth: Counter<"app" | "result">;
@@ -40,11 +65,16 @@ export interface IngestMetrics {
   readonly requestsInFlight: Gauge;
 }
 
-/** `deviceAuthApps`: those whose devices prove who they are; no other has series of `deviceAuth`. */
+export interface ServedParts {
+  /** Apps whose devices prove who they are; no other has series of `deviceAuth`. */
+  readonly deviceAuthApps?: readonly AppId[];
+  readonly sources?: readonly SourceName[];
+}
+
 export function createIngestMetrics(
   registry: Registry,
   limits: IngestSettings,
-  deviceAuthApps: readonly AppId[] = [],
+  { deviceAuthApps = [], sources = [] }: ServedParts = {},
 ): IngestMetrics {
   const metrics = instruments(registry);
   for (const result of REPORT_RESULTS) metrics.reports.inc({ result }, 0);
@@ -52,6 +82,8 @@ export function createIngestMetrics(
   for (const direction of ["past", "future"]) metrics.clockSkew.inc({ direction }, 0);
   for (const app of deviceAuthApps)
     for (const result of DEVICE_AUTH_RESULTS) metrics.deviceAuth.inc({ app, result }, 0);
+  for (const source of sources)
+    for (const result of SOURCE_RESULTS) metrics.sourceEvents.inc({ source, result }, 0);
   for (const status_class of STATUS_CLASSES)
     metrics.requestDuration.zero({ route: REPORTS_ROUTE, method: "POST", status_class });
   exportLimits(registry, limits);
@@ -65,6 +97,12 @@ function instruments(registry: Registry): IngestMetrics {
       name: "ota_ingest_reports_total",
       help: "Device reports by what became of them: accepted, or the code they were refused with.",
       labelNames: ["result"],
+      registers,
+    }),
+    sourceEvents: new Counter({
+      name: "ota_ingest_source_events_total",
+      help: "Events that came in the words of another system (apps.<app>.sources), by what became of them.",
+      labelNames: ["source", "result"],
       registers,
     }),
     requestsRefused: new Counter({

@@ -45,6 +45,7 @@ const ofApp = {
   ingestKeys: { name: "ingest_keys", takesEffect: "after_restart" },
   strata: { name: "strata", takesEffect: "after_restart" },
   deviceAuth: { name: "device_auth", takesEffect: "after_restart" },
+  sources: { name: "sources", takesEffect: "after_restart" },
   otaServer: { name: "ota_server", takesEffect: "at_once" },
 } as const satisfies Record<Exclude<keyof AppSettings, "channels">, Setting>;
 

@@ -18,6 +18,8 @@ import {
   wholeNumber,
 } from "../../ingest/contract/settings.ts";
 import type { IngestSettings } from "../../ingest/contract/settings.ts";
+import { refuseUnprovenSources, sourcesSchema } from "../../ingest/contract/sources.ts";
+import type { SourcesSettings } from "../../ingest/contract/sources.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
 import type { RedisAddress } from "../../runtime/redis.ts";
 import { duration, isLoopback, listenAddress } from "../../runtime/units.ts";
@@ -77,6 +79,8 @@ export interface AppSettings {
   readonly strata: StrataSettings;
   /** How devices prove who they are to ingest; undefined = an ingest key is enough. A file is as written. */
   readonly deviceAuth?: DeviceAuthSettings | undefined;
+  /** Other systems whose devices report to ingest in their own words. */
+  readonly sources?: SourcesSettings;
 }
 
 export interface StrataSettings {
@@ -228,14 +232,17 @@ const appSchema = z
       .refine((channels) => Object.keys(channels).length > 0, { error: "name at least one channel" }),
     strata: strataSchema,
     device_auth: deviceAuthSchema.optional(),
+    sources: sourcesSchema,
   })
   .superRefine(refuseIdleTrust)
+  .superRefine(refuseUnprovenSources)
   .transform((app): AppSettings => ({
     ingestKeys: app.ingest_keys,
     otaServer: app.ota_server,
     channels: new Map(Object.entries(app.channels) as [Channel, ChannelSettings][]),
     strata: app.strata,
     deviceAuth: app.device_auth,
+    sources: app.sources,
   }));
 
 const appsSchema = z

@@ -1,8 +1,7 @@
 // Measures each request: how many are in flight, how long each took, by route and status class. Labels are
-// bounded: a path or method that this program does not serve counts as `other`.
+// bounded: a route names itself by its template, and what this program does not serve counts as `other`.
 import type { Request, RequestHandler, Response } from "express";
 import type { IngestMetrics } from "../metrics.ts";
-import { REPORTS_ROUTE } from "../metrics.ts";
 
 export function measureRequests(metrics: IngestMetrics): RequestHandler {
   return (request, response, next) => {
@@ -16,12 +15,20 @@ export function measureRequests(metrics: IngestMetrics): RequestHandler {
   };
 }
 
+/** For every route, first: `template` as it is to be seen in metrics. */
+export function nameRoute(template: string): RequestHandler {
+  return (_request, response, next) => {
+    response.locals["route"] = template;
+    next();
+  };
+}
+
 function labelsOf(
   request: Request,
   response: Response,
 ): { route: string; method: string; status_class: string } {
   return {
-    route: request.path === REPORTS_ROUTE ? REPORTS_ROUTE : "other",
+    route: (response.locals["route"] as string | undefined) ?? "other",
     method: request.method === "POST" ? "POST" : "other",
     status_class: response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : "aborted",
   };

@@ -1,19 +1,23 @@
 // Reads the body of a request into memory within a limit, inflates gzip within the same limit, and knows
-// which of the accepted media types it is. Enters: a request whose body nobody has read. Leaves: the
-// inflated bytes, those that were sent, and their form on `response.locals`, or a Problem.
+// which of the accepted media types it is. Other systems' devices name any media type, or none, and more encodings:
+// for them there is `readAnyBody`. Enters: a request whose body nobody has read. Leaves: the inflated bytes, those
+// that were sent, and their form on `response.locals`, or a Problem.
 import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import * as zlib from "node:zlib";
 import type { Request, RequestHandler, Response } from "express";
 import { PROBLEMS, problem } from "../problems.ts";
 import type { Problem } from "../../runtime/problem.ts";
 
 export type BodyForm = "json" | "ndjson";
 
-export interface ReadBody {
-  readonly form: BodyForm;
+export interface AnyBody {
   readonly bytes: Buffer;
   /** As they came over the wire, before gzip was undone: what a device signs. */
   readonly sent: Buffer;
+}
+
+export interface ReadBody extends AnyBody {
+  readonly form: BodyForm;
 }
 
 export interface BodyLimits {
@@ -29,13 +33,29 @@ const FORM_OF_MEDIA_TYPE: Readonly<Record<string, BodyForm>> = {
 export function readBody({ bodyBytesMax }: BodyLimits): RequestHandler {
   return async (request, response, next) => {
     const form = formOf(request);
-    const isGzip = isGzipped(request, response);
+    const inflate = inflaterOf(request, response, GZIP_ONLY);
     const sent = await collect(request, bodyBytesMax);
-    const bytes = isGzip && sent.length > 0 ? await inflate(sent, bodyBytesMax) : sent;
+    const bytes = await inflateWithin(sent, inflate, bodyBytesMax);
     if (bytes.length === 0) throw problem("empty_body", "Send a report, an array of reports, or NDJSON.");
     response.locals["body"] = { form, bytes, sent } satisfies ReadBody;
     next();
   };
+}
+
+/** Whatever the media type, encoded in any way that this Node can undo; an empty body is a body too. */
+export function readAnyBody({ bodyBytesMax }: BodyLimits): RequestHandler {
+  return async (request, response, next) => {
+    const inflate = inflaterOf(request, response, EVERY_ENCODING);
+    const sent = await collect(request, bodyBytesMax);
+    const bytes = await inflateWithin(sent, inflate, bodyBytesMax);
+    response.locals["body"] = { bytes, sent } satisfies AnyBody;
+    next();
+  };
+}
+
+/** The body that {@link readAnyBody} read; it must stand before whoever calls this. */
+export function anyBodyOf(response: Response): AnyBody {
+  return response.locals["body"] as AnyBody;
 }
 
 /** The body that {@link readBody} read; it must stand before whoever calls this. */
@@ -56,12 +76,36 @@ function formOf(request: Request): BodyForm {
   return form;
 }
 
-function isGzipped(request: Request, response: Response): boolean {
+type Inflate = (sent: Buffer, limit: { maxOutputLength: number }) => Promise<Buffer>;
+type Encodings = ReadonlyMap<string, Inflate>;
+
+const gunzip: Inflate = promisify(zlib.gunzip);
+const GZIP_ONLY: Encodings = new Map([
+  ["gzip", gunzip],
+  ["x-gzip", gunzip],
+]);
+const EVERY_ENCODING: Encodings = new Map([
+  ...GZIP_ONLY,
+  ["deflate", promisify(zlib.inflate)],
+  ["br", promisify(zlib.brotliDecompress)],
+  // Node 22.15 and later.
+  ...("zstdDecompress" in zlib
+    ? [["zstd", promisify(zlib.zstdDecompress as typeof zlib.gunzip) as Inflate] as const]
+    : []),
+]);
+
+/** Undefined for a body that is as it is. */
+function inflaterOf(request: Request, response: Response, encodings: Encodings): Inflate | undefined {
   const encoding = (request.headers["content-encoding"] ?? "identity").trim().toLowerCase();
-  if (encoding === "identity" || encoding === "") return false;
-  if (encoding === "gzip" || encoding === "x-gzip") return true;
-  response.set("Accept-Encoding", "gzip, identity");
-  throw problem("unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip.");
+  if (encoding === "identity" || encoding === "") return undefined;
+  const inflate = encodings.get(encoding);
+  if (inflate !== undefined) return inflate;
+  const names = [...encodings.keys()].filter((name) => name !== "x-gzip");
+  response.set("Accept-Encoding", [...names, "identity"].join(", "));
+  throw problem(
+    "unsupported_encoding",
+    `Send the body as it is, or with Content-Encoding: ${names.join(" or ")}.`,
+  );
 }
 
 function tooLarge(bodyBytesMax: number): Problem {
@@ -100,12 +144,15 @@ async function collect(request: Request, bodyBytesMax: number): Promise<Buffer> 
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
 }
 
-const gunzipWithin = promisify(gunzip);
-
-/** Inflating stops as soon as the output passes the limit, so a gzip bomb costs no more than an honest body. */
-async function inflate(sent: Buffer, bodyBytesMax: number): Promise<Buffer> {
+/** Inflating stops as soon as the output passes the limit, so a bomb costs no more than an honest body. */
+async function inflateWithin(
+  sent: Buffer,
+  inflate: Inflate | undefined,
+  bodyBytesMax: number,
+): Promise<Buffer> {
+  if (inflate === undefined || sent.length === 0) return sent;
   try {
-    return await gunzipWithin(sent, { maxOutputLength: bodyBytesMax });
+    return await inflate(sent, { maxOutputLength: bodyBytesMax });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bodyBytesMax);
     throw problem("malformed_gzip", `The body could not be inflated: ${(error as Error).message}.`);

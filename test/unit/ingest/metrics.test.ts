@@ -4,6 +4,7 @@ import type { AppId } from "../../../ingest/contract/release-key.ts";
 import {
   DEVICE_AUTH_RESULTS,
   REPORT_RESULTS,
+  SOURCE_RESULTS,
   STATUS_CLASSES,
   createIngestMetrics,
 } from "../../../ingest/metrics.ts";
@@ -40,7 +41,7 @@ test("a fresh process exports zeros and limits", async () => {
 
 test("apps whose devices prove who they are have series of that, and only those", async () => {
   const registry = createRegistry({ process: "test", version: "0.0.0" });
-  createIngestMetrics(registry, limits, ["com.acme.till" as AppId]);
+  createIngestMetrics(registry, limits, { deviceAuthApps: ["com.acme.till" as AppId] });
   const series = (await registry.metrics())
     .split("\n")
     .filter((line) => line.startsWith("ota_ingest_device_auth_total{"));
@@ -48,5 +49,16 @@ test("apps whose devices prove who they are have series of that, and only those"
     DEVICE_AUTH_RESULTS.map(
       (result) => `ota_ingest_device_auth_total{app="com.acme.till",result="${result}"} 0`,
     ),
+  );
+});
+
+test("systems that are served have series of their events, and only those", async () => {
+  const registry = createRegistry({ process: "test", version: "0.0.0" });
+  createIngestMetrics(registry, limits, { sources: ["capgo"] });
+  const series = (await registry.metrics())
+    .split("\n")
+    .filter((line) => line.startsWith("ota_ingest_source_events_total{"));
+  expect(series).toEqual(
+    SOURCE_RESULTS.map((result) => `ota_ingest_source_events_total{source="capgo",result="${result}"} 0`),
   );
 });

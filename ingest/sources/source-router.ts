@@ -1,0 +1,21 @@
+// Which systems are served, and by which file. Enters: the configured apps. Leaves: one router per system that at
+// least one app names under `sources`.
+import type { Router } from "express";
+import type { IngestAppSettings } from "../config.ts";
+import type { AppId } from "../contract/release-key.ts";
+import { SOURCES } from "../metrics.ts";
+import type { SourceName } from "../metrics.ts";
+import type { CreateSourceRouter, SourceDeps } from "./source.ts";
+
+const ROUTERS: Partial<Record<SourceName, CreateSourceRouter>> = {};
+
+export function servedSources(apps: ReadonlyMap<AppId, IngestAppSettings>): SourceName[] {
+  const named = new Set([...apps.values()].flatMap(({ sources = {} }) => Object.keys(sources)));
+  return SOURCES.filter((source) => named.has(source));
+}
+
+export function sourceRouter(source: SourceName, deps: SourceDeps): Router {
+  const create = ROUTERS[source];
+  if (create === undefined) throw new Error(`no router for the source ${source}`);
+  return create(deps);
+}
