@@ -4,7 +4,8 @@
 import { formatChannelKey } from "../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { HttpOtaServerSettings, Settings } from "./config/schema.ts";
+import type { OtaServerSettings } from "./config/ota-servers.ts";
+import type { Settings } from "./config/schema.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
@@ -22,11 +23,11 @@ export interface WatchedChannelsOptions {
 }
 
 export function createWatchedChannels({ settings, clock, version }: WatchedChannelsOptions): WatchedChannels {
-  const servers = new Map<HttpOtaServerSettings, OtaServer>();
+  const servers = new Map<OtaServerSettings, OtaServer>();
   let of: Settings | undefined;
   let byKey: ReadonlyMap<string, WatchedChannel> = new Map();
   let all: readonly WatchedChannel[] = [];
-  const serverOf = (asked: HttpOtaServerSettings): OtaServer => {
+  const serverOf = (asked: OtaServerSettings): OtaServer => {
     const server = servers.get(asked) ?? createOtaServer(asked, clock, version);
     servers.set(asked, server);
     return server;
@@ -55,7 +56,7 @@ export function createWatchedChannels({ settings, clock, version }: WatchedChann
 
 function channelsOf(
   { apps, policies }: Settings,
-  serverOf: (settings: HttpOtaServerSettings) => OtaServer,
+  serverOf: (settings: OtaServerSettings) => OtaServer,
 ): ReadonlyMap<string, WatchedChannel> {
   const byKey = new Map<string, WatchedChannel>();
   for (const [app, { otaServer, channels }] of apps) {
@@ -71,7 +72,7 @@ function channelsOf(
   return byKey;
 }
 
-function createOtaServer(settings: HttpOtaServerSettings, clock: Clock, productVersion: string): OtaServer {
+function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersion: string): OtaServer {
   switch (settings.type) {
     case "http":
       return createHttpOtaServer({

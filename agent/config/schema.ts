@@ -12,7 +12,6 @@ import {
   ingestSectionSchema,
   logLevelSchema,
   redisSectionSchema,
-  secretText,
   sentryDsnSchema,
   shardsSchema,
   wholeNumber,
@@ -31,6 +30,9 @@ import { policiesSchema } from "../policy/policy.ts";
 import type { Policy } from "../policy/policy.ts";
 import { operatorsSchema } from "./operators.ts";
 import type { Operator } from "./operators.ts";
+
+import { otaServerSchema } from "./ota-servers.ts";
+import type { OtaServerSettings } from "./ota-servers.ts";
 
 export type { Operator };
 import { alertmanagerSchema, externalUrlSchema, grafanaSchema, summarySchema } from "./outlets.ts";
@@ -74,7 +76,7 @@ export interface RetentionSettings {
 
 export interface AppSettings {
   readonly ingestKeys: readonly string[];
-  readonly otaServer: HttpOtaServerSettings;
+  readonly otaServer: OtaServerSettings;
   readonly channels: ReadonlyMap<Channel, ChannelSettings>;
   readonly strata: StrataSettings;
   /** How devices prove who they are to ingest; undefined = an ingest key is enough. A file is as written. */
@@ -96,17 +98,6 @@ export interface ChannelSettings {
   readonly minimumVersion: Version | undefined;
 }
 
-export interface HttpOtaServerSettings {
-  readonly type: "http";
-  /** Without a slash at the end. */
-  readonly url: string;
-  readonly secret: string;
-  /** For one request. */
-  readonly timeoutMs: number;
-}
-
-export const OTA_TIMEOUT_MS_LEAST = 100;
-export const OTA_TIMEOUT_MS_MAX = 5 * 60_000;
 /** At least one, for `other` has to be other than something; each costs counters in every shard and time slot. */
 export const STRATA_MAX_LEAST = 1;
 export const STRATA_MAX_LIMIT = 10_000;
@@ -153,30 +144,6 @@ const agentSectionSchema = z
     listen: section.listen,
     operators: section.operators,
     trustedProxies: section.trusted_proxies,
-  }));
-
-const otaServerSchema = z
-  .discriminatedUnion("type", [
-    z.strictObject({
-      type: z.literal("http"),
-      url: z
-        .url({ protocol: /^https?$/, error: "must be an http:// or https:// address" })
-        .refine(isPlainUrl, {
-          error: "must be http(s)://host[:port][/path], without user, query or fragment",
-        }),
-      secret: secretText,
-      timeout: duration
-        .refine((ms) => ms >= OTA_TIMEOUT_MS_LEAST && ms <= OTA_TIMEOUT_MS_MAX, {
-          error: "must be from 100ms to 5m",
-        })
-        .prefault("10s"),
-    }),
-  ])
-  .transform(({ type, url, secret, timeout }): HttpOtaServerSettings => ({
-    type,
-    url: url.replace(/\/+$/, ""),
-    secret,
-    timeoutMs: timeout,
   }));
 
 const channelSettingsSchema = z
@@ -304,10 +271,4 @@ function knownPolicies(name: string, known: Iterable<string>): string {
   const names = [...known];
   const guess = didYouMean(name, names);
   return guess === "" ? `; it has ${names.join(", ") || "none yet"}` : guess;
-}
-
-function isPlainUrl(text: string): boolean {
-  if (!URL.canParse(text)) return true;
-  const { username, password, search, hash } = new URL(text);
-  return username === "" && password === "" && search === "" && hash === "";
 }

@@ -35,7 +35,10 @@ describe("loadIngestSettings", () => {
           streamEntriesMax: 250_000,
         },
         apps: new Map([
-          ["com.acme.till", { ingestKeys: ["some-ingest-key"], channels: new Set(["production"]) }],
+          [
+            "com.acme.till",
+            { ingestKeys: ["some-ingest-key"], channels: new Set(["production"]), sources: {} },
+          ],
         ]),
       },
     });

@@ -236,6 +236,7 @@ describe("a right file", () => {
             },
             channels: new Map([["production", { policyName: "standard", minimumVersion: undefined }]]),
             strata: { by: ["platform", "model", "os_version", "native_version"], max: 1_000 },
+            sources: {},
           },
         ],
       ]),

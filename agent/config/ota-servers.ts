@@ -1,0 +1,9 @@
+// `apps.<app>.ota_server`: which make of OTA server an app has, one file per make under ota-servers/. Enters: parsed
+// YAML. Leaves: the settings of that make.
+import { z } from "zod";
+import { httpServerSchema } from "./ota-servers/http.ts";
+import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
+
+export type OtaServerSettings = HttpOtaServerSettings;
+
+export const otaServerSchema = z.discriminatedUnion("type", [httpServerSchema]);
