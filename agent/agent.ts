@@ -25,6 +25,8 @@ import { keepCountsLayout } from "./health/layout.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
 import { hourOf, startCalendar } from "./jobs/calendar.ts";
 import { createOutlets, registerPageMetrics } from "./jobs/outlets.ts";
+import { createPolling } from "./jobs/poll.ts";
+import type { Polling } from "./jobs/poll.ts";
 import { createQueues, openQueueConnection } from "./jobs/queues.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { createWakeUps } from "./jobs/wake-ups.ts";
@@ -32,6 +34,7 @@ import type { WakeUps } from "./jobs/wake-ups.ts";
 import { createWorkers } from "./jobs/workers.ts";
 import { createConfigJournal } from "./journal/config-record.ts";
 import { registerScrapedMetrics } from "./metrics/scraped-metrics.ts";
+import { createPolledSources } from "./polling/polled-sources.ts";
 import { createPipeline, createTimers, openStores } from "./pipeline.ts";
 import type { Stores } from "./pipeline.ts";
 import { checkChannels } from "./preflight-channels.ts";
@@ -105,6 +108,22 @@ function openFront({ options, live, registry, queues, channels, isStopping, cloc
   return { app, redis };
 }
 
+/** Over a connection of its own that fails fast: what can't be kept now is read again later. */
+function openPolling({
+  options: { settings, redisUrl, version, logger },
+  live,
+  ...deps
+}: Omit<FrontDeps, "channels">): { polling: Polling; redis: Redis } {
+  const redis = createRedis({ url: redisUrl, role: "request", logger });
+  const sources = createPolledSources({ settings: live.current, clock: deps.clock, version });
+  const { shards, replicaAcks, ingest } = settings;
+  const { streamEntriesMax } = ingest;
+  return {
+    polling: createPolling({ ...deps, redis, sources, shards, replicaAcks, streamEntriesMax, logger }),
+    redis,
+  };
+}
+
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { settings, redisUrl, version, logger, clock = systemClock } = options;
   const redis = createRedis({ url: redisUrl, role: "worker", logger });
@@ -127,13 +146,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const timers = createTimers(registry);
   const outlets = createOutlets({ settings, stores, channels, queues, registry, clock, logger });
-  const wakeUps = createWakeUps({ queues, logger, others: outlets.wakeUps });
+  const { polling, redis: pollRedis } = openPolling({ options, live, queues, registry, isStopping, clock });
+  const wakeUps = createWakeUps({ queues, logger, others: [...outlets.wakeUps, polling.wakeUp] });
   const handlers = createPipeline({
     stores,
     queues,
     channels,
     timers,
     wakeUps,
+    polling,
     outlets,
     rules: liveCountingRules(live.current),
     deviceRetentionMs: settings.retention.devicesMs,
@@ -150,7 +171,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const reload = openReload({ options, live, stores, channels, wakeUps, registry, clock });
   const front = openFront({ options, live, registry, queues, channels, isStopping, clock });
 
-  await waitUntilReady(front.redis, REDIS_START_MS_MAX);
+  await Promise.all([front.redis, pollRedis].map((each) => waitUntilReady(each, REDIS_START_MS_MAX)));
   await judgeAnew(stores, channels);
   workers.start();
   wakeUps.start();
@@ -174,7 +195,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await settledWithin(FLUSH_MS_MAX, queues.close()).catch(() => {});
       await settledWithin(FLUSH_MS_MAX, connection.close()).catch(() => {});
       await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
-      await Promise.all([closeRedis(front.redis), closeRedis(redis)]);
+      await Promise.all([closeRedis(front.redis), closeRedis(pollRedis), closeRedis(redis)]);
     },
   };
 }

@@ -30,6 +30,7 @@ import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
 import { createOtherWarning } from "./jobs/other-warning.ts";
 import type { Outlets } from "./jobs/outlets.ts";
+import type { Polling } from "./jobs/poll.ts";
 import type { Queues } from "./jobs/queues.ts";
 import { dropUnseenDevices } from "./jobs/retention.ts";
 import { rollUpShard } from "./jobs/roll-up.ts";
@@ -94,6 +95,7 @@ export interface PipelineDeps {
   readonly channels: WatchedChannels;
   readonly timers: Timers;
   readonly wakeUps: WakeUps;
+  readonly polling: Polling;
   /** How people are told. */
   readonly outlets: Outlets;
   readonly rules: CountingRules;
@@ -107,7 +109,7 @@ export interface PipelineDeps {
 
 /** The pipeline: each stage is a job, and wakes the next. */
 export function createPipeline(deps: PipelineDeps): Handlers {
-  const { stores, queues, channels, timers, wakeUps, outlets } = deps;
+  const { stores, queues, channels, timers, wakeUps, polling, outlets } = deps;
   const { rules, replicaAcks, isStopping, clock, logger } = deps;
   const { redis, summaries } = stores;
   const warnOfOther = createOtherWarning(logger);
@@ -117,6 +119,8 @@ export function createPipeline(deps: PipelineDeps): Handlers {
     onMoved: ({ key }) => wakeUps.gatherer.add([key]),
   });
   return {
+    /** What devices told an OTA server that pushes nothing -> ReportEntries, beside those that ingest writes. */
+    poll: ({ app }) => polling.poll(app),
     /** ReportEntries -> HealthWindows; and silence, which is no report at all. */
     async fold({ shard }) {
       const store = stores.shards[shard]!;
@@ -130,6 +134,7 @@ export function createPipeline(deps: PipelineDeps): Handlers {
         isStopping,
         nowMs: clock,
         heardFromMs: async () => heardFromMs(await readListening(redis), clock()),
+        readAppHeardFrom: () => polling.readHeardFrom(),
       });
       timers.foldsLost.inc(result.lost);
     },

@@ -199,15 +199,17 @@ export interface SilenceInput {
   readonly deadlineMsOf: DeadlineMsOf;
   /** Since when we have listened without a gap: nobody owes a word for time in which none could come in. */
   readonly heardFromMs: number;
+  /** The same of each release, where its devices are heard through another server; never earlier counts. */
+  readonly releaseHeardFromMs?: (release: number) => number;
 }
 
 /** When the device counts as silent, epoch milliseconds; undefined when it owes nothing. */
 export function silentAtMs(
   device: Pick<DeviceState, "heard" | "records">,
-  { deadlineMsOf, heardFromMs }: SilenceInput,
+  { deadlineMsOf, heardFromMs, releaseHeardFromMs = () => 0 }: SilenceInput,
 ): number | undefined {
   const owing = owingOf(device);
   const deadlineMs = owing === undefined ? undefined : deadlineMsOf(owing.release);
   if (owing === undefined || deadlineMs === undefined) return undefined;
-  return Math.max(owing.sinceMs, heardFromMs) + deadlineMs;
+  return Math.max(owing.sinceMs, heardFromMs, releaseHeardFromMs(owing.release)) + deadlineMs;
 }

@@ -1,5 +1,6 @@
 // What time alone changes: devices whose deadline has passed without a word count as silent, and devices
 // that nobody has heard of for the retention leave. Pure; commits like a fold.
+import { parseReleaseKey } from "../../ingest/contract/release-key.ts";
 import type { CountingRules } from "./counting-rules.ts";
 import { heardSecondOf, tryDecodeDeviceState } from "./device-state.ts";
 import type { DeviceName, StateOf } from "./device-table.ts";
@@ -21,12 +22,26 @@ export interface SilenceVisit extends VisitInput {
   readonly rules: CountingRules;
   /** Since when we have listened without a gap, epoch milliseconds. */
   readonly heardFromMs: number;
+  /** Since when devices of this app could be heard, where that is through its OTA server, epoch milliseconds. */
+  readonly appHeardFromMs?: (app: string) => number;
 }
 
 /** Devices that still owe a word, but not yet, are looked at again when they do. */
-export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromMs }: SilenceVisit): FoldPlan {
+export function foldSilence({
+  devices,
+  tables,
+  stateOf,
+  rules,
+  nowMs,
+  heardFromMs,
+  appHeardFromMs = () => 0,
+}: SilenceVisit): FoldPlan {
   const growing = growTables(tables);
   const deadlineMsOf = deadlinesOf(growing.releases, rules);
+  const releaseHeardFromMs = (release: number): number => {
+    const text = growing.releases.textOf(release);
+    return text === undefined ? 0 : appHeardFromMs(parseReleaseKey(text).app);
+  };
   const silent = new Map<string, OpenDevice>();
   const plan = emptyPlan();
   for (const { bucket, field } of devices) {
@@ -34,7 +49,7 @@ export function foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromM
     if (bytes === undefined || silent.has(field)) continue;
     const device = openDevice(bucket, field, bytes);
     if (device === undefined) continue;
-    const dueMs = silentAtMs(device, { deadlineMsOf, heardFromMs });
+    const dueMs = silentAtMs(device, { deadlineMsOf, heardFromMs, releaseHeardFromMs });
     if (dueMs === undefined) continue;
     if (dueMs > nowMs) {
       plan.due.push({ minute: Math.ceil(dueMs / 60_000), field });

@@ -20,6 +20,8 @@ export interface FoldShardOptions {
   readonly nowMs: () => number;
   /** Since when reports could come in without a gap, epoch milliseconds; undefined while none can: then nobody is silent. */
   readonly heardFromMs: () => Promise<number | undefined>;
+  /** Since when devices of an app could be heard through its OTA server; left out = all report by themselves. */
+  readonly readAppHeardFrom?: () => Promise<(app: string) => number>;
 }
 
 export interface FoldResult {
@@ -92,22 +94,27 @@ function createRoomMaker(store: ShardStore): (batch: Batch, plan: FoldPlan) => P
 
 /** One commit of it. Whoever else has changed the shard meanwhile, it is drained again before the next look. */
 async function lookForSilence(
-  { store, rules, onChange, heardFromMs }: FoldShardOptions,
+  { store, rules, onChange, heardFromMs, readAppHeardFrom = heardThemselves }: FoldShardOptions,
   revision: Revision,
   nowMs: number,
 ): Promise<CommitResult | "nothing_due"> {
   const due = await store.readDue(revision, Math.floor(nowMs / 60_000));
   const fromMs = due === undefined ? undefined : await heardFromMs();
   if (due === undefined || fromMs === undefined) return "nothing_due";
+  const appHeardFromMs = await readAppHeardFrom();
   const { devices } = due;
   const [tables, stateOf] = await Promise.all([
     store.readTables(revision),
     store.readStates(revision, devices),
   ]);
-  const plan = foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromMs: fromMs });
+  const plan = foldSilence({ devices, tables, stateOf, rules, nowMs, heardFromMs: fromMs, appHeardFromMs });
   const result = await store.commitVisit(revision, plan, due);
   if (result === "committed") onChange(channelsOf(plan), plan);
   return result;
+}
+
+function heardThemselves(): Promise<(app: string) => number> {
+  return Promise.resolve(() => 0);
 }
 
 function channelsOf({ releases }: FoldPlan): ChannelKey[] {

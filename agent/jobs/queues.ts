@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { Queue } from "bullmq";
 import type { ConnectionOptions, JobsOptions } from "bullmq";
-import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import type { AppId, ChannelKey } from "../../ingest/contract/release-key.ts";
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { closeRedis, createRedis, redisOptions } from "../../runtime/redis.ts";
@@ -13,7 +13,7 @@ import type { RedisAddress } from "../../runtime/redis.ts";
 
 /** Prefix of all BullMQ keys: one hash tag, as BullMQ needs on a Redis Cluster. */
 export const QUEUE_PREFIX = "{lg:jobs}";
-export const QUEUE_NAMES = ["fold", "evaluate", "rollback", "upkeep"] as const;
+export const QUEUE_NAMES = ["fold", "evaluate", "rollback", "poll", "upkeep"] as const;
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
 /** How often changed channels, held rollbacks and the outbox are looked through, in milliseconds. */
@@ -27,6 +27,10 @@ export interface RollbackJob {
   readonly decisionId: string;
 }
 
+export interface PollJob {
+  readonly app: AppId;
+}
+
 export interface SummaryJob {
   /** `2026-01-31T08:00` */
   readonly minute: string;
@@ -37,6 +41,8 @@ export interface Queues {
   fold(shards: readonly number[]): Promise<void>;
   evaluate(channels: readonly ChannelKey[]): Promise<void>;
   rollback(decisionIds: readonly string[]): Promise<void>;
+  /** Reads what devices told the app's OTA server. */
+  poll(apps: readonly AppId[]): Promise<void>;
   sweep(): Promise<void>;
   /** Named by the hour, or the day: any number of agents make one job of it. */
   rollUp(hour: string): Promise<void>;
@@ -88,6 +94,7 @@ export function createQueues({
     fold: makeQueue("fold"),
     evaluate: makeQueue("evaluate"),
     rollback: makeQueue("rollback"),
+    poll: makeQueue("poll"),
     upkeep: makeQueue("upkeep"),
   };
   return {
@@ -115,6 +122,11 @@ export function createQueues({
           data: { decisionId: id },
           opts: { jobId: id, removeOnComplete: true, removeOnFail: true },
         })),
+      ),
+    poll: (apps) =>
+      addAll(
+        all.poll,
+        apps.map((app) => ({ name: "poll", data: { app }, opts: wakeUp(`poll-${shortHash(app)}`) })),
       ),
     sweep: async () => void (await all.upkeep.add("sweep", {}, wakeUp("sweep"))),
     rollUp: async (hour) => void (await all.upkeep.add("roll-up", {}, { ...TIDY, jobId: `roll-up-${hour}` })),

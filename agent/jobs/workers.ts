@@ -7,7 +7,15 @@ import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { QUEUE_PREFIX } from "./queues.ts";
-import type { EvaluateJob, FoldJob, QueueConnection, QueueName, RollbackJob, SummaryJob } from "./queues.ts";
+import type {
+  EvaluateJob,
+  FoldJob,
+  PollJob,
+  QueueConnection,
+  QueueName,
+  RollbackJob,
+  SummaryJob,
+} from "./queues.ts";
 
 /** A job whose worker has not renewed its lock for this long is taken from it, in milliseconds. */
 export const LOCK_MS = 5_000;
@@ -20,15 +28,22 @@ const STALLS_MAX = 1_000_000;
 const FORCED_CLOSE_MS_MAX = 1_000;
 
 /**
- * Jobs at once. Evaluations and rollbacks mostly wait for OTA servers: one that hangs must not hold up the
+ * Jobs at once. Evaluations, rollbacks and polls mostly wait for OTA servers: one that hangs must not hold up the
  * others; nor may a roll-up, the retention, or an Alertmanager or Grafana that hangs hold up the sweep.
  */
-const CONCURRENCY: Readonly<Record<QueueName, number>> = { fold: 4, evaluate: 64, rollback: 32, upkeep: 8 };
+const CONCURRENCY: Readonly<Record<QueueName, number>> = {
+  fold: 4,
+  evaluate: 64,
+  rollback: 32,
+  poll: 16,
+  upkeep: 8,
+};
 
 export interface Handlers {
   fold(job: FoldJob): Promise<void>;
   evaluate(job: EvaluateJob): Promise<void>;
   rollback(job: RollbackJob): Promise<void>;
+  poll(job: PollJob): Promise<void>;
   sweep(): Promise<void>;
   rollUp(): Promise<void>;
   retention(): Promise<void>;
@@ -94,6 +109,7 @@ export function createWorkers({ connection, handlers, logger, errors }: WorkersO
     makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
     makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
     makeWorker("rollback", (job: Job<RollbackJob>) => handlers.rollback(job.data)),
+    makeWorker("poll", (job: Job<PollJob>) => handlers.poll(job.data)),
     makeWorker("upkeep", (job: Job) => upkeep(job, handlers)),
   ];
   return {

@@ -48,6 +48,8 @@ export const PAGES = `${TAG}:pages`;
 export const JOURNAL_CURSORS = `${TAG}:journal:cursors`;
 /** Hash: minute of a daily summary -> `due`, `sent` or `given_up`; and `<minute>:begun` -> when it was being sent. */
 export const DAILY_SUMMARIES = `${TAG}:daily-summaries`;
+/** Hash: app and OTA server -> how far its management API has been read, as JSON. */
+export const POLLS = `${TAG}:polls`;
 /** Sorted set: versions of a channel by when ingest took in the newest report about them, epoch milliseconds. */
 export function liveVersionsKey(channelKeyText: string): string {
   return `${TAG}:live:${channelKeyText}`;

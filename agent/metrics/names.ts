@@ -13,6 +13,21 @@ export const AGENT_METRICS = {
     help: "Devices that reported an outcome of a version, each device once; from the counts in Redis.",
     labels: ["app", "channel", "version", "outcome"],
   },
+  ota_polls_total: {
+    type: "counter",
+    help: "Polls of an OTA server that pushes nothing, by how they ended: complete, more to read, or why not.",
+    labels: ["app", "result"],
+  },
+  ota_poll_reports_total: {
+    type: "counter",
+    help: "Reports that were read from such a server: kept, or with a name that no release or device can have.",
+    labels: ["app", "result"],
+  },
+  ota_poll_complete_timestamp_seconds: {
+    type: "gauge",
+    help: "When such a server was last read to its end by this agent.",
+    labels: ["app"],
+  },
   ota_silent_devices: {
     type: "gauge",
     help: "Devices that began to take the version up, and said nothing more until the deadline.",

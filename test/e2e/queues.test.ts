@@ -47,7 +47,7 @@ test("an admin who has signed in sees every queue, and nothing comes from elsewh
   const asked: string[] = [];
   page.on("request", (request) => void asked.push(request.url()));
   await page.goto(`${agent.url}/queues`);
-  for (const queue of ["fold", "evaluate", "rollback", "upkeep"])
+  for (const queue of ["fold", "evaluate", "rollback", "poll", "upkeep"])
     await page.getByText(queue, { exact: true }).first().waitFor();
   expect(asked.length).toBeGreaterThan(5);
   expect(asked.filter((url) => !url.startsWith(`${agent.url}/queues`) && !url.startsWith("data:"))).toEqual(

@@ -347,7 +347,7 @@ describe("/queues", () => {
     const admin = bearer("token-of-ana");
     const { body } = await ask("/queues/api/queues", admin);
     const queues = body["queues"] as { name: string; readOnlyMode: boolean }[];
-    expect(queues.map(({ name }) => name)).toEqual(["fold", "evaluate", "rollback", "upkeep"]);
+    expect(queues.map(({ name }) => name)).toEqual(["fold", "evaluate", "rollback", "poll", "upkeep"]);
     expect(queues.every(({ readOnlyMode }) => readOnlyMode)).toBe(true);
     for (const path of [
       "/queues/api/queues/fold/pause",

@@ -1,7 +1,7 @@
 // `ota_server: { type: http }`: a server of one's own that speaks docs/ota-server-http.md.
 import { z } from "zod";
 import { secretText } from "../../../ingest/contract/settings.ts";
-import { serverUrlSchema, timeoutSchema } from "./common.ts";
+import { serverUrlSchema, timeoutSchema } from "./server-fields.ts";
 
 export interface HttpOtaServerSettings {
   readonly type: "http";

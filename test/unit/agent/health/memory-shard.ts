@@ -63,7 +63,14 @@ export interface MemoryShard {
   fold(...told: Told[]): FoldPlan;
   foldReports(reports: readonly FoldableReport[]): FoldPlan;
   /** Looks at all devices, or those that are named. */
-  look(nowMs: number, options?: { heardFromMs?: number; devices?: readonly DeviceName[] }): FoldPlan;
+  look(
+    nowMs: number,
+    options?: {
+      heardFromMs?: number;
+      appHeardFromMs?: (app: string) => number;
+      devices?: readonly DeviceName[];
+    },
+  ): FoldPlan;
   leave(nowMs: number, retentionMs: number, devices?: readonly DeviceName[]): FoldPlan;
   /** Of the only device, or the one that is named. */
   stateOf(device?: string): DeviceState;
@@ -88,8 +95,18 @@ export function createMemoryShard({
     states,
     fold: (...told) => shard.foldReports(told.map(foldableOf)),
     foldReports: (reports) => keep(fold({ reports, tables: shard.tables, stateOf, rules })),
-    look: (nowMs, { heardFromMs = 0, devices = everyone() } = {}) =>
-      keep(foldSilence({ devices, tables: shard.tables, stateOf, rules, nowMs, heardFromMs })),
+    look: (nowMs, { heardFromMs = 0, appHeardFromMs = () => 0, devices = everyone() } = {}) =>
+      keep(
+        foldSilence({
+          devices,
+          tables: shard.tables,
+          stateOf,
+          rules,
+          nowMs,
+          heardFromMs,
+          appHeardFromMs,
+        }),
+      ),
     leave: (nowMs, retentionMs, devices = everyone()) =>
       keep(foldLeaving({ devices, tables: shard.tables, stateOf, nowMs, retentionMs })),
     stateOf: (device = "till-1") => decodeDeviceState(states.get(nameDevice("com.acme.till", device).field)!),

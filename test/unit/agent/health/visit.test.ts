@@ -198,6 +198,19 @@ describe("time in which nothing could come in", () => {
     expect(silenceOf(shard)).toEqual([1, 0]);
   });
 
+  it("passes for no device of an app that is heard through its OTA server, while that can't be read", () => {
+    const shard = shardWith({ event: "installed" });
+    const backMs = AT_MS + 2 * DEADLINE_MS;
+    const appHeardFromMs = (app: string): number => (app === "com.acme.till" ? backMs : 0);
+    shard.look(backMs + DEADLINE_MS - 1, { appHeardFromMs });
+    expect(silenceOf(shard)).toEqual([0, 0]);
+    shard.look(backMs + DEADLINE_MS, { appHeardFromMs });
+    expect(silenceOf(shard)).toEqual([1, 0]);
+    const other = shardWith({ event: "installed" });
+    other.look(SILENT_AT_MS, { appHeardFromMs: (app) => (app === "com.acme.kiosk" ? backMs : 0) });
+    expect(silenceOf(other)).toEqual([1, 0]);
+  });
+
   it("ends before the word came in, and then changes nothing", () => {
     for (const heardFromMs of [0, AT_MS - 1, AT_MS + MINUTE_MS]) {
       const shard = shardWith({ event: "installed" });
