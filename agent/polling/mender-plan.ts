@@ -117,6 +117,7 @@ export function makePlan(
 /**
  * A list's own counter may stand still while one device leaves it and another comes: the server guards no transition.
  * Others move then; so all lists are read now and then while anything moves, and once more when the deployment has ended.
+ * What stays unseen: two devices of a deployment that has ended exchange how they ended, between two looks.
  */
 function isFullDue(
   mark: Mark,

@@ -87,8 +87,8 @@ function createApp(double: Double): Express {
   app.use("/api/management", guardManagement(double), management);
   app.use("/api/devices", deviceRoutes(double.state));
   app.use((_request, response) => fail(response, 404, "not found"));
-  app.use((_error: unknown, _request: Request, response: Response, _next: NextFunction) =>
-    fail(response, 400, "invalid JSON"),
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) =>
+    error instanceof SyntaxError ? fail(response, 400, "invalid JSON") : fail(response, 500, String(error)),
   );
   return app;
 }
