@@ -194,6 +194,18 @@ describe("going back at Mender", () => {
     expect(repairsOf(mender)).toHaveLength(1);
   });
 
+  it("makes it once when one agent is asked twice at once, and devices are back before the second try", async () => {
+    const { mender } = await startMenderWithHistory();
+    // Then the server sees no conflict: only who looked first knows.
+    mender.beforeCall(({ kind }) => {
+      if (kind === "create") for (const repair of repairsOf(mender)) mender.state.abort(repair);
+    });
+    const server = menderServer(mender);
+    const answers = await Promise.all([server.rollback(request), server.rollback(request)]);
+    expect(answers).toEqual(Array(2).fill({ kind: "done", version: OLD }));
+    expect(repairsOf(mender)).toHaveLength(1);
+  });
+
   it("takes a 409 for a deployment that is there already", async () => {
     const { mender } = await startMenderWithHistory();
     let isSecond = false;
