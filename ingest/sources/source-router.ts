@@ -5,9 +5,14 @@ import type { IngestAppSettings } from "../config.ts";
 import type { AppId } from "../contract/release-key.ts";
 import { SOURCES } from "../metrics.ts";
 import type { SourceName } from "../metrics.ts";
+import { expoRouter } from "./expo/expo-router.ts";
+import { hotUpdaterRouter } from "./hot-updater/hot-updater-router.ts";
 import type { CreateSourceRouter, SourceDeps } from "./source.ts";
 
-const ROUTERS: Partial<Record<SourceName, CreateSourceRouter>> = {};
+const ROUTERS: Partial<Record<SourceName, CreateSourceRouter>> = {
+  expo: expoRouter,
+  hot_updater: hotUpdaterRouter,
+};
 
 export function servedSources(apps: ReadonlyMap<AppId, IngestAppSettings>): SourceName[] {
   const named = new Set([...apps.values()].flatMap(({ sources = {} }) => Object.keys(sources)));
