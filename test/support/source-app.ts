@@ -2,6 +2,7 @@
 // bodies do. Enters: sources as in the file, a seed.
 import type { IngestAppSettings } from "../../ingest/config.ts";
 import type { Channel } from "../../ingest/contract/release-key.ts";
+import type { Random } from "../simulation/random.ts";
 import { sourcesSchema } from "../../ingest/contract/sources.ts";
 
 export function appWithSources(
@@ -14,9 +15,6 @@ export function appWithSources(
     sources: sourcesSchema.parse(sources),
   };
 }
-
-/** 0 to 1, the same for a seed. */
-export type Random = () => number;
 
 export const HOSTILE_TEXTS = [
   "",
@@ -40,9 +38,9 @@ export const HOSTILE_TEXTS = [
 
 /** Any JSON value; objects often have one of `names` as keys, so that they come close to what is read. */
 export function anyJson(random: Random, names: readonly string[], depth = 4): unknown {
-  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
-  const kind = Math.floor(random() * (depth === 0 ? 4 : 6));
-  const size = Math.floor(random() * 5);
+  const { pick, next } = random;
+  const kind = Math.floor(next() * (depth === 0 ? 4 : 6));
+  const size = Math.floor(next() * 5);
   switch (kind) {
     case 0:
       return pick([null, true, false, 0, -1, 1e308, 0.5, 1_769_860_800_000]);
@@ -56,7 +54,7 @@ export function anyJson(random: Random, names: readonly string[], depth = 4): un
     default:
       return Object.fromEntries(
         Array.from({ length: size * 3 }, () => [
-          random() < 0.8 ? pick(names) : pick(HOSTILE_TEXTS),
+          random.chance(0.8) ? pick(names) : pick(HOSTILE_TEXTS),
           anyJson(random, names, depth - 1),
         ]),
       );
