@@ -246,15 +246,19 @@ describe.each([HOT_UPDATER, EXPO])("%s", (path) => {
 
   test("is not served where no app names the source", async () => {
     ({ app } = createTestIngest({ redis }));
-    await post(path, STABLE).expect(404);
+    expect((await post(path, STABLE)).status).toBe(404);
   });
 
   test("10 MB, a bomb and depth are refused or taken, and never break it", async () => {
-    await post(path, `"${"x".repeat(10 * 1024 ** 2)}"`).expect(413);
-    await post(path, gzipSync(Buffer.alloc(50 * 1024 ** 2, " ")), { encoding: "gzip" }).expect(413);
-    await post(path, "[".repeat(100_000) + "]".repeat(100_000)).expect(202);
-    await post(path, `${'{"headers":'.repeat(50_000)}1${"}".repeat(50_000)}`).expect(400);
-    await post(path, gzipSync("{}").subarray(0, 12), { encoding: "gzip" }).expect(400);
+    const bomb = gzipSync(Buffer.alloc(50 * 1024 ** 2, " "));
+    const bodies: [body: string | Buffer, status: number, sent?: Post][] = [
+      [`"${"x".repeat(10 * 1024 ** 2)}"`, 413],
+      [bomb, 413, { encoding: "gzip" }],
+      [gzipSync("{}").subarray(0, 12), 400, { encoding: "gzip" }],
+      ["[".repeat(100_000) + "]".repeat(100_000), 202],
+      [`${'{"headers":'.repeat(50_000)}1${"}".repeat(50_000)}`, 400],
+    ];
+    for (const [body, status, sent] of bodies) expect((await post(path, body, sent)).status).toBe(status);
   });
 
   test("no JSON value is answered with anything but 202 or a problem of the sender, and what is kept can be read", async () => {
@@ -277,7 +281,7 @@ describe.each([HOT_UPDATER, EXPO])("%s", (path) => {
       const { status } = await post(path, random.next() < 0.5 ? value : [close, value]);
       seen.add(status);
     }
-    expect([...seen].toSorted()).toEqual([202, 400]);
+    expect(seen).toEqual(new Set([202, 400]));
     expect((await storedReports(redis)).length).toBeGreaterThan(50);
   });
 });

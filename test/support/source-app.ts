@@ -38,23 +38,22 @@ export const HOSTILE_TEXTS = [
 
 /** Any JSON value; objects often have one of `names` as keys, so that they come close to what is read. */
 export function anyJson(random: Random, names: readonly string[], depth = 4): unknown {
-  const { pick, next } = random;
-  const kind = Math.floor(next() * (depth === 0 ? 4 : 6));
-  const size = Math.floor(next() * 5);
+  const kind = Math.floor(random.next() * (depth === 0 ? 4 : 6));
+  const size = Math.floor(random.next() * 5);
   switch (kind) {
     case 0:
-      return pick([null, true, false, 0, -1, 1e308, 0.5, 1_769_860_800_000]);
+      return random.pick([null, true, false, 0, -1, 1e308, 0.5, 1_769_860_800_000]);
     case 1:
     case 2:
-      return pick(HOSTILE_TEXTS);
+      return random.pick(HOSTILE_TEXTS);
     case 3:
-      return pick(names);
+      return random.pick(names);
     case 4:
       return Array.from({ length: size }, () => anyJson(random, names, depth - 1));
     default:
       return Object.fromEntries(
         Array.from({ length: size * 3 }, () => [
-          random.chance(0.8) ? pick(names) : pick(HOSTILE_TEXTS),
+          random.chance(0.8) ? random.pick(names) : random.pick(HOSTILE_TEXTS),
           anyJson(random, names, depth - 1),
         ]),
       );
