@@ -145,8 +145,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     onError: (err) => logger.warn({ err }, "a queue lost Redis, going on"),
   });
   const timers = createTimers(registry);
-  const outlets = createOutlets({ settings, stores, channels, queues, registry, clock, logger });
   const { polling, redis: pollRedis } = openPolling({ options, live, queues, registry, isStopping, clock });
+  const readUnread = (): ReturnType<Polling["readUnread"]> => polling.readUnread();
+  const outlets = createOutlets({ settings, stores, channels, readUnread, queues, registry, clock, logger });
   const wakeUps = createWakeUps({ queues, logger, others: [...outlets.wakeUps, polling.wakeUp] });
   const handlers = createPipeline({
     stores,

@@ -52,7 +52,7 @@ export interface OutletsOptions {
   readonly settings: Pick<Settings, "alertmanager" | "grafana" | "summary" | "externalUrl">;
   readonly stores: Omit<
     SnapshotDeps,
-    "channels" | "decisions" | "listFreezes" | "readProofs" | "readRefusedConfig"
+    "channels" | "decisions" | "listFreezes" | "readProofs" | "readRefusedConfig" | "readUnread"
   > & {
     readonly redis: Redis;
     readonly journal: Journal;
@@ -62,6 +62,7 @@ export interface OutletsOptions {
     readonly freezes: Pick<FreezeStore, "list">;
   };
   readonly channels: { readonly all: SnapshotDeps["channels"] };
+  readonly readUnread: SnapshotDeps["readUnread"];
   readonly queues: Pick<Queues, "page" | "tell">;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -93,7 +94,7 @@ function rethrow(results: readonly PromiseSettledResult<void>[]): void {
 }
 
 function createPageJob(options: OutletsOptions): () => Promise<void> {
-  const { settings, stores, channels, registry, clock, logger } = options;
+  const { settings, stores, channels, readUnread, registry, clock, logger } = options;
   const { alertmanager: configured, externalUrl } = settings;
   const posts = new Counter({
     name: "ota_page_posts_total",
@@ -120,6 +121,7 @@ function createPageJob(options: OutletsOptions): () => Promise<void> {
       listFreezes,
       readRefusedConfig: () => config.refused(),
       readProofs: (nowMs) => readDeviceProofs(stores.redis, nowMs),
+      readUnread,
       channels: channels.all,
       pages,
       alertmanager,

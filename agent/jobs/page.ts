@@ -27,6 +27,8 @@ export interface SnapshotDeps {
   readonly readRefusedConfig: () => Promise<PagedConfig | undefined>;
   /** Reports with and without the proof that devices owe, by app. */
   readonly readProofs: (nowMs: number) => Promise<ReadonlyMap<string, ProofCounts>>;
+  /** OTA servers that are polled and can't be read, by app. */
+  readonly readUnread: () => Promise<NonNullable<PageSnapshot["unread"]>>;
   readonly channels: readonly { readonly key: ChannelKey }[];
 }
 
@@ -77,7 +79,7 @@ function inGroups(pages: readonly KeptPage[]): KeptPage[][] {
 
 async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnapshot> {
   const { holds, decisions, summaries, channels } = deps;
-  const [held, decided, pending, freezes, refusedConfig, suspects, proofs] = await Promise.all([
+  const [held, decided, pending, freezes, refusedConfig, suspects, proofs, unread] = await Promise.all([
     holds.list(),
     decisions.list(),
     decisions.listPending(),
@@ -85,6 +87,7 @@ async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnap
     deps.readRefusedConfig(),
     summaries.listSuspects(),
     deps.readProofs(nowMs),
+    deps.readUnread(),
   ]);
   const seen = await Promise.all(
     channels.map(async ({ key }) => [formatChannelKey(key), await summaries.readChannel(key)] as const),
@@ -109,5 +112,6 @@ async function readSnapshot(deps: SnapshotDeps, nowMs: number): Promise<PageSnap
     refusedConfig,
     suspects,
     proofs,
+    unread,
   };
 }

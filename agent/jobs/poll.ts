@@ -11,6 +11,7 @@ import { AGENT_METRICS } from "../metrics/names.ts";
 import { POLL_RESULTS, isDue, pollSource, polledFromMs } from "../polling/poll-source.ts";
 import type { PollOutcome, PolledSource } from "../polling/poll-source.ts";
 import { createPollStore } from "../polling/poll-store.ts";
+import type { PollFailing } from "../polling/poll-store.ts";
 import type { PolledSources } from "../polling/polled-sources.ts";
 import type { Queues } from "./queues.ts";
 import type { WakeUp } from "./wake-ups.ts";
@@ -24,6 +25,8 @@ export interface Polling {
   readonly wakeUp: WakeUp;
   /** Since when devices of an app could be heard through its OTA server; 0 where they report by themselves. */
   readHeardFrom(): Promise<(app: string) => number>;
+  /** Servers that can't be read, by app. */
+  readUnread(): Promise<ReadonlyMap<string, PollFailing>>;
 }
 
 export interface PollingOptions {
@@ -78,6 +81,14 @@ export function createPolling(options: PollingOptions): Polling {
       for (const { app, id, everyMs } of sources.all)
         from.set(app, polledFromMs(await store.read(id), everyMs, clock()));
       return (app) => from.get(app) ?? 0;
+    },
+    async readUnread() {
+      const unread = new Map<string, PollFailing>();
+      for (const { app, id } of sources.all) {
+        const { failing } = await store.read(id);
+        if (failing !== null) unread.set(app, failing);
+      }
+      return unread;
     },
   };
 }

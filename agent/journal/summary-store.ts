@@ -23,7 +23,11 @@ export interface ReleaseSummary {
 export interface ChannelSummary {
   readonly version: Version | null;
   /** What it can be set to, newest first; left out where it was not asked. */
-  readonly releases?: readonly { readonly version: Version; readonly releasedAt: string }[];
+  readonly releases?: readonly {
+    readonly version: Version;
+    readonly releasedAt: string;
+    readonly sameAs?: readonly Version[];
+  }[];
   /** Null where the server does not say. */
   readonly paused?: boolean | null;
   readonly readAtMs: number;

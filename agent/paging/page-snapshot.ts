@@ -103,6 +103,8 @@ export interface PageSnapshot {
   readonly freezes?: readonly PagedFreeze[];
   /** Reports with and without the proof that devices owe, by app. */
   readonly proofs?: ReadonlyMap<string, ProofCounts>;
+  /** OTA servers that are polled and can't be read, by app. */
+  readonly unread?: ReadonlyMap<string, { readonly sinceMs: number; readonly detail: string }>;
   /** By release key text. */
   readonly suspects?: ReadonlyMap<string, PagedSuspect>;
   /** Absent while the configuration file is right. */

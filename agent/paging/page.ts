@@ -27,6 +27,7 @@ export const ALERTS = {
   OtaRolledBack: "the channel was rolled back",
   OtaRolloutPaused: "the rollout was paused",
   OtaShadowDecision: "would have acted, but the policy is in shadow mode",
+  OtaDevicesUnheard: "an OTA server that has to be asked what devices told it can't be read",
   OtaForgedReports: "many reports come without the proof that devices owe",
   OtaConfigRefused: "the configuration file has mistakes; what it said before goes on",
 } as const;

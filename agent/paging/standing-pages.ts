@@ -4,6 +4,7 @@ import { configPages } from "./config-page.ts";
 import { decisionPages } from "./decision-pages.ts";
 import { holdPages, killSwitchPages } from "./hold-pages.ts";
 import { forgedPages } from "./forged-pages.ts";
+import { pollPages } from "./poll-pages.ts";
 import { suspectPages } from "./suspect-pages.ts";
 import type { Page } from "./page.ts";
 import type { PageSnapshot } from "./page-snapshot.ts";
@@ -17,6 +18,7 @@ export function standingPages(snapshot: PageSnapshot): Page[] {
     ...decisionPages(snapshot),
     ...suspectPages(snapshot),
     ...forgedPages(snapshot),
+    ...pollPages(snapshot),
     ...configPages(snapshot),
   ];
   for (const page of all) {

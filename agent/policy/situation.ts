@@ -11,7 +11,12 @@ export type ChannelView =
   | {
       readonly kind: "known";
       readonly version: Version | null;
-      readonly releases: readonly { readonly version: Version; readonly releasedAt?: string }[];
+      /** `sameAs`: earlier releases whose very content it is, under a new name. */
+      readonly releases: readonly {
+        readonly version: Version;
+        readonly releasedAt?: string;
+        readonly sameAs?: readonly Version[];
+      }[];
     }
   | { readonly kind: "unavailable" | "refused"; readonly detail: string };
 
@@ -19,6 +24,8 @@ export type ChannelView =
 export interface PastRollback {
   readonly from: Version;
   readonly to: Version;
+  /** What the channel offered afterwards: `to`, or a new name that the server gave to its content. */
+  readonly as: Version;
   /** When the OTA server had answered, or, until it has, when it was decided; epoch milliseconds. */
   readonly atMs: number;
   /** Decided by Lastgood, with or without approval, or asked for by a person. */

@@ -64,16 +64,15 @@ export async function pollSource(
     const askedAtMs = clock();
     const answer = await poller.poll(record.cursor ?? undefined);
     if (answer.kind !== "page") {
-      await write(
-        afterFailure(record, clock(), answer.kind === "unavailable" ? answer.retryAfterMs : undefined),
-      );
+      await write(afterFailure(record, answer, clock()));
       return { result: answer.kind, kept, invalid, detail: answer.detail };
     }
     const good = answer.reports.filter((report) => deviceReportSchema.safeParse(report).success);
     const outcome = good.length === 0 ? { kind: "written" } : await keep(good);
     if (outcome.kind !== "written") {
-      await write(afterFailure(record, clock(), undefined));
-      return { result: "not_kept", kept, invalid, detail: `the reports could not be kept: ${outcome.kind}` };
+      const detail = `the reports could not be kept: ${outcome.kind}`;
+      await write(afterFailure(record, { detail }, clock()));
+      return { result: "not_kept", kept, invalid, detail };
     }
     kept += good.length;
     invalid += answer.reports.length - good.length;
@@ -89,7 +88,7 @@ function afterPage(
   { cursor, more }: { readonly cursor: string; readonly more: boolean },
   { askedAtMs, everyMs }: { readonly askedAtMs: number; readonly everyMs: number },
 ): PollRecord {
-  if (more) return { ...record, cursor, failures: 0, nextMs: 0 };
+  if (more) return { ...record, cursor, failures: 0, failing: null, nextMs: 0 };
   const goesOn =
     record.sinceMs !== null &&
     record.completeMs !== null &&
@@ -101,16 +100,23 @@ function afterPage(
     // Half of it: another agent's wake-up soon after this one asks nothing, the next of this one does.
     nextMs: askedAtMs + everyMs / 2,
     failures: 0,
+    failing: null,
   };
 }
 
-function afterFailure(record: PollRecord, nowMs: number, retryAfterMs: number | undefined): PollRecord {
+function afterFailure(
+  record: PollRecord,
+  { detail, retryAfterMs = 0 }: { readonly detail: string; readonly retryAfterMs?: number },
+  nowMs: number,
+): PollRecord {
   const failures = record.failures + 1;
-  const pauseMs = Math.min(
-    POLL_PAUSE_MS_MAX,
-    Math.max(POLL_PAUSE_MS_MIN * 2 ** Math.min(failures - 1, 10), retryAfterMs ?? 0),
-  );
-  return { ...record, failures, nextMs: nowMs + pauseMs };
+  const backoffMs = POLL_PAUSE_MS_MIN * 2 ** Math.min(failures - 1, 10);
+  return {
+    ...record,
+    failures,
+    failing: { sinceMs: record.failing?.sinceMs ?? nowMs, detail },
+    nextMs: nowMs + Math.min(POLL_PAUSE_MS_MAX, Math.max(backoffMs, retryAfterMs)),
+  };
 }
 
 export function gapMsOf(everyMs: number): number {

@@ -15,6 +15,15 @@ export interface PollRecord {
   readonly nextMs: number;
   /** In a row. */
   readonly failures: number;
+  /** What the polls in a row that failed came to; null while they don't. */
+  readonly failing: PollFailing | null;
+}
+
+export interface PollFailing {
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+  /** Of the newest. */
+  readonly detail: string;
 }
 
 export const NEVER_POLLED: PollRecord = {
@@ -23,6 +32,7 @@ export const NEVER_POLLED: PollRecord = {
   completeMs: null,
   nextMs: 0,
   failures: 0,
+  failing: null,
 };
 
 const recordSchema = z.object({
@@ -31,6 +41,7 @@ const recordSchema = z.object({
   completeMs: z.number().nullable(),
   nextMs: z.number(),
   failures: z.number(),
+  failing: z.object({ sinceMs: z.number(), detail: z.string() }).nullable(),
 });
 
 export interface PollStore {

@@ -76,6 +76,7 @@ export function actsBefore(
               {
                 from: version,
                 to: target,
+                as: target,
                 atMs,
                 by: mode === "manual" ? ("operator" as const) : ("lastgood" as const),
               },

@@ -339,7 +339,8 @@ function keepAct(
   if (mode === "shadow") return;
   replay.condemned.add(version);
   replay.acted.add(version);
-  if (target !== null) replay.pastRollbacks.unshift({ from: version, to: target, atMs, by: "lastgood" });
+  if (target !== null)
+    replay.pastRollbacks.unshift({ from: version, to: target, as: target, atMs, by: "lastgood" });
 }
 
 /** Where devices report their use alone, nobody is known to have tried. */

@@ -103,6 +103,7 @@ function toPastRollback({
     {
       from: version,
       to: target,
+      as: outcome !== null && DONE_OUTCOMES.has(outcome.kind) ? (outcome.version_seen ?? target) : target,
       atMs: Date.parse(outcome?.at ?? at),
       by: mode === "manual" ? "operator" : "lastgood",
     },

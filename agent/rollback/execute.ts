@@ -16,8 +16,8 @@ interface Aim {
   /** The precondition. */
   readonly from: Version;
   readonly isReached: (state: ChannelState) => boolean;
-  /** `offers 1.3.0`, `is paused`. */
-  readonly reached: string;
+  /** `offers 1.3.0`, `offers v13, which is v11 again`, `is paused`. */
+  readonly reached: (state: ChannelState) => string;
   readonly ask: () => Promise<RollbackAnswer>;
 }
 
@@ -42,7 +42,7 @@ export async function executeDecision(
   if (aim.isReached(before))
     return ended({
       kind: "already_applied",
-      detail: `The channel already ${aim.reached}.`,
+      detail: `The channel already ${aim.reached(before)}.`,
       versionSeen: before.version,
     });
   if (before.version !== aim.from && wasAsked)
@@ -68,14 +68,15 @@ function aimOf(decision: DecisionRecord, server: OtaServer): Aim | undefined {
     return {
       from: version,
       isReached: (state) => state.version === version && state.paused === true,
-      reached: "is paused",
+      reached: () => "is paused",
       ask: () => server.pause({ decisionId, app, channel, version, reason }),
     };
   if (target === null) return undefined;
   return {
     from: version,
     isReached: (state) => offers(state, target),
-    reached: `offers ${target}`,
+    reached: ({ version: offered }) =>
+      offered === target ? `offers ${target}` : `offers ${offered}, which is ${target} again`,
     ask: () => server.rollback({ decisionId, app, channel, from: version, to: target, reason }),
   };
 }
@@ -103,7 +104,7 @@ async function readBack(
   if ("kind" in after) return said === "done" ? unseen(after) : after;
   if (aim.isReached(after)) {
     const kind = said === "done" ? "applied" : "already_applied";
-    return ended({ kind, detail: `The channel ${aim.reached}.`, versionSeen: after.version });
+    return ended({ kind, detail: `The channel ${aim.reached(after)}.`, versionSeen: after.version });
   }
   const seen = after.version ?? "nothing";
   // A server need not say whether it is paused: then its word is what there is.

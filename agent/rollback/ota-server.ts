@@ -8,6 +8,11 @@ export interface Release {
   readonly version: Version;
   /** When the server says that it was released, RFC 3339. */
   readonly releasedAt: string;
+  /**
+   * Earlier releases whose very content this one is, under a new name: servers that go back by releasing the old
+   * content again (CodePush: v13 is v11). A channel that offers v13 has been put back on v11. Absent = none.
+   */
+  readonly sameAs?: readonly Version[];
 }
 
 export interface ChannelState {
@@ -17,16 +22,12 @@ export interface ChannelState {
   readonly releases: readonly Release[];
   /** Whether the offer is paused: devices that don't have it don't get it. Absent where the server does not say. */
   readonly paused?: boolean;
-  /**
-   * Earlier releases whose very content `version` is, under a new name: servers that go back by releasing the old
-   * content again (CodePush: v13 is v11). A channel that offers v13 has been put back on v11. Absent = none.
-   */
-  readonly sameAs?: readonly Version[];
 }
 
 /** Whether devices of the channel get this release, by its own name or by the one it was released again under. */
-export function offers(state: Pick<ChannelState, "version" | "sameAs">, version: Version): boolean {
-  return state.version === version || state.sameAs?.includes(version) === true;
+export function offers({ version: offered, releases }: ChannelState, version: Version): boolean {
+  if (offered === version) return true;
+  return releases.find((release) => release.version === offered)?.sameAs?.includes(version) === true;
 }
 
 export interface RollbackRequest {

@@ -184,6 +184,30 @@ describe("offered again", () => {
     expect(await isAccused()).toBe(true);
   });
 
+  it("is seen under a new name too: a server may release the same content again", async () => {
+    const offer = async (
+      text: string,
+      sameAs: readonly string[],
+    ): Promise<readonly { sentence: string }[]> => {
+      nowMs += 60_000;
+      const releases = [
+        { version: version(text), releasedAt: new Date(nowMs).toISOString(), sameAs: sameAs.map(version) },
+      ];
+      await stores.summaries.writeChannel(TILL, { version: version(text), releases, readAtMs: nowMs });
+      return offeredAgain(TILL, stores);
+    };
+    await past("applied");
+    // What it was rolled back to, and something new.
+    expect(await offer("1.4.1", ["1.3.0"])).toEqual([]);
+    expect(await offer("1.4.2", [])).toEqual([]);
+    const [again] = await offer("1.4.3", ["1.4.0"]);
+    expect(again).toMatchObject({ release: { version: "1.4.3" } });
+    expect(again!.sentence).toMatch(/^1\.4\.0 was rolled back at .* is offered again, as 1\.4\.3\.$/);
+    // A person put that content back.
+    await past("applied", { mode: "manual", ...releaseOf("1.3.0"), target: version("1.4.0") });
+    expect(await offer("1.4.3", ["1.4.0"])).toEqual([]);
+  });
+
   it("is no accusation while a decision is open, after a person's no, or when a person put it back", async () => {
     await past("applied");
     await past(null);

@@ -248,6 +248,7 @@ describe("the page job", () => {
       listFreezes: () => Promise.resolve(freezes),
       readRefusedConfig: () => Promise.resolve(undefined),
       readProofs: () => Promise.resolve(new Map()),
+      readUnread: () => Promise.resolve(new Map()),
       pages: createPageStore({ redis }),
       alertmanager: createAlertmanager({ settings: alertmanagerAt(...urls), externalUrl: undefined }),
       onAnswer: (answer) => void answers.push(answer),

@@ -62,6 +62,7 @@ const PURE_FILES = [
   "agent/paging/page.ts",
   "agent/paging/page-snapshot.ts",
   "agent/paging/plan-posts.ts",
+  "agent/paging/poll-pages.ts",
   "agent/paging/standing-pages.ts",
   "agent/paging/suspect-pages.ts",
   "agent/replay/channel-at.ts",

@@ -110,8 +110,8 @@ export function sampleSituation(fields: Partial<Situation> = {}): Situation {
 }
 
 /** Lastgood rolled the channel back. */
-export function pastRollback(from: string, to: string, atMs: number): PastRollback {
-  return { from: version(from), to: version(to), atMs, by: "lastgood" };
+export function pastRollback(from: string, to: string, atMs: number, as = to): PastRollback {
+  return { from: version(from), to: version(to), as: version(as), atMs, by: "lastgood" };
 }
 
 /** A decision to roll back to 1.3.0 that is still to be carried out. */

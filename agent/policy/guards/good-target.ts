@@ -26,7 +26,9 @@ export function chooseTarget({
   const before = accusedAt < 0 ? [] : releases.slice(accusedAt + 1);
   const good = before.filter(
     (release) =>
-      release.version !== version && !condemned.has(release.version) && !failing.has(release.version),
+      release.version !== version &&
+      // Whatever it is called now: content that was condemned under another name is no better under this one.
+      ![release.version, ...(release.sameAs ?? [])].some((name) => condemned.has(name) || failing.has(name)),
   );
   const proven = policy.target === "proven" ? good.filter((release) => healthy.has(release.version)) : good;
   if (good.length > 0 && proven.length === 0)

@@ -6,13 +6,13 @@ import type { GuardCheck } from "./guard.ts";
 export const oneHop: GuardCheck = ({ pastRollbacks, verdict }) => {
   const hop = pastRollbacks.find(
     // A person who chose the version has looked.
-    (past) => past.by === "lastgood" && past.to === verdict.release.version,
+    (past) => past.by === "lastgood" && [past.to, past.as].includes(verdict.release.version),
   );
   if (hop === undefined) return PASS;
   return {
     kind: "refuse",
     guard: "one_hop",
     reason: "rolled_back_to_before",
-    sentence: `${hop.to} is itself what the channel was rolled back to (from ${hop.from}); a second automatic hop is not taken: a person must look.`,
+    sentence: `${verdict.release.version} is itself what the channel was rolled back to (from ${hop.from}); a second automatic hop is not taken: a person must look.`,
   };
 };

@@ -52,6 +52,14 @@ const CASES: Readonly<Record<string, readonly [Partial<PageSnapshot>, readonly s
     { refusedConfig: { since: minutesAgo(5), problems: ["lastgood.yaml:3:1: not known here"] } },
     ["OtaConfigRefused warning channel"],
   ],
+  "an OTA server that is polled can't be read, for ten minutes": [
+    { unread: new Map([[TILL.app, { sinceMs: Date.parse(minutesAgo(10)), detail: "answered 401" }]]) },
+    ["OtaDevicesUnheard critical channel"],
+  ],
+  "an OTA server that is polled can't be read, for less": [
+    { unread: new Map([[TILL.app, { sinceMs: Date.parse(minutesAgo(10)) + 1, detail: "answered 401" }]]) },
+    [],
+  ],
 
   "reports without proof": [
     { proofs: new Map([[TILL.app, { reports: 200, unproven: 20 }]]) },

@@ -89,10 +89,14 @@ describe("pollSource", () => {
     const at = setUp([page("a", true, "d1"), page("b", false, "d2")]);
     at.refuseToKeep("redis_unavailable");
     expect(await at.poll()).toMatchObject({ result: "not_kept", kept: 0 });
-    expect(at.written).toMatchObject([{ cursor: null, failures: 1, completeMs: null }]);
+    expect(at.written).toMatchObject([
+      { cursor: null, failures: 1, completeMs: null, failing: { sinceMs: at.now() } },
+    ]);
     at.refuseToKeep("written");
+    at.pass(POLL_PAUSE_MS_MIN);
     await at.poll();
     expect(at.cursors).toEqual([undefined, undefined]);
+    expect(at.written.at(-1)).toMatchObject({ failures: 0, failing: null });
   });
 
   test("a server that fails half-way costs nothing that was read before", async () => {
@@ -123,6 +127,8 @@ describe("when it is asked again", () => {
     for (let failure = 0; failure < 12; failure += 1) {
       await at.poll();
       pauses.push(at.written.at(-1)!.nextMs - at.now());
+      expect(at.written.at(-1)!.failing).toEqual({ sinceMs: 1_000_000, detail: "500" });
+      at.pass(1_000);
     }
     expect(pauses.slice(0, 3)).toEqual([POLL_PAUSE_MS_MIN, 2 * POLL_PAUSE_MS_MIN, 4 * POLL_PAUSE_MS_MIN]);
     expect(pauses.at(-1)).toBe(POLL_PAUSE_MS_MAX);

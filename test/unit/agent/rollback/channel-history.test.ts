@@ -38,6 +38,16 @@ test.each(ROLLBACK_OUTCOME_KINDS)("%s: who is condemned, and who had their act",
   expect(rolledBack.has("1.4.0")).toBe(!UNDONE_OUTCOMES.has(kind) && kind !== "rejected");
 });
 
+test("what the channel was put back on is known by its new name too, once the server has answered", () => {
+  const decision = ended("applied");
+  const outcome = { ...decision.outcome!, version_seen: version("1.4.1") };
+  expect(history([{ ...decision, outcome }]).pastRollbacks).toEqual([
+    pastRollback("1.4.0", "1.3.0", AT_MS + 1_000, "1.4.1"),
+  ]);
+  const failed = ended("failed", { outcome: { ...outcome, kind: "failed" } });
+  expect(history([failed]).pastRollbacks).toMatchObject([{ to: "1.3.0", as: "1.3.0" }]);
+});
+
 test("a refused yes is known as such", () => {
   expect([...history([ended("rejected")]).rejected]).toEqual(["1.4.0"]);
   expect([...history([ended("expired")]).rejected]).toEqual([]);

@@ -79,6 +79,35 @@ describe("the usual way", () => {
   });
 });
 
+describe("a server that goes back by releasing the old content again", () => {
+  const again: ChannelAnswer = {
+    kind: "channel",
+    state: {
+      version: version("1.4.1"),
+      releases: [
+        { version: version("1.4.1"), releasedAt: "2026-01-31T12:00:00Z", sameAs: [version("1.3.0")] },
+      ],
+    },
+  };
+  const detail = "1.4.1, which is 1.3.0 again.";
+
+  it("has done it when it offers that content under its new name", async () => {
+    expect(await outcomeOf([offers("1.4.0"), again], [done])).toEqual({
+      kind: "applied",
+      detail: `The channel offers ${detail}`,
+      versionSeen: "1.4.1",
+    });
+  });
+
+  it("had done it before when the answer was lost", async () => {
+    expect(await outcomeOf([again])).toEqual({
+      kind: "already_applied",
+      detail: `The channel already offers ${detail}`,
+      versionSeen: "1.4.1",
+    });
+  });
+});
+
 describe("before the act", () => {
   it("the target is there already (a lost answer, or a person): already_applied, and no call", async () => {
     expect(await outcomeOf([offers("1.3.0")])).toMatchObject({

@@ -34,6 +34,25 @@ describe("the target", () => {
     expect(choose({ releases: ["1.4.0", "1.3.0", "1.2.0"] })).toEqual({ kind: "target", version: "1.3.0" });
   });
 
+  it("is never content that was condemned under another name", () => {
+    const releases = [
+      { version: version("v15") },
+      { version: version("v14"), sameAs: [version("v12")] },
+      { version: version("v13"), sameAs: [version("v11")] },
+    ];
+    const target = (condemned: readonly string[]): TargetChoice =>
+      chooseTarget(
+        sampleSituation({
+          verdict: failingVerdict({ release: releaseOf("v15") }),
+          channel: { kind: "known", version: version("v15"), releases },
+          condemned: new Set(condemned),
+        }),
+      );
+    expect(target([])).toEqual({ kind: "target", version: "v14" });
+    expect(target(["v12"])).toEqual({ kind: "target", version: "v13" });
+    expect(target(["v12", "v11"])).toMatchObject({ kind: "refuse", reason: "no_good_target" });
+  });
+
   it("is never a release that came after the accused one, even where its number is lower", () => {
     expect(choose({ releases: ["1.5.0", "1.3.9", "1.4.0", "1.3.0"] })).toMatchObject({ version: "1.3.0" });
   });

@@ -21,6 +21,11 @@ it("the version that was rolled back from is not a hop", () => {
   expect(answerAfter(["1.4.0", "1.3.0"])).toEqual({ kind: "pass" });
 });
 
+it("refuses when the accused is what the server made of the target: the same content under a new name", () => {
+  const pastRollbacks = [pastRollback("1.3.9", "1.3.0", 1_000, "1.4.0")];
+  expect(oneHop(sampleSituation({ pastRollbacks }))).toMatchObject({ reason: "rolled_back_to_before" });
+});
+
 it("refuses when the accused was the target, however long ago, and asks for a person", () => {
   expect(answerAfter(["1.3.9", "1.3.0"], ["1.4.1", "1.4.0"])).toEqual({
     kind: "refuse",
