@@ -9,6 +9,7 @@ import type { Settings } from "./config/schema.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
+import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
 export interface WatchedChannels {
   readonly all: readonly WatchedChannel[];
@@ -82,5 +83,7 @@ function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersi
         clock,
         productVersion,
       });
+    case "mender":
+      return createMenderOtaServer({ ...settings, clock, productVersion });
   }
 }

@@ -3,7 +3,9 @@
 import { z } from "zod";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
+import { menderServerSchema } from "./ota-servers/mender.ts";
+import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
-export type OtaServerSettings = HttpOtaServerSettings;
+export type OtaServerSettings = HttpOtaServerSettings | MenderOtaServerSettings;
 
-export const otaServerSchema = z.discriminatedUnion("type", [httpServerSchema]);
+export const otaServerSchema = z.discriminatedUnion("type", [httpServerSchema, menderServerSchema]);
