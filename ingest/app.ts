@@ -18,6 +18,7 @@ import type { ProofTally } from "./device-auth/proof-tally.ts";
 import { createKeepReports } from "./keep-reports.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
+import { allowOnly } from "./middleware/allow-only.ts";
 import { answerHeaders } from "./middleware/answer-headers.ts";
 import { authenticate, createKeyring } from "./middleware/authenticate.ts";
 import { measureRequests, nameRoute } from "./middleware/measure-requests.ts";
@@ -145,13 +146,6 @@ async function checkRedis(redis: Redis): Promise<string | undefined> {
     (error: Error) => error.message,
   );
   return await Promise.race([answered, late]).finally(() => clearTimeout(timer));
-}
-
-function allowOnly(method: string): RequestHandler {
-  return (request, response) => {
-    response.set("Allow", method);
-    throw problem("method_not_allowed", `${request.method} is not taken here; use ${method}.`);
-  };
 }
 
 const nothingHere: RequestHandler = () => {

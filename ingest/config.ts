@@ -20,8 +20,10 @@ import {
   shardsSchema,
 } from "./contract/settings.ts";
 import type { IngestSettings } from "./contract/settings.ts";
-import { refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
+import { refuseUnknownSourceChannels, refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
 import type { SourcesSettings } from "./contract/sources.ts";
+import { refuseSharedCapgoIds } from "./contract/sources/capgo.ts";
+import { refuseSharedDeploymentKeys } from "./contract/sources/codepush.ts";
 import { readKeyFile } from "./device-auth/key-file.ts";
 
 export interface IngestAppSettings {
@@ -56,6 +58,7 @@ const appSchema = z
   })
   .superRefine(refuseIdleTrust)
   .superRefine(refuseUnprovenSources)
+  .superRefine(refuseUnknownSourceChannels)
   .transform((app): IngestAppSettings => ({
     ingestKeys: app.ingest_keys,
     channels: new Set(Object.keys(app.channels) as Channel[]),
@@ -72,6 +75,10 @@ const fileSchema = z
     sentry_dsn: sentryDsnSchema,
     ingest: ingestSectionSchema,
     apps: z.record(appIdSchema, appSchema),
+  })
+  .superRefine(({ apps }, context) => {
+    refuseSharedCapgoIds(Object.entries(apps ?? {}), context);
+    refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context);
   })
   .transform((file) => ({
     dataDir: file.data_dir,

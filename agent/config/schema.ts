@@ -17,7 +17,13 @@ import {
   wholeNumber,
 } from "../../ingest/contract/settings.ts";
 import type { IngestSettings } from "../../ingest/contract/settings.ts";
-import { refuseUnprovenSources, sourcesSchema } from "../../ingest/contract/sources.ts";
+import {
+  refuseUnknownSourceChannels,
+  refuseUnprovenSources,
+  sourcesSchema,
+} from "../../ingest/contract/sources.ts";
+import { refuseSharedCapgoIds } from "../../ingest/contract/sources/capgo.ts";
+import { refuseSharedDeploymentKeys } from "../../ingest/contract/sources/codepush.ts";
 import type { SourcesSettings } from "../../ingest/contract/sources.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
 import type { RedisAddress } from "../../runtime/redis.ts";
@@ -203,6 +209,7 @@ const appSchema = z
   })
   .superRefine(refuseIdleTrust)
   .superRefine(refuseUnprovenSources)
+  .superRefine(refuseUnknownSourceChannels)
   .transform((app): AppSettings => ({
     ingestKeys: app.ingest_keys,
     otaServer: app.ota_server,
@@ -240,6 +247,8 @@ export const settingsSchema = z
   .superRefine(({ apps, policies }, context) => {
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
     if (!(apps instanceof Map && policies instanceof Map)) return;
+    refuseSharedCapgoIds(apps, context);
+    refuseSharedDeploymentKeys(apps, context);
     for (const [app, { channels }] of apps)
       for (const [channel, { policyName }] of channels)
         if (!policies.has(policyName))

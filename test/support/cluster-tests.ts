@@ -8,5 +8,6 @@ export const CLUSTER_TESTS: string[] = [
   "test/integration/retention.test.ts",
   "test/integration/examples.test.ts",
   "test/integration/release-history.test.ts",
+  "test/integration/source-counting.test.ts",
   "test/property/counting.test.ts",
 ];

@@ -5,6 +5,7 @@ import { createIngestApp } from "../../ingest/app.ts";
 import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
 import { BODY_BYTES_MAX_DEFAULT } from "../../ingest/contract/settings.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
+import { sourcesSchema } from "../../ingest/contract/sources.ts";
 import type { IngestAppSettings } from "../../ingest/config.ts";
 import { decodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import type { AcceptedReport } from "../../ingest/contract/report-entry.ts";
@@ -32,6 +33,10 @@ export interface TestIngestOptions {
   readonly errorReporter?: ErrorReporter;
   /** Of the till; the kiosk's devices prove nothing. */
   readonly deviceAuth?: DeviceAuthSettings;
+  /** Of the till, as in the file. */
+  readonly sources?: Record<string, unknown>;
+  readonly kioskSources?: Record<string, unknown>;
+  readonly onClose?: (close: () => Promise<void>) => void;
 }
 
 export function createTestIngest(options: TestIngestOptions): { app: Express; registry: Registry } {
@@ -47,8 +52,13 @@ export function createTestIngest(options: TestIngestOptions): { app: Express; re
       shards: options.shards ?? TEST_SHARDS,
       replicaAcks: options.replicaAcks ?? 0,
       apps: new Map([
-        configured("com.acme.till", [TILL_KEY, SHARED_KEY], ["production", "beta"], options.deviceAuth),
-        configured("com.acme.kiosk", [KIOSK_KEY, SHARED_KEY], ["stable"]),
+        configured("com.acme.till", [TILL_KEY, SHARED_KEY], ["production", "beta", "production-ios"], {
+          deviceAuth: options.deviceAuth,
+          sources: sourcesSchema.parse(options.sources),
+        }),
+        configured("com.acme.kiosk", [KIOSK_KEY, SHARED_KEY], ["stable"], {
+          sources: sourcesSchema.parse(options.kioskSources),
+        }),
       ]),
     },
     redis: options.redis,
@@ -56,6 +66,7 @@ export function createTestIngest(options: TestIngestOptions): { app: Express; re
     clock: options.clock ?? systemClock,
     logger: createLogger({ name: "test", level: "silent" }),
     errorReporter: options.errorReporter ?? { capture: () => {}, flush: () => Promise.resolve() },
+    ...(options.onClose === undefined ? {} : { onClose: options.onClose }),
   });
   return { app, registry };
 }
@@ -64,9 +75,9 @@ function configured(
   app: string,
   ingestKeys: string[],
   channels: string[],
-  deviceAuth?: DeviceAuthSettings,
+  more: Pick<IngestAppSettings, "deviceAuth" | "sources">,
 ): [AppId, IngestAppSettings] {
-  return [app as AppId, { ingestKeys, channels: new Set(channels as Channel[]), deviceAuth }];
+  return [app as AppId, { ingestKeys, channels: new Set(channels as Channel[]), ...more }];
 }
 
 /** A good report; `fields` replace or add, and undefined takes away. */

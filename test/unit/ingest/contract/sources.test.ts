@@ -1,0 +1,144 @@
+// What `apps.<app>.sources` may hold for CodePush, hot-updater and Expo, as ingest reads it from the file.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadSettings } from "../../../../agent/config/load.ts";
+import { loadIngestSettings } from "../../../../ingest/config.ts";
+import type { IngestAppSettings } from "../../../../ingest/config.ts";
+
+let folder: string;
+beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "lg-sources-"))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function fileOf(sources: string, kiosk: string): string {
+  const file = path.join(folder, "lastgood.yaml");
+  const ota = 'ota_server: { type: http, url: "http://127.0.0.1:1", secret: long-enough }';
+  writeFileSync(
+    file,
+    `apps:
+  till:
+    ingest_keys: [some-ingest-key]
+    ${ota}
+    channels: { production: { policy: p }, beta: { policy: p } }
+    sources: ${sources}
+  kiosk:
+    ingest_keys: [some-ingest-key]
+    ${ota}
+    channels: { stable: { policy: p } }
+    sources: ${kiosk}
+policies: { p: { rules: [{ signal: crash, limit: 5% }] } }
+`,
+  );
+  return file;
+}
+
+/** Both rooms read the same file, and must find the same. */
+function mistakesIn(sources: string, kiosk = "{}"): string[] {
+  const file = fileOf(sources, kiosk);
+  const [ingest, agent] = [loadIngestSettings({ file, env: {} }), loadSettings({ file, env: {} })].map(
+    (result) =>
+      (result.kind === "invalid" ? result.problems : []).map(({ path: at, message }) => `${at}: ${message}`),
+  );
+  expect(agent).toEqual(ingest);
+  return ingest!;
+}
+
+function tillOf(sources: string): IngestAppSettings {
+  const result = loadIngestSettings({ file: fileOf(sources, "{}"), env: {} });
+  if (result.kind === "invalid") throw new Error(JSON.stringify(result));
+  return [...result.config.apps.values()][0]!;
+}
+
+describe("codepush", () => {
+  test("deployment keys lead to channels; the server has no slash at its end", () => {
+    const sources = tillOf(
+      "{ codepush: { deployments: { KEYA: production, KEYB: beta }, server: 'https://codepush.acme/base/' } }",
+    );
+    expect(sources.sources).toEqual({
+      codepush: {
+        deployments: new Map([
+          ["KEYA", "production"],
+          ["KEYB", "beta"],
+        ]),
+        server: "https://codepush.acme/base",
+      },
+    });
+  });
+
+  test.each([
+    [
+      "{ codepush: { deployments: { K: nowhere } } }",
+      "sources.codepush.deployments.K: the app has no channel",
+    ],
+    ["{ codepush: { deployments: {} } }", "name at least one deployment key"],
+    ["{ codepush: {} }", "sources.codepush.deployments"],
+    ["{ codepush: { deployments: { A: beta, B: beta } } }", "another deployment key leads to beta too"],
+    [
+      "{ codepush: { deployments: { A: beta }, server: 'ftp://x' } }",
+      "must be the http:// or https:// address",
+    ],
+    [
+      "{ codepush: { deployments: { A: beta }, server: 'https://u:p@x' } }",
+      "without user, query and fragment",
+    ],
+    [
+      "{ codepush: { deployments: { A: beta }, server: 'https://x/?a=b' } }",
+      "without user, query and fragment",
+    ],
+    ["{ codepush: { deployments: { A: beta }, servers: 'https://x' } }", "servers"],
+  ])("%s is refused", (sources, message) => {
+    const mistakes = mistakesIn(sources);
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toContain(message);
+  });
+
+  test("a deployment key of two apps is refused where it stands again", () => {
+    const mistakes = mistakesIn(
+      "{ codepush: { deployments: { SAME: production } } }",
+      "{ codepush: { deployments: { SAME: stable } } }",
+    );
+    expect(mistakes).toEqual([
+      "apps.kiosk.sources.codepush.deployments.SAME: till has this deployment key too: leave it with the app that it belongs to",
+    ]);
+  });
+});
+
+describe("hot_updater and expo", () => {
+  test("an empty section serves the system", () => {
+    expect(tillOf("{ hot_updater: {}, expo: {} }").sources).toEqual({
+      hot_updater: { channels: new Map() },
+      expo: { channels: new Map() },
+    });
+  });
+
+  test("a name that every object has is a name like any other", () => {
+    const { sources } = tillOf(
+      "{ hot_updater: { channels: { constructor: beta, 'production/ios': production } } }",
+    );
+    expect(sources?.hot_updater?.channels).toEqual(
+      new Map([
+        ["constructor", "beta"],
+        ["production/ios", "production"],
+      ]),
+    );
+  });
+
+  test.each([
+    ["{ expo: { channel: nowhere } }", "sources.expo.channel: the app has no channel"],
+    [
+      "{ expo: { channels: { main/ios: nowhere } } }",
+      'sources.expo.channels["main/ios"]: the app has no channel',
+    ],
+    [
+      "{ hot_updater: { channels: { main: constructor } } }",
+      "sources.hot_updater.channels.main: the app has no channel",
+    ],
+    ["{ hot_updater: { channels: { main: 'no good' } } }", "sources.hot_updater.channels.main: "],
+    ["{ hot_updater: 5 }", "sources.hot_updater: "],
+  ])("%s is refused", (sources, message) => {
+    const mistakes = mistakesIn(sources);
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toContain(message);
+  });
+});
