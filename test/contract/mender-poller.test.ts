@@ -113,7 +113,8 @@ describe("no gaps", () => {
       const mender = await startMender();
       mender.state.addDevices(3 * MENDER_PER_PAGE + 50);
       const deployment = mender.deploy("1.4.0");
-      const random = createRandom(seed).next;
+      const seeded = createRandom(seed);
+      const random = (): number => seeded.next();
       const { readToEnd, reports } = createReader(pollerOf(mender));
       let isMoving = true;
       mender.beforeCall(() => {

@@ -43,6 +43,8 @@ export interface MenderDouble {
   readonly calls: MenderCall[];
   /** The next call of this kind meets it; before acting, or after. */
   fault(on: MenderCallKind, fault: MenderFault): void;
+  /** While it is down, its management API answers 503; devices go on. */
+  setDown(isDown: boolean): void;
   /** Called before each call of the management API: for what happens in between. */
   beforeCall(hook: ((call: MenderCall) => void) | undefined): void;
 }
@@ -53,6 +55,7 @@ interface Double {
   readonly calls: MenderCall[];
   readonly faults: { on: MenderCallKind; fault: MenderFault }[];
   hook: ((call: MenderCall) => void) | undefined;
+  isDown: boolean;
 }
 
 export function createMenderDouble(options: {
@@ -65,12 +68,14 @@ export function createMenderDouble(options: {
     calls: [],
     faults: [],
     hook: undefined,
+    isDown: false,
   };
   return {
     express: createApp(double),
     state: double.state,
     calls: double.calls,
     fault: (on, fault) => void double.faults.push({ on, fault }),
+    setDown: (isDown) => void (double.isDown = isDown),
     beforeCall: (hook) => void (double.hook = hook),
   };
 }
@@ -112,6 +117,7 @@ function guardManagement(double: Double): RequestHandler {
     double.calls.push(call);
     response.once("finish", () => (call.status = response.statusCode));
     double.hook?.(call);
+    if (double.isDown) return fail(response, 503, "down");
     if (request.get("Authorization") !== `Bearer ${double.token}`) return fail(response, 401, "unauthorized");
     const at = double.faults.findIndex(({ on }) => on === call.kind);
     const fault = at < 0 ? undefined : double.faults.splice(at, 1)[0]!.fault;
