@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { startAgent } from "../../agent/agent.ts";
 import type { RunningAgent } from "../../agent/agent.ts";
 import type { Settings } from "../../agent/config/schema.ts";
+import { sleep } from "../../runtime/clock.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import { createMenderDevice } from "../simulation/mender-device.ts";
 import type { MenderCheck, MenderDevice, MenderFate } from "../simulation/mender-device.ts";
@@ -151,6 +152,8 @@ it("reads what devices told a Mender server, aborts the bad deployment and bring
   expect(repair!.name).toContain(decision!.id);
   expect(new Set(repair!.deviceList)).toEqual(new Set(fleet.slice(0, ASKED).map(({ id }) => id)));
 
+  // What a device runs is told to the second: no device installs twice within one.
+  await sleep(1_000);
   // In the middle: refused with 409, and back on what they ran; then all ask once more.
   expect(tally(await checkAll(middle))).toEqual({ aborted: IN_THE_MIDDLE });
   expect(tally(await checkAll(fleet))).toEqual({ installed: 74, nothing: 125, bricked: 1 });
