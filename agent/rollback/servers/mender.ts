@@ -233,7 +233,12 @@ async function createRepairs(
       artifactName,
       devices: devices.filter((device) => partOf(device, parts) === part),
     });
-    if (answer.kind === "refused" || answer.kind === "unavailable") return answer;
+    if (answer.kind === "unavailable") return answer;
+    if (answer.kind === "refused")
+      return {
+        kind: "refused",
+        detail: `${answer.detail}; no device gets ${request.from} any more, its deployments are aborted, but those that have it keep it: deploy ${artifactName} to them`,
+      };
   }
   return undefined;
 }
