@@ -115,7 +115,7 @@ async function beginningsOf(
     const some = actions.slice(first, first + HISTORIES_AT_ONCE);
     const histories = await Promise.all(
       some.map((action) =>
-        BEGUN.has(action.status) ? undefined : api.listStatuses(targetOf(action), action.id),
+        BEGUN.has(action.status) ? Promise.resolve(undefined) : api.listStatuses(targetOf(action), action.id),
       ),
     );
     for (const [index, history] of histories.entries()) {
@@ -133,7 +133,12 @@ async function beginningsOf(
 }
 
 function targetOf(action: HawkbitAction): string {
-  return decodeURIComponent(lastPartOf(action._links.target.href));
+  return decodeURIComponent(lastPartOf(linksOf(action).target.href));
+}
+
+function linksOf(action: HawkbitAction): HawkbitAction["_links"] {
+  // oxlint-disable-next-line no-underscore-dangle -- HAL's own name (hal+json)
+  return action._links;
 }
 
 function lastPartOf(href: string): string {
@@ -170,7 +175,7 @@ interface Known {
 function toReports(action: HawkbitAction, { channelOf, begun, app }: Known): DeviceReport[] {
   const device = targetOf(action);
   const channel = channelOf.get(device);
-  const name = action._links.distributionset["name"];
+  const name = linksOf(action).distributionset["name"];
   if (channel === undefined || typeof name !== "string") return [];
   // `name:version`, as hawkBit names the link.
   const release = { app, channel, device, version: name.slice(name.lastIndexOf(":") + 1) };

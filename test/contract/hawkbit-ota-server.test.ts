@@ -61,7 +61,7 @@ function harnessWith(faultsOfRollback: "stop" | "assign"): () => Promise<OtaServ
       acts: () => hawkbit.assignments() + hawkbit.pauses(),
       strayRequests: () => elsewhere.requests.length,
       elsewhere: elsewhere.url,
-      stopServer: hawkbit.stop,
+      stopServer: () => hawkbit.stop(),
       async dispose() {
         await hawkbit.stop();
         await elsewhere.close();

@@ -22,7 +22,7 @@ export const HAWKBIT_KEY: ChannelKey = {
 
 export interface TestHawkbit extends HawkbitDouble {
   readonly url: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Each look at the clock is a millisecond later, so that no two changes have the same time unless a test wants it. */
