@@ -262,7 +262,8 @@ function withFault(state: State, call: CodePushCall, act: Act): RequestHandler {
           .type("text")
           .send("Too many requests");
       case "redirect":
-        return response.redirect(307, fault.location);
+        response.redirect(307, fault.location);
+        return;
       case "late": {
         const told = act(request, fault);
         setTimeout(() => tell(response, told), fault.ms).unref();
