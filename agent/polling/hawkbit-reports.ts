@@ -4,7 +4,7 @@ import { deviceReportSchema } from "../../ingest/contract/device-report.ts";
 import type { DeviceEvent, DeviceReport } from "../../ingest/contract/device-report.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
 import type { Refused, Unavailable } from "../rollback/ota-server.ts";
-import { controllerIdOf, quoted, statusOf } from "../rollback/servers/hawkbit-api.ts";
+import { quoted, statusOf } from "../rollback/servers/hawkbit-api.ts";
 import type { HawkbitAction, HawkbitApi, HawkbitStatus } from "../rollback/servers/hawkbit-api.ts";
 import type { ActionState } from "./hawkbit-cursor.ts";
 
@@ -35,6 +35,7 @@ export interface Told {
 
 export interface HawkbitReading {
   readonly app: AppId;
+  readonly distributionSet: string;
   readonly targets: ReadonlyMap<Channel, string>;
   /** Nothing from before this is told, epoch milliseconds. */
   readonly fromMs: number;
@@ -56,10 +57,14 @@ export async function readReports(
   api: HawkbitApi,
 ): Promise<Told | Wrong> {
   const maybe = actions.filter((action) => mayTell(action, reading));
-  const devices = await findDevices(maybe.map(controllerIdOf), reading.targets, api);
+  const devices = await findDevices(
+    maybe.map(({ controllerId }) => controllerId),
+    reading.targets,
+    api,
+  );
   if (!(devices instanceof Map)) return devices;
   const asked = maybe.filter((action) => {
-    const device = devices.get(controllerIdOf(action));
+    const device = devices.get(action.controllerId);
     if (device === undefined) return false;
     // Of one whose device has not even been here since the action was made the history has nothing to tell.
     return !UNCLEAR.has(statusOf(action)) || (device.heardAtMs ?? 0) > action.createdAt;
@@ -70,7 +75,7 @@ export async function readReports(
   const states = new Map<number, ActionState>();
   for (const action of actions) {
     const history = histories.get(action.id) ?? NO_HISTORY;
-    const { channel } = devices.get(controllerIdOf(action)) ?? {};
+    const { channel } = devices.get(action.controllerId) ?? {};
     if (channel !== undefined) reports.push(...toReports(action, history, { ...reading, channel }));
     const hasBegun = reading.stateOf(action.id) === "begun" || history.taken !== undefined;
     states.set(action.id, isOver(action) ? "gone" : hasBegun ? "begun" : "waiting");
@@ -159,13 +164,12 @@ function isQuotable(target: string): boolean {
 function toReports(
   action: HawkbitAction,
   { taken, ended }: History,
-  { app, channel, fromMs, stateOf }: HawkbitReading & { readonly channel: Channel },
+  { app, channel, distributionSet, fromMs, stateOf }: HawkbitReading & { readonly channel: Channel },
 ): DeviceReport[] {
-  const name = action._links.distributionset["name"];
-  if (typeof name !== "string") return [];
-  // `name:version`, as hawkBit names the link.
-  const version = name.slice(name.lastIndexOf(":") + 1);
-  const of = { app, channel, device: controllerIdOf(action), version };
+  const prefix = `${distributionSet}:`;
+  if (!action.setName.startsWith(prefix)) return [];
+  const version = action.setName.slice(prefix.length);
+  const of = { app, channel, device: action.controllerId, version };
   const event = OUTCOME_OF.get(statusOf(action));
   const drafts: ({ readonly at: number } & Readonly<Record<string, unknown>>)[] = [];
   if (taken !== undefined && stateOf(action.id) !== "begun")

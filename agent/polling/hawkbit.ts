@@ -79,11 +79,11 @@ async function pollNew(cursor: HawkbitCursor, { api, options }: Server): Answer 
 
 function readingOf(
   { waiting, begun, over, fromMs }: HawkbitCursor,
-  { app, targets }: HawkbitPollerOptions,
+  { app, distributionSet, targets }: HawkbitPollerOptions,
 ): HawkbitReading {
   const states = new Map<number, ActionState>();
   for (const id of waiting) states.set(id, "waiting");
   for (const id of begun) states.set(id, "begun");
   for (const id of over) states.set(id, "gone");
-  return { app, targets, fromMs, stateOf: (id) => states.get(id) };
+  return { app, distributionSet, targets, fromMs, stateOf: (id) => states.get(id) };
 }

@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { channelSchema } from "../../ingest/contract/release-key.ts";
+import { HAWKBIT_SETS_MAX } from "../../agent/rollback/servers/hawkbit-channel.ts";
+import type { ActionRow, TargetRow } from "../doubles/hawkbit-state.ts";
 import type { HawkbitCall, HawkbitFault } from "../doubles/hawkbit.ts";
 import {
   HAWKBIT_KEY,
@@ -16,6 +18,7 @@ import {
   startHawkbit,
   startHawkbitWithHistory,
 } from "../support/hawkbit.ts";
+import type { TestHawkbit } from "../support/hawkbit.ts";
 import { startJsonDouble } from "../support/json-double.ts";
 import { NEW, NEWER, OLD, OLDER, otaServerContract } from "./ota-server.ts";
 import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
@@ -75,6 +78,16 @@ otaServerContract("hawkbit, trouble at the assignment", harnessWith("assign"));
 
 const request: RollbackRequest = { decisionId: "rb_1", ...key, from: NEW, to: OLD, reason: "8 % échouent" };
 const detailOf = (answer: object): string => ("detail" in answer ? String(answer.detail) : "");
+const assignedTo = ({ assigned }: TargetRow): string | null => assigned?.version ?? null;
+const openActions = ({ state }: TestHawkbit): ActionRow[] => state.actions.filter(({ active }) => active);
+const failOf = (hawkbit: TestHawkbit, target: TargetRow): void => {
+  for (const action of openActions(hawkbit))
+    if (action.target === target)
+      hawkbit.state.feedback(action, { execution: "closed", finished: "failure", code: 137 });
+};
+const failFirstGroup = (hawkbit: TestHawkbit): void => {
+  for (const { target } of openActions(hawkbit)) failOf(hawkbit, target);
+};
 const versionsOf = (answer: object): string[] =>
   "state" in answer
     ? (answer.state as { releases: { version: string }[] }).releases.map(({ version }) => version)
@@ -116,6 +129,31 @@ describe("what a channel of targets offers", () => {
     hawkbit.state.addSet(HAWKBIT_SET, "1.2.0");
     rollOut(hawkbit, "1.3.0", targets.slice(1));
     expect(versionsOf(await hawkbitServer(hawkbit).readChannel(key))).toEqual(["1.3.0", "1.1.0"]);
+    await hawkbit.stop();
+  });
+
+  it("is refused where none of the newest sets is on it, and nothing where there are no others", async () => {
+    const hawkbit = await startHawkbit();
+    addTargets(hawkbit, 2);
+    for (let number = 0; number < HAWKBIT_SETS_MAX; number += 1)
+      hawkbit.state.addSet(HAWKBIT_SET, `1.${number}.0`);
+    const server = hawkbitServer(hawkbit);
+    expect(await server.readChannel(key)).toMatchObject({ state: { version: null } });
+    hawkbit.state.addSet(HAWKBIT_SET, "2.0.0");
+    const answer = await server.readChannel(key);
+    expect([answer.kind, detailOf(answer)]).toEqual([
+      "refused",
+      expect.stringMatching(/none of the newest 20 of 21/),
+    ]);
+    await hawkbit.stop();
+  });
+
+  it("is what they have installed where none is assigned anything", async () => {
+    const { hawkbit, rollout, targets } = await startHawkbitWithHistory({ groups: 1 });
+    failFirstGroup(hawkbit);
+    rollout.status = "stopped";
+    expect(targets.map(assignedTo)).toEqual(Array(10).fill(null));
+    expect(await hawkbitServer(hawkbit).readChannel(key)).toMatchObject({ state: { version: OLD } });
     await hawkbit.stop();
   });
 
@@ -169,6 +207,114 @@ describe("going back at hawkBit", () => {
     await hawkbit.stop();
   });
 
+  it("says so where a server that knows no stop is left with a paused rollout, and nobody needs another set", async () => {
+    const { hawkbit, rollout } = await startHawkbitWithHistory({ era: "old" });
+    failFirstGroup(hawkbit);
+    const refused = await hawkbitServer(hawkbit).rollback(request);
+    expect([refused.kind, detailOf(refused)]).toEqual([
+      "refused",
+      expect.stringMatching(new RegExp(`delete rollout ${rollout.id}`)),
+    ]);
+    expect(rollout.status).toBe("paused");
+    expect(await hawkbitServer(hawkbit).readChannel(key)).toMatchObject({
+      state: { version: NEW, paused: true },
+    });
+    await hawkbit.stop();
+  });
+
+  it("is back where such a server has its rollout paused, and a target was given another set since", async () => {
+    const { hawkbit } = await startHawkbitWithHistory({ era: "old" });
+    const server = hawkbitServer(hawkbit);
+    expect(await server.rollback(request)).toEqual({ kind: "done", version: OLD });
+    // The devices fail at the repair too: nobody of the first group is assigned anything.
+    for (const action of hawkbit.state.actions)
+      if (action.active && action.status !== "canceling")
+        hawkbit.state.feedback(action, { execution: "closed", finished: "failure" });
+    expect(await server.readChannel(key)).toMatchObject({ state: { version: OLD } });
+    await hawkbit.stop();
+  });
+
+  it("gives the earlier set to who failed and has nothing installed, as far as hawkBit knows; and to nobody else who failed", async () => {
+    const { hawkbit, targets } = await startHawkbitWithHistory({ groups: 1 });
+    const [known, unknown, installed, other] = targets;
+    for (const target of [unknown!, other!]) target.installed = null;
+    installed!.installed = hawkbit.state.sets.find(({ version }) => version === NEW)!;
+    for (const { target } of openActions(hawkbit).filter(({ target }) => target !== other))
+      if ([known, unknown, installed].includes(target)) failOf(hawkbit, target);
+    // In error too, and not by the bad set: it was never given it.
+    const stranger = hawkbit.state.addTarget("production-stranger", ["production"]);
+    hawkbit.state.assign(hawkbit.state.sets[0]!, stranger);
+    failOf(hawkbit, stranger);
+    expect(await hawkbitServer(hawkbit).rollback(request)).toEqual({ kind: "done", version: OLD });
+    expect([known, unknown, installed, other, stranger].map((target) => assignedTo(target!))).toEqual([
+      null,
+      OLD,
+      OLD,
+      OLD,
+      null,
+    ]);
+    const count = hawkbit.state.actions.length;
+    await hawkbitServer(hawkbit).rollback(request);
+    expect(hawkbit.state.actions).toHaveLength(count);
+    await hawkbit.stop();
+  });
+
+  it("stops a rollout that hawkBit paused by itself, whose first group failed to the last target", async () => {
+    const { hawkbit, rollout } = await startHawkbitWithHistory();
+    failFirstGroup(hawkbit);
+    rollout.status = "paused";
+    const server = hawkbitServer(hawkbit);
+    expect(await server.readChannel(key)).toMatchObject({ state: { version: NEW, paused: true } });
+    expect(await server.rollback(request)).toEqual({ kind: "done", version: OLD });
+    expect(rollout.status).toBe("stopping");
+    expect(await server.readChannel(key)).toMatchObject({ state: { version: OLD } });
+    await hawkbit.stop();
+  });
+
+  it("stops what else hands the set to its targets: a retry, and a rollout to some of them", async () => {
+    const { hawkbit, targets, rollout } = await startHawkbitWithHistory();
+    for (const target of targets.slice(0, 2)) failOf(hawkbit, target);
+    rollout.status = "finished";
+    const some = rollOut(hawkbit, NEW, targets.slice(5, 7), {
+      filter: "controllerid=in=(production-5,production-6)",
+    });
+    const retry = rollOut(hawkbit, NEW, targets.slice(0, 2), { filter: `failedrollout==${rollout.id}` });
+    const wider = rollOut(hawkbit, NEW, addTargets(hawkbit, 2, "beta"), { filter: "controllerid==*" });
+    expect(await hawkbitServer(hawkbit).rollback(request)).toEqual({ kind: "done", version: OLD });
+    expect([some.status, retry.status, wider.status]).toEqual(["stopping", "stopping", "running"]);
+    await hawkbit.stop();
+  });
+
+  it("names the rollout that reaches further and gave the set to its targets again", async () => {
+    const { hawkbit, targets } = await startHawkbitWithHistory({ groups: 1 });
+    const wider = rollOut(hawkbit, NEW, addTargets(hawkbit, 2, "beta"), { filter: "controllerid==*" });
+    const bad = hawkbit.state.sets.find(({ version }) => version === NEW)!;
+    // After the repair, before it is looked again.
+    hawkbit.afterAssign(() => {
+      targets[0]!.assigned = bad;
+    });
+    const answer = await hawkbitServer(hawkbit, { timeoutMs: 2_000 }).rollback(request);
+    expect([answer.kind, detailOf(answer)]).toEqual([
+      "unavailable",
+      expect.stringMatching(new RegExp(`still has ${NEW} assigned|rollout ${wider.id} reaches beyond`)),
+    ]);
+    await hawkbit.stop();
+  });
+
+  it("leaves what is assigned alone while the stop is on its way, and when it has come", async () => {
+    const { hawkbit, rollout } = await startHawkbitWithHistory();
+    const server = hawkbitServer(hawkbit);
+    await server.rollback(request);
+    for (const status of ["stopping", "stopped"]) {
+      expect(rollout.status).toBe(status);
+      expect(await server.readChannel(key)).toMatchObject({ state: { version: OLD } });
+      hawkbit.state.tick();
+    }
+    // No scheduled action is left that a later group could begin.
+    expect(hawkbit.state.actions.filter(({ status }) => status === "scheduled")).toEqual([]);
+    await hawkbit.stop();
+  });
+
   it("burns the bad set where that is asked for, and it is no release any more", async () => {
     const { hawkbit } = await startHawkbitWithHistory();
     const server = hawkbitServer(hawkbit, { invalidate: true });
@@ -177,6 +323,23 @@ describe("going back at hawkBit", () => {
     expect(versionsOf(await server.readChannel(key))).toEqual([OLD, OLDER]);
     await hawkbit.stop();
   });
+
+  it.each([[403], [500]])(
+    "tells of a set that could not be burnt (%i), and that the targets are back",
+    async (status) => {
+      const { hawkbit } = await startHawkbitWithHistory();
+      const server = hawkbitServer(hawkbit, { invalidate: true });
+      hawkbit.fault("invalidate", { kind: "error", status });
+      const answer = await server.rollback(request);
+      expect([answer.kind, detailOf(answer)]).toEqual([
+        "unavailable",
+        expect.stringMatching(/targets are put back, but .* could not be invalidated; do it by hand/),
+      ]);
+      expect(await server.readChannel(key)).toMatchObject({ state: { version: OLD } });
+      expect(await server.rollback(request)).toEqual({ kind: "done", version: OLD });
+      await hawkbit.stop();
+    },
+  );
 
   it("takes more targets than a page holds", async () => {
     const hawkbit = await startHawkbit();

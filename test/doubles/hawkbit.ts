@@ -30,6 +30,8 @@ export interface HawkbitDouble {
   fault(call: HawkbitCall, fault: HawkbitFault): void;
   /** Called before each page of actions: for what changes in between. */
   beforeActions(hook: (() => void) | undefined): void;
+  /** Called after each assignment by the management API. */
+  afterAssign(hook: (() => void) | undefined): void;
   /** Assignments by the management API that assigned somebody something. */
   assignments(): number;
   /** Pauses that changed a rollout. */
@@ -51,6 +53,7 @@ interface Double extends HawkbitDoubleOptions {
   readonly state: HawkbitState;
   readonly takeFault: (call: HawkbitCall) => HawkbitFault | undefined;
   readonly onActions: () => void;
+  readonly onAssign: () => void;
   readonly noteAssignment: () => void;
   readonly notePause: () => void;
   readonly calls: string[];
@@ -61,6 +64,7 @@ export function createHawkbitDouble(options: HawkbitDoubleOptions): HawkbitDoubl
   const faults = new Map<HawkbitCall, HawkbitFault>();
   const calls: string[] = [];
   let hook: (() => void) | undefined;
+  let assignHook: (() => void) | undefined;
   let assignments = 0;
   let pauses = 0;
   const double: Double = {
@@ -73,6 +77,7 @@ export function createHawkbitDouble(options: HawkbitDoubleOptions): HawkbitDoubl
       return fault;
     },
     onActions: () => hook?.(),
+    onAssign: () => assignHook?.(),
     noteAssignment: () => void (assignments += 1),
     notePause: () => void (pauses += 1),
   };
@@ -82,6 +87,7 @@ export function createHawkbitDouble(options: HawkbitDoubleOptions): HawkbitDoubl
     calls,
     fault: (call, fault) => void faults.set(call, fault),
     beforeActions: (next) => void (hook = next),
+    afterAssign: (next) => void (assignHook = next),
     assignments: () => assignments,
     pauses: () => pauses,
   };
@@ -122,10 +128,19 @@ function createApp(double: Double): Express {
       return list(request, state.actions, actionFields(era), show);
     }),
   );
-  rest.delete("/targets/:device/actions/:action", ...managed(double, "rollouts", (request) => cancel(double, request)));
-  rest.get("/targets/:device/installedDS", ...managed(double, "read", (request) => installed(double, request)));
+  rest.delete(
+    "/targets/:device/actions/:action",
+    ...managed(double, "rollouts", (request) => cancel(double, request)),
+  );
+  rest.get(
+    "/targets/:device/installedDS",
+    ...managed(double, "read", (request) => installed(double, request)),
+  );
   for (const verb of ["start", "resume", "retry"] as const)
-    rest.post(`/rollouts/:id/${verb}`, ...managed(double, "rollouts", (request) => VERBS[verb](double, request)));
+    rest.post(
+      `/rollouts/:id/${verb}`,
+      ...managed(double, "rollouts", (request) => VERBS[verb](double, request)),
+    );
   rest.get(
     "/targets/:device/actions/:action/status",
     ...managed(double, "read", (request) => history(double, request)),
@@ -350,7 +365,7 @@ const showAction = (action: ActionRow, era: "new" | "old"): object => ({
   _links: {
     target: {
       href: `https://hawkbit.example/rest/v1/targets/${encodeURIComponent(action.target.controllerId)}`,
-      name: action.target.controllerId,
+      name: `The target ${action.target.controllerId}`,
     },
     distributionset: {
       href: `https://hawkbit.example/rest/v1/distributionsets/${action.set.id}`,
@@ -370,7 +385,10 @@ function history(double: Double, request: Request): Told {
   const action = actionOf(double, request);
   if (action === undefined) return NO_ACTION;
   const rows = action.history.map((row, index) => ({ ...row, id: action.id * 1_000 + index }));
-  const fields = { id: ({ id }: { id: number }) => [id], reportedat: (row: { reportedAt: number }) => [row.reportedAt] };
+  const fields = {
+    id: ({ id }: { id: number }) => [id],
+    reportedat: (row: { reportedAt: number }) => [row.reportedAt],
+  };
   return list(request, rows, fields, ({ id, type, messages, reportedAt, timestamp, code }) => ({
     id,
     type,
@@ -387,7 +405,11 @@ function cancel(double: Double, request: Request): Told {
   if (action === undefined) return NO_ACTION;
   const isForced = request.query["force"] === "true";
   if (!action.active || (!isForced && action.status === "canceling"))
-    return mistake(405, "action.notCancelable", "Only active actions which are in state pending are cancelable.");
+    return mistake(
+      405,
+      "action.notCancelable",
+      "Only active actions which are in state pending are cancelable.",
+    );
   if (isForced && action.status !== "canceling")
     return mistake(405, "action.notForceQuitable", "Action is not canceled yet and cannot be force quit.");
   if (isForced) double.state.feedback(action, { execution: "closed", finished: "success", isOfCancel: true });
@@ -423,7 +445,8 @@ const createSchema = z.object({
 /** `creating` until the scheduler has come by; only then it can be started. */
 function create({ state }: Double, request: Request): Told {
   const asked = createSchema.safeParse(request.body);
-  if (!asked.success) return mistake(400, "rest.body.notReadable", "The given request body is not well formed.");
+  if (!asked.success)
+    return mistake(400, "rest.body.notReadable", "The given request body is not well formed.");
   const { distributionSetId, targetFilterQuery: filter, amountGroups: groups, ...conditions } = asked.data;
   const set = state.sets.find(({ id }) => id === distributionSetId);
   if (set === undefined) return mistake(404, "repo.entitiyNotFound", "DistributionSet does not exist.");
@@ -498,6 +521,7 @@ function assign(double: Double, request: Request, fault: HawkbitFault | undefine
   });
   const assigned = results.filter((result) => result === "assigned").length;
   if (assigned > 0) double.noteAssignment();
+  double.onAssign();
   return {
     status: 200,
     json: { assigned, alreadyAssigned: results.length - assigned, total: results.length },

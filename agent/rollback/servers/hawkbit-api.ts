@@ -46,20 +46,28 @@ const targetSchema = z.looseObject({
   /** When its device asked last whether there is something for it; written some seconds late. */
   lastControllerRequestAt: z.number().nullish(),
 });
-const linkSchema = z.looseObject({ href: z.string() });
+const linkSchema = z.looseObject({ href: z.string(), name: z.string().nullish() });
 /**
  * Of servers before 0.10 `status` is `pending` or `finished`, whichever way it ended, and `detailStatus` what `status` is
  * now. `lastModifiedAt` is passed over: it does not move when a device says something.
  */
-const actionSchema = z.looseObject({
-  id: z.number().int(),
-  status: z.string(),
-  detailStatus: z.string().nullish(),
-  active: z.boolean().nullish(),
-  createdAt: z.number(),
-  lastStatusCode: z.number().nullish(),
-  _links: z.looseObject({ target: linkSchema, distributionset: linkSchema }),
-});
+const actionSchema = z
+  .looseObject({
+    id: z.number().int(),
+    status: z.string(),
+    detailStatus: z.string().nullish(),
+    active: z.boolean().nullish(),
+    createdAt: z.number(),
+    lastStatusCode: z.number().nullish(),
+    _links: z.looseObject({ target: linkSchema, distributionset: linkSchema }),
+  })
+  .transform(({ _links: links, ...action }) => ({
+    ...action,
+    controllerId: decode(lastPartOf(links.target.href)),
+    setId: Number(lastPartOf(links.distributionset.href)),
+    /** `name:version`. */
+    setName: links.distributionset.name ?? "",
+  }));
 /** `timestamp` is passed over: it is the device's clock. */
 const statusSchema = z.looseObject({
   type: z.string(),
@@ -99,10 +107,7 @@ export interface HawkbitApi {
   listTargets(query: ListQuery): Promise<Page<HawkbitTarget> | Wrong>;
   listActions(query: ListQuery): Promise<Page<HawkbitAction> | Wrong>;
   /** What an action went through, from its beginning or from its end; none of one that is not there any more. */
-  listStatuses(
-    action: HawkbitAction,
-    from: "beginning" | "end",
-  ): Promise<Page<HawkbitStatus> | Wrong>;
+  listStatuses(action: HawkbitAction, from: "beginning" | "end"): Promise<Page<HawkbitStatus> | Wrong>;
   /** `illegal_state` = the rollout is in no state for it (400), or the server is too old to know the verb (404, 405). */
   changeRollout(
     id: number,
@@ -141,7 +146,7 @@ export function createHawkbitApi(options: HawkbitApiOptions): HawkbitApi {
     listTargets: (query) => list("/targets", query, targetSchema),
     listActions: (query) => list("/actions", { ...query, representation: "full" }, actionSchema),
     async listStatuses(action, from) {
-      const path = `/targets/${encodeURIComponent(controllerIdOf(action))}/actions/${action.id}/status`;
+      const path = `/targets/${encodeURIComponent(action.controllerId)}/actions/${action.id}/status`;
       const sort = from === "beginning" ? "id:ASC" : "id:DESC";
       const answer = await list(path, { sort, limit: HAWKBIT_STATUSES_MAX }, statusSchema);
       const isGone = answer.kind === "refused" && answer.detail.includes(" answered 404");
@@ -226,12 +231,15 @@ export function statusOf({ status, detailStatus }: Pick<HawkbitAction, "status" 
   return (detailStatus ?? status).toLowerCase();
 }
 
-export function controllerIdOf(action: Pick<HawkbitAction, "_links">): string {
-  const last = action._links.target.href.split("?")[0]!.replace(/\/+$/, "").split("/").at(-1) ?? "";
+function lastPartOf(href: string): string {
+  return href.split("?")[0]!.replace(/\/+$/, "").split("/").at(-1) ?? "";
+}
+
+function decode(part: string): string {
   try {
-    return decodeURIComponent(last);
+    return decodeURIComponent(part);
   } catch {
-    return last;
+    return part;
   }
 }
 
