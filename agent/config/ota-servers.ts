@@ -1,9 +1,11 @@
 // `apps.<app>.ota_server`: which make of OTA server an app has, one file per make under ota-servers/. Enters: parsed
 // YAML. Leaves: the settings of that make.
 import { z } from "zod";
+import { capgoServerSchema } from "./ota-servers/capgo.ts";
+import type { CapgoOtaServerSettings } from "./ota-servers/capgo.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
 
-export type OtaServerSettings = HttpOtaServerSettings;
+export type OtaServerSettings = CapgoOtaServerSettings | HttpOtaServerSettings;
 
-export const otaServerSchema = z.discriminatedUnion("type", [httpServerSchema]);
+export const otaServerSchema = z.discriminatedUnion("type", [capgoServerSchema, httpServerSchema]);

@@ -59,6 +59,7 @@ function createPoller(
   _product: { readonly clock: Clock; readonly version: string },
 ): Create {
   switch (otaServer.type) {
+    case "capgo":
     case "http":
       return undefined;
   }
