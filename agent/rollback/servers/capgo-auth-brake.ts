@@ -8,7 +8,7 @@ import type { Refused, Unavailable } from "../ota-server.ts";
 
 /** How long a refused key rests at first, in milliseconds; doubled each time it is refused again. */
 export const CAPGO_KEY_RESTS_MS_FIRST = 30_000;
-/** And at most: 5 attempts in the first 15 minutes, so that four agents behind one address stay below 20. */
+/** And at most: 5 attempts in the first 15 minutes, so that three agents behind one address stay below 20. */
 export const CAPGO_KEY_RESTS_MS_MAX = 600_000;
 
 export interface CapgoAuthBrake {
