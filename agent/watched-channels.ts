@@ -11,7 +11,9 @@ import type { OtaServer } from "./rollback/ota-server.ts";
 import { createCapgoOtaServer } from "./rollback/servers/capgo.ts";
 import { createCapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
 import type { CapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
+import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
+import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
 export interface WatchedChannels {
   readonly all: readonly WatchedChannel[];
@@ -95,5 +97,9 @@ function createOtaServer(settings: OtaServerSettings, { clock, productVersion, b
         clock,
         productVersion,
       });
+    case "codepush":
+      return createCodePushOtaServer({ ...settings, clock, productVersion });
+    case "mender":
+      return createMenderOtaServer({ ...settings, clock, productVersion });
   }
 }

@@ -50,6 +50,18 @@ export const SOURCE_RESULTS = [
 ] as const;
 export type SourceResult = (typeof SOURCE_RESULTS)[number];
 
+/** What became of one request that was to be sent on to the server that it was meant for. */
+export const FORWARD_RESULTS = [
+  "sent",
+  /** More waited than may. */
+  "dropped_full",
+  /** After the last attempt, or at a stop. */
+  "given_up",
+  /** The server said that it will never take it. */
+  "refused",
+] as const;
+export type ForwardResult = (typeof FORWARD_RESULTS)[number];
+
 /** Fine where a report's answer usually lies, up to the time that a command to Redis may take. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -80,6 +92,7 @@ export function createIngestMetrics(
   for (const result of REPORT_RESULTS) metrics.reports.inc({ result }, 0);
   for (const code of PROBLEM_CODES) metrics.requestsRefused.inc({ code }, 0);
   for (const direction of ["past", "future"]) metrics.clockSkew.inc({ direction }, 0);
+  forwardedCounter(registry);
   for (const app of deviceAuthApps)
     for (const result of DEVICE_AUTH_RESULTS) metrics.deviceAuth.inc({ app, result }, 0);
   for (const source of sources)
@@ -136,6 +149,22 @@ function instruments(registry: Registry): IngestMetrics {
       registers,
     }),
   };
+}
+
+const FORWARDED = "ota_ingest_forwarded_total";
+
+/** Series only for sources that send on; every forwarder of a process counts in the same one. */
+export function forwardedCounter(registry: Registry): Counter<"source" | "result"> {
+  const made = registry.getSingleMetric(FORWARDED) as Counter<"source" | "result"> | undefined;
+  return (
+    made ??
+    new Counter({
+      name: FORWARDED,
+      help: "Requests to be sent on to the server that they were meant for, by what became of them.",
+      labelNames: ["source", "result"],
+      registers: [registry],
+    })
+  );
 }
 
 function exportLimits(registry: Registry, limits: IngestSettings): void {

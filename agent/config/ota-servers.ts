@@ -3,9 +3,22 @@
 import { z } from "zod";
 import { capgoServerSchema } from "./ota-servers/capgo.ts";
 import type { CapgoOtaServerSettings } from "./ota-servers/capgo.ts";
+import { codePushServerSchema } from "./ota-servers/codepush.ts";
+import type { CodePushOtaServerSettings } from "./ota-servers/codepush.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
+import { menderServerSchema } from "./ota-servers/mender.ts";
+import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
-export type OtaServerSettings = CapgoOtaServerSettings | HttpOtaServerSettings;
+export type OtaServerSettings =
+  | CapgoOtaServerSettings
+  | CodePushOtaServerSettings
+  | HttpOtaServerSettings
+  | MenderOtaServerSettings;
 
-export const otaServerSchema = z.discriminatedUnion("type", [capgoServerSchema, httpServerSchema]);
+export const otaServerSchema = z.discriminatedUnion("type", [
+  capgoServerSchema,
+  codePushServerSchema,
+  httpServerSchema,
+  menderServerSchema,
+]);

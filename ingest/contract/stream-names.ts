@@ -22,5 +22,10 @@ export function deadLetterStream(shard: number): string {
   return `${shardTag(shard)}:dead`;
 }
 
+/** Sorted set: moments at which a Capgo device switched bundles, by their time; `digest` names it in the shard. */
+export function capgoTimelineKey(shard: number, digest: string): string {
+  return `${shardTag(shard)}:capgo:${Buffer.from(digest, "latin1").toString("base64url")}`;
+}
+
 /** Hash of settings that the data was made with and that may not change: `shards` (a device's shard follows from it). */
 export const LAYOUT_KEY = "{lg:control}:layout";

@@ -1,21 +1,32 @@
 // Sending requests on: tried again where that may help, bounded in number and bytes, and stopped in time.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { FORWARDS_AT_ONCE_MAX, STOP_MS_MAX, createForwarder } from "../../ingest/forwarding/forwarder.ts";
+import {
+  FORWARDS_AT_ONCE_MAX,
+  QUEUE_BYTES_MAX_DEFAULT,
+  QUEUE_MAX_DEFAULT,
+  STOP_MS_MAX,
+  createForwarder,
+} from "../../ingest/forwarding/forwarder.ts";
 import type { Forwarder, ForwarderOptions } from "../../ingest/forwarding/forwarder.ts";
-import { systemClock } from "../../runtime/clock.ts";
+import { FORWARD_RESULTS } from "../../ingest/metrics.ts";
+import { sleep, systemClock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { createRegistry } from "../../runtime/metrics.ts";
+import type { Registry } from "../../runtime/metrics.ts";
 import { startCodePushUpstream } from "../support/codepush-upstream.ts";
 import type { CodePushUpstream } from "../support/codepush-upstream.ts";
+import { sampleOf } from "../support/ingest-app.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 let upstream: CodePushUpstream;
 let forwarder: Forwarder;
+let registry: Registry;
 let whys: string[];
 
 beforeEach(async () => {
   upstream = await startCodePushUpstream();
   whys = [];
+  registry = createRegistry({ process: "test", version: "0.0.0" });
 });
 
 afterEach(async () => {
@@ -33,13 +44,22 @@ function create(options: Partial<ForwarderOptions> = {}): Forwarder {
     timeoutMs: 5_000,
     clock: systemClock,
     logger,
-    registry: createRegistry({ process: "test", version: "0.0.0" }),
+    registry,
     ...options,
   }));
 }
 
 const offer = (body = "b"): void =>
   forwarder.offer({ url: `${upstream.url}/x`, headers: { via: "1.1 a" }, body: Buffer.from(body) });
+const results = async (source = "codepush"): Promise<Record<string, number | undefined>> =>
+  Object.fromEntries(
+    await Promise.all(
+      FORWARD_RESULTS.map(async (result) => [
+        result,
+        await sampleOf(registry, `ota_ingest_forwarded_total{source="${source}",result="${result}"}`),
+      ]),
+    ),
+  );
 const gotten = (count: number): Promise<number> =>
   waitUntil(
     () => upstream.got.length,
@@ -67,6 +87,7 @@ test("what failed is tried again, and what was refused is not", async () => {
     ({ length }) => length === 1,
   );
   expect([whys, upstream.got.length]).toEqual([["refused"], 4]);
+  expect(await results()).toEqual({ sent: 1, dropped_full: 0, given_up: 0, refused: 1 });
 });
 
 test("after the last attempt it is given up", async () => {
@@ -77,7 +98,99 @@ test("after the last attempt it is given up", async () => {
     () => whys,
     ({ length }) => length === 1,
   );
-  expect([whys, upstream.got.length]).toEqual([["not reached"], 2]);
+  expect([whys, upstream.got.length]).toEqual([["given_up"], 2]);
+});
+
+test("what the server asks for by Retry-After holds for every request", async () => {
+  create();
+  let answers = 0;
+  const atMs: number[] = [];
+  upstream.answerWith((_request, response) => {
+    atMs.push(performance.now());
+    answers += 1;
+    response.writeHead(answers === 1 ? 429 : 200, answers === 1 ? { "Retry-After": "2" } : {}).end();
+  });
+  offer("first");
+  await gotten(1);
+  // Its answer has to arrive.
+  await sleep(200);
+  offer("second");
+  await gotten(3);
+  expect(atMs[1]! - atMs[0]!).toBeGreaterThanOrEqual(1_900);
+  expect(
+    upstream.got
+      .slice(1)
+      .map(({ body }) => body.toString())
+      .toSorted(),
+  ).toEqual(["first", "second"]);
+});
+
+test.each([408, 429, 500, 503])("%i is tried again", async (status) => {
+  create({ attemptsMax: 2 });
+  let answers = 0;
+  upstream.answerWith((_request, response) => {
+    answers += 1;
+    response.writeHead(answers === 1 ? status : 204).end();
+  });
+  offer();
+  await gotten(2);
+  await forwarder.stop();
+  expect(await results()).toMatchObject({ sent: 1, refused: 0 });
+});
+
+test.each([301, 307, 400, 401, 404, 413])("%i is not, and no redirect is followed", async (status) => {
+  create();
+  upstream.answerWith(
+    (_request, response) => void response.writeHead(status, { Location: `${upstream.url}/elsewhere` }).end(),
+  );
+  offer();
+  await waitUntil(results, ({ refused }) => refused === 1);
+  expect(upstream.got).toHaveLength(1);
+});
+
+test("a server that is not there, an address that is none and headers that can't be sent throw nothing", async () => {
+  create({ attemptsMax: 1 });
+  await upstream.stop();
+  offer();
+  forwarder.offer({ url: "no address", headers: {}, body: Buffer.alloc(0) });
+  forwarder.offer({ url: upstream.url, headers: { "bad name": "a\r\nb" }, body: Buffer.alloc(0) });
+  expect(await waitUntil(results, ({ given_up }) => given_up === 3)).toMatchObject({ sent: 0, refused: 0 });
+});
+
+test("forwarders of one process count side by side", async () => {
+  create();
+  offer();
+  const other = createForwarder({
+    name: "capgo",
+    attemptsMax: 1,
+    timeoutMs: 1_000,
+    clock: systemClock,
+    logger: { warn: () => {} } as unknown as Logger,
+    registry,
+  });
+  other.offer({ url: `${upstream.url}/other`, headers: {}, body: Buffer.from("o") });
+  await gotten(2);
+  await Promise.all([forwarder.stop(), other.stop()]);
+  expect([(await results()).sent, (await results("capgo")).sent]).toEqual([1, 1]);
+});
+
+test.each([
+  ["requests", Buffer.from("b"), QUEUE_MAX_DEFAULT],
+  ["bytes", Buffer.alloc(QUEUE_BYTES_MAX_DEFAULT), 1],
+])("by default so many %s wait", async (_what, body, held) => {
+  forwarder = createForwarder({
+    name: "codepush",
+    attemptsMax: 1,
+    timeoutMs: 5_000,
+    clock: systemClock,
+    logger: { warn: () => {} } as unknown as Logger,
+    registry,
+  });
+  upstream.answerWith(() => {});
+  for (let index = 0; index < held; index += 1) forwarder.offer({ url: upstream.url, headers: {}, body });
+  expect((await results()).dropped_full).toBe(0);
+  forwarder.offer({ url: upstream.url, headers: {}, body: Buffer.from("b") });
+  expect((await results()).dropped_full).toBe(1);
 });
 
 test.each([
@@ -90,7 +203,7 @@ test.each([
   for (let index = 0; index < held; index += 1) offer(body);
   expect(whys).toEqual([]);
   offer(body);
-  expect(whys).toEqual(["queue full"]);
+  expect(whys).toEqual(["dropped_full"]);
   await gotten(FORWARDS_AT_ONCE_MAX);
   expect(upstream.got).toHaveLength(FORWARDS_AT_ONCE_MAX);
   upstream.answerWith((_request, response) => void response.end());
@@ -106,7 +219,7 @@ test("a stop tries what waits once more, and does not wait for a server that han
   await forwarder.stop();
   expect(upstream.got).toHaveLength(20);
   offer();
-  expect(whys).toEqual(["queue full"]);
+  expect(whys).toEqual(["dropped_full"]);
   create();
   upstream.answerWith(() => {});
   offer();
