@@ -281,7 +281,7 @@ describe("answers of another form", () => {
   async function answering(body: (path: string) => unknown, status = 200): Promise<OtaServer> {
     const capgo = await start();
     const json = await startJsonDouble();
-    cleanups.push(json.close);
+    cleanups.push(() => json.close());
     json.answer(({ path }) => ({ status, body: body(path) }));
     return capgo.adapter({ url: json.url });
   }
@@ -424,7 +424,7 @@ describe("devices of the double", () => {
   it("go back when they next come to the foreground, as the simulated device does", async () => {
     const capgo = await start();
     const stats = await startJsonDouble();
-    cleanups.push(stats.close);
+    cleanups.push(() => stats.close());
     const device = createCapgoDevice({
       appId: CAPGO_APP,
       versionBuild: "1.0.0",

@@ -41,7 +41,7 @@ export interface CapgoDouble {
   /** Of the public API, oldest first. */
   readonly calls: CapgoCall[];
   /** How often the API has changed what a channel offers. */
-  acts(): number;
+  readonly acts: () => number;
   /** The next call of this kind, of this path if one is named, meets it. */
   fault(on: CapgoCallKind, fault: CapgoFault, path?: string): void;
   /** How far behind what reads show is, in milliseconds: 60,000 is what Capgo's own cache may be. */
@@ -187,13 +187,16 @@ function appFor(
     | Record<string, unknown>
     | undefined;
   const id = source?.["app_id"];
-  if (typeof id !== "string" || id === "") return void fail(response, 400, "missing_app_id");
-  if (!/^[a-z0-9]+(\.[\w-]+)+$/i.test(id)) return void fail(response, 400, "invalid_app_id");
   const key = double.keys[(request.get("capgkey") ?? request.get("authorization"))!]!;
-  const app = rows(id);
-  const isAllowed = key.may.includes(may) && (key.appIds?.includes(id) ?? true);
-  if (app === undefined || !isAllowed) return void fail(response, 400, "cannot_access_app");
-  return app;
+  if (typeof id !== "string" || id === "") fail(response, 400, "missing_app_id");
+  else if (!/^[a-z0-9]+(\.[\w-]+)+$/i.test(id)) fail(response, 400, "invalid_app_id");
+  else {
+    const app = rows(id);
+    const isAllowed = key.may.includes(may) && (key.appIds?.includes(id) ?? true);
+    if (app !== undefined && isAllowed) return app;
+    fail(response, 400, "cannot_access_app");
+  }
+  return undefined;
 }
 
 // ---- faults -----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ export interface TestCapgo extends CapgoDouble {
   adapter(options?: Partial<CapgoOtaServerOptions>): OtaServer;
   /** A bundle is uploaded and put on the channel. */
   release(version: string): void;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export async function startCapgo(keys: CapgoDoubleOptions["keys"] = {}): Promise<TestCapgo> {

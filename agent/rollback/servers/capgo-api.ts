@@ -130,7 +130,7 @@ function createSend({
   return ({ method, path, query = {}, body, answerBytesMax }) => {
     const request: HttpRequest = {
       method,
-      url: new URL(`${url}${path}?${new URLSearchParams(query)}`.replace(/\?$/, "")),
+      url: new URL(`${url}${path}?${new URLSearchParams(query).toString()}`.replace(/\?$/, "")),
       headers: new Headers({
         Accept: "application/json",
         "User-Agent": userAgent,
