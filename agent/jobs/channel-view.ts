@@ -51,10 +51,7 @@ export async function hadBefore(
 ): Promise<readonly Version[] | undefined> {
   if (offered === undefined) return undefined;
   const seen = await summaries.noteOffered(key, offered, nowMs);
-  // What a partial rollout has not reached comes right after it, whatever the channel had in between.
-  const last = offered.at(-1);
-  const before = last === undefined ? seen : seen.slice(seen.indexOf(last) + 1);
-  return [...offered, ...before.filter((version) => !offered.includes(version))];
+  return [...offered, ...seen.filter((version) => !offered.includes(version))];
 }
 
 /**

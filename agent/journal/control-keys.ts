@@ -42,7 +42,7 @@ export const SUMMARIES = `${TAG}:summaries`;
 export const SUSPECTS = `${TAG}:suspects`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
 export const CHANNELS = `${TAG}:channels`;
-/** Sorted set: versions that the channel was seen to offer, by when that was first, epoch milliseconds. */
+/** Sorted set: versions that the channel was seen to offer and has not gone back from, by when that began, epoch milliseconds. */
 export function offeredKey(channelKeyText: string): string {
   return `${TAG}:offered:${channelKeyText}`;
 }

@@ -56,7 +56,11 @@ export interface SummaryStore {
   listSuspects(): Promise<ReadonlyMap<string, Suspect>>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
   readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
-  /** Remembers that the channel offers these, newest first. Leaves: all that it was ever seen to offer, newest first. */
+  /**
+   * Remembers that the channel offers these, newest first. Leaves: what it was seen to offer, newest first, but for what
+   * was left for the last of these: a channel that was put back, or whose rollout was ended, does not return by itself to
+   * what somebody had a reason to leave.
+   */
   noteOffered(key: ChannelKey, versions: readonly Version[], nowMs: number): Promise<Version[]>;
 }
 
@@ -105,6 +109,9 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),
     async noteOffered(key, versions, nowMs) {
       const offered = offeredKey(formatChannelKey(key));
+      const last = versions.at(-1);
+      const lastSince = last === undefined ? null : await redis.zscore(offered, last);
+      if (lastSince !== null) await redis.zremrangebyscore(offered, `(${lastSince}`, "+inf");
       // Those seen together for the first time keep their order.
       for (const [index, version] of versions.entries())
         await redis.zadd(offered, "NX", nowMs - index, version);

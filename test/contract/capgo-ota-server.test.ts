@@ -144,6 +144,7 @@ describe("going back at Capgo", () => {
   it("where the bad bundle is the channel's and its own rollout: both are ended", async () => {
     const capgo = await start();
     capgo.state.startRollout(CAPGO_APP, CAPGO_CHANNEL, NEW);
+    expect(await stateOf(capgo.adapter())).toMatchObject({ version: NEW, offered: [NEW], pausable: true });
     expect(await capgo.adapter().rollback(request)).toEqual({ kind: "done", version: OLD });
     expect(onChannel(capgo)).toBe(OLD);
     expect(rowOf(capgo).rolloutVersionId).toBeNull();
@@ -156,6 +157,17 @@ describe("going back at Capgo", () => {
     expect((await stateOf(capgo.adapter())).offered).toEqual([NEW]);
     expect(await capgo.adapter().rollback(request)).toEqual({ kind: "done", version: OLD });
     expect(capgo.state.nameOf(CAPGO_APP, rowOf(capgo).rolloutVersionId)).toBe(NEWER);
+  });
+
+  it("a rollout that Capgo paused by itself is paused: its reason is not written over", async () => {
+    const capgo = await start();
+    capgo.state.setVersion(CAPGO_APP, CAPGO_CHANNEL, OLD);
+    capgo.state.startRollout(CAPGO_APP, CAPGO_CHANNEL, NEW);
+    Object.assign(rowOf(capgo), { rolloutPausedAtMs: capgo.clock(), rolloutPauseReason: "auto_pause" });
+    const server = capgo.adapter();
+    expect(await server.pause({ ...request, version: NEW })).toEqual({ kind: "done", version: NEW });
+    expect(writes(capgo)).toEqual([]);
+    expect(await server.rollback(request)).toEqual({ kind: "done", version: OLD });
   });
 
   it("two decisions at once on one channel: the second one sees what the first one did", async () => {

@@ -1,6 +1,7 @@
 // The `capgo` adapter where Capgo makes it hard: reads that lag behind what was done, keys that are refused and an address
 // that is locked out, 400s that mean 403 and 404, answers of another form. And what a device of the double is told.
 import { afterEach, describe, expect, it } from "vitest";
+import { settingsSchema } from "../../agent/config/schema.ts";
 import { executeDecision } from "../../agent/rollback/execute.ts";
 import type { Execution } from "../../agent/rollback/execute.ts";
 import type { OtaServer, RollbackRequest } from "../../agent/rollback/ota-server.ts";
@@ -11,6 +12,7 @@ import {
   CAPGO_KEY_RESTS_MS_MAX,
   createCapgoAuthBrake,
 } from "../../agent/rollback/servers/capgo-auth-brake.ts";
+import { createWatchedChannels } from "../../agent/watched-channels.ts";
 import { CAPGO_FAILED_LOGINS_MAX, CAPGO_LOCKED_OUT_MS } from "../doubles/capgo.ts";
 import { createCapgoDevice } from "../simulation/capgo-device.ts";
 import { CAPGO_APP, CAPGO_CHANNEL, CAPGO_KEY, startCapgo } from "../support/capgo.ts";
@@ -197,6 +199,47 @@ describe("a key that Capgo does not know", () => {
     expect(new Set(answers.map(({ kind }) => kind))).toEqual(new Set(["refused"]));
     expect(refusedLogins(capgo)).toBe(1);
     expect(await capgo.adapter({ brake }).readChannel(CAPGO_KEY)).toMatchObject({ kind: "channel" });
+  });
+
+  it("apps of one configuration share what is known of their key", async () => {
+    const capgo = await start();
+    const app = { ingest_keys: ["example-ingest-key"], channels: { production: { policy: "p" } } };
+    const ota_server = { type: "capgo", url: capgo.url, api_key: "revoked-key" };
+    const settings = settingsSchema.parse({
+      apps: { [CAPGO_APP]: { ...app, ota_server }, "com.acme.scale": { ...app, ota_server } },
+      policies: { p: { rules: [{ signal: "update_failure", limit: "5%" }] } },
+    });
+    const channels = createWatchedChannels({
+      settings: () => settings,
+      clock: capgo.clock,
+      version: "0.1.0",
+    });
+    expect(channels.all.map(({ server }) => server.type)).toEqual(["capgo", "capgo"]);
+    const answers = await Promise.all(channels.all.map(({ key, server }) => server.readChannel(key)));
+    expect(answers.map(({ kind }) => kind)).toEqual(["refused", "refused"]);
+    expect(refusedLogins(capgo)).toBe(1);
+    expect(channels.all[0]!.server).not.toBe(channels.all[1]!.server);
+  });
+
+  it("a key that was good: requests under way are refused together, and that is one refusal", async () => {
+    const capgo = await start();
+    const server = capgo.adapter();
+    const refuse = (times: number): void => {
+      for (let turn = 0; turn < times; turn += 1)
+        capgo.fault("read", { kind: "error", status: 401, body: { error: "invalid_apikey" } });
+    };
+    await server.readChannel(CAPGO_KEY);
+    refuse(8);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => server.readChannel(CAPGO_KEY)));
+    expect(answers.map(({ kind }) => kind)).toEqual(Array.from({ length: 8 }, () => "refused"));
+    expect(refusedLogins(capgo)).toBe(8);
+    capgo.pass(CAPGO_KEY_RESTS_MS_FIRST);
+    expect(await server.readChannel(CAPGO_KEY)).toMatchObject({ kind: "channel" });
+    // It was good in between: its next rest is a first one again.
+    refuse(1);
+    expect(await server.readChannel(CAPGO_KEY)).toMatchObject({ kind: "refused" });
+    capgo.pass(CAPGO_KEY_RESTS_MS_FIRST);
+    expect(await server.readChannel(CAPGO_KEY)).toMatchObject({ kind: "channel" });
   });
 
   it("works again after its rest, when Capgo knows it again", async () => {

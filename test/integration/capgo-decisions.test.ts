@@ -14,6 +14,7 @@ import { decide } from "../../agent/policy/decide.ts";
 import type { RollbackDecision } from "../../agent/policy/decision.ts";
 import type { Situation } from "../../agent/policy/situation.ts";
 import type { OtaServer } from "../../agent/rollback/ota-server.ts";
+import type { Version } from "../../ingest/contract/release-key.ts";
 import { encodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { CAPGO_APP, CAPGO_CHANNEL, CAPGO_KEY, startCapgo } from "../support/capgo.ts";
@@ -90,12 +91,25 @@ describe("which release is gone back to", () => {
     expect(await decideOn("1.4.0")).toMatchObject({ kind: "hold", reason: "no_good_target" });
   });
 
-  it("not what somebody put back by hand has left", async () => {
+  it("not what somebody left by hand: neither from what they put back, nor later", async () => {
     await releaseAndSee("1.5.0", "1.6.0");
     capgo.pass(1_000);
     capgo.state.setVersion(CAPGO_APP, CAPGO_CHANNEL, "1.5.0");
     await see();
     expect(await decideOn("1.5.0")).toMatchObject({ kind: "hold", reason: "no_good_target" });
+    await releaseAndSee("1.7.0");
+    expect(await decideOn("1.7.0")).toMatchObject({ kind: "rollback", target: "1.5.0" });
+  });
+
+  it("what was left and is put on the channel again is a target again", async () => {
+    await releaseAndSee("1.5.0", "1.6.0");
+    for (const text of ["1.5.0", "1.6.0"]) {
+      capgo.pass(1_000);
+      capgo.state.setVersion(CAPGO_APP, CAPGO_CHANNEL, text);
+      await see();
+    }
+    await releaseAndSee("1.7.0");
+    expect(await decideOn("1.7.0")).toMatchObject({ kind: "rollback", target: "1.6.0" });
   });
 
   it("of a rollout what the others get, seen for the first time together with it", async () => {
@@ -131,17 +145,18 @@ describe("which release is gone back to", () => {
 
   it("as many are remembered as are named, the newest of them", async () => {
     const names = Array.from({ length: OFFERED_MAX + 1 }, (_, index) => version(`3.0.${index}`));
-    const note = (last: number): Promise<string[]> =>
+    const note = (last: number): Promise<Version[]> =>
       stores.summaries.noteOffered(CAPGO_KEY, [names[last]!], 1_000 + last);
-    let seen: string[] = [];
+    let seen: Version[] = [];
     for (let last = 0; last < OFFERED_MAX; last += 1) seen = await note(last);
     expect(seen).toHaveLength(OFFERED_MAX);
     expect(seen.at(-1)).toBe("3.0.0");
     seen = await note(OFFERED_MAX);
     expect(seen).toHaveLength(OFFERED_MAX);
     expect([seen[0], seen.at(-1)]).toEqual([`3.0.${OFFERED_MAX}`, "3.0.1"]);
-    // Seen again, it is no newer for that.
-    expect(await note(50)).toEqual(seen);
+    // Seen again, it is no newer for that; gone back to, what came after it has been left.
+    expect(await note(OFFERED_MAX)).toEqual(seen);
+    expect(await note(50)).toEqual(seen.slice(seen.indexOf(names[50]!)));
   });
 });
 

@@ -17,7 +17,7 @@ export const CAPGO_KEY: ChannelKey = {
   app: appIdSchema.parse(CAPGO_APP),
   channel: channelSchema.parse("production"),
 };
-export const CAPGO_TIMEOUT_MS = 300;
+export const CAPGO_TIMEOUT_MS = 1_000;
 const API_KEY = "example-capgo-key";
 const DAY_MS = 86_400_000;
 
