@@ -25,10 +25,10 @@ export async function readChannelView(
   const answer = await server.readChannel(key);
   if (answer.kind !== "channel") return answer;
   const { version, releases, paused, pausable, refusesBelowNativeBuild } = answer.state;
+  const had = await hadBefore(key, answer.state, { summaries, nowMs: readAtMs });
   const known = await summaries.readChannel(key);
   if (known === undefined || known.readAtMs <= readAtMs)
     await summaries.writeChannel(key, { version, releases, paused: paused ?? null, readAtMs });
-  const had = await hadBefore(key, answer.state, { summaries, nowMs: readAtMs });
   return {
     kind: "known",
     version,
