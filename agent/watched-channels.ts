@@ -12,6 +12,7 @@ import { createCapgoOtaServer } from "./rollback/servers/capgo.ts";
 import { createCapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
 import type { CapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
 import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
+import { createHawkbitOtaServer } from "./rollback/servers/hawkbit.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
@@ -99,6 +100,8 @@ function createOtaServer(settings: OtaServerSettings, { clock, productVersion, b
       });
     case "codepush":
       return createCodePushOtaServer({ ...settings, clock, productVersion });
+    case "hawkbit":
+      return createHawkbitOtaServer({ ...settings, clock, productVersion });
     case "mender":
       return createMenderOtaServer({ ...settings, clock, productVersion });
   }

@@ -5,6 +5,8 @@ import { capgoServerSchema } from "./ota-servers/capgo.ts";
 import type { CapgoOtaServerSettings } from "./ota-servers/capgo.ts";
 import { codePushServerSchema } from "./ota-servers/codepush.ts";
 import type { CodePushOtaServerSettings } from "./ota-servers/codepush.ts";
+import { hawkbitServerSchema } from "./ota-servers/hawkbit.ts";
+import type { HawkbitOtaServerSettings } from "./ota-servers/hawkbit.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
 import { menderServerSchema } from "./ota-servers/mender.ts";
@@ -13,12 +15,14 @@ import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 export type OtaServerSettings =
   | CapgoOtaServerSettings
   | CodePushOtaServerSettings
+  | HawkbitOtaServerSettings
   | HttpOtaServerSettings
   | MenderOtaServerSettings;
 
 export const otaServerSchema = z.discriminatedUnion("type", [
   capgoServerSchema,
   codePushServerSchema,
+  hawkbitServerSchema,
   httpServerSchema,
   menderServerSchema,
 ]);
