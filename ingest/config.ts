@@ -22,6 +22,7 @@ import {
 import type { IngestSettings } from "./contract/settings.ts";
 import { refuseUnknownSourceChannels, refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
 import type { SourcesSettings } from "./contract/sources.ts";
+import { refuseSharedCapgoApps } from "./contract/sources/capgo.ts";
 import { refuseSharedDeploymentKeys } from "./contract/sources/codepush.ts";
 import { readKeyFile } from "./device-auth/key-file.ts";
 
@@ -75,7 +76,10 @@ const fileSchema = z
     ingest: ingestSectionSchema,
     apps: z.record(appIdSchema, appSchema),
   })
-  .superRefine(({ apps }, context) => refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context))
+  .superRefine(({ apps }, context) => {
+    refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context);
+    refuseSharedCapgoApps(Object.entries(apps ?? {}), context);
+  })
   .transform((file) => ({
     dataDir: file.data_dir,
     redisUrl: file.redis.address,

@@ -2,6 +2,7 @@
 // parsed YAML. Leaves: camelCase settings, one file per system under sources/. Both rooms read it: ingest serves the
 // routes, the agent has the whole file checked. A system that is not named here is not served.
 import { z } from "zod";
+import { capgoSourceSchema } from "./sources/capgo.ts";
 import { codePushSourceSchema } from "./sources/codepush.ts";
 import { expoSourceSchema } from "./sources/expo.ts";
 import { hotUpdaterSourceSchema } from "./sources/hot-updater.ts";
@@ -9,6 +10,7 @@ import { hotUpdaterSourceSchema } from "./sources/hot-updater.ts";
 /** One field per system, named as in the file; a system that is not named is left out. */
 export const sourcesSchema = z
   .strictObject({
+    capgo: capgoSourceSchema.optional(),
     codepush: codePushSourceSchema.optional(),
     expo: expoSourceSchema.optional(),
     hot_updater: hotUpdaterSourceSchema.optional(),
@@ -44,8 +46,10 @@ export function refuseUnknownSourceChannels(
   context: z.RefinementCtx,
 ): void {
   // zod comes here with what it has when a value inside was refused; those mistakes are told first.
-  const { codepush, expo, hot_updater } = app.sources ?? {};
+  const { capgo, codepush, expo, hot_updater } = app.sources ?? {};
   const named: (readonly [path: readonly string[], channel: string])[] = [
+    ...namedIn(["capgo", "channels"], capgo?.channels),
+    ...(capgo?.channel === undefined ? [] : [[["capgo", "channel"], capgo.channel] as const]),
     ...namedIn(["codepush", "deployments"], codepush?.deployments),
     ...namedIn(["expo", "channels"], expo?.channels),
     ...namedIn(["hot_updater", "channels"], hot_updater?.channels),

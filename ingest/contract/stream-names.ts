@@ -17,6 +17,14 @@ export function reportStream(shard: number): string {
   return `${shardTag(shard)}:reports`;
 }
 
+/**
+ * What ingest remembers of when a device with Capgo's plugin switched its bundle; only ingest reads it. `device`: its
+ * digest, as text.
+ */
+export function capgoTimeline(shard: number, device: string): string {
+  return `${shardTag(shard)}:capgo:${device}`;
+}
+
 /** Entries that could not be decoded, with the reason. */
 export function deadLetterStream(shard: number): string {
   return `${shardTag(shard)}:dead`;

@@ -5,12 +5,14 @@ import type { IngestAppSettings } from "../config.ts";
 import type { AppId } from "../contract/release-key.ts";
 import { SOURCES } from "../metrics.ts";
 import type { SourceName } from "../metrics.ts";
+import { capgoRouter } from "./capgo/capgo-router.ts";
 import { codePushRouter } from "./codepush/codepush-router.ts";
 import { expoRouter } from "./expo/expo-router.ts";
 import { hotUpdaterRouter } from "./hot-updater/hot-updater-router.ts";
 import type { CreateSourceRouter, SourceDeps } from "./source.ts";
 
 const ROUTERS: Partial<Record<SourceName, CreateSourceRouter>> = {
+  capgo: capgoRouter,
   codepush: codePushRouter,
   expo: expoRouter,
   hot_updater: hotUpdaterRouter,

@@ -1,0 +1,136 @@
+// From the events of one request to reports. Enters: JSON values, and what is remembered of their devices. Leaves: for each
+// event what became of it, with the report that it makes. Events of one request are looked at together: what one of them
+// tells of the device's timeline holds for all, whatever their order.
+import type { Clock } from "../../../runtime/clock.ts";
+import type { IngestAppSettings } from "../../config.ts";
+import { DEVICE_ID_CHARS_MAX } from "../../contract/device-report.ts";
+import type { DeviceReport } from "../../contract/device-report.ts";
+import { isVersion } from "../../contract/release-key.ts";
+import type { AppId } from "../../contract/release-key.ts";
+import type { CapgoSource } from "../../contract/sources/capgo.ts";
+import type { SourceResult } from "../../metrics.ts";
+import { checkDraft } from "../source.ts";
+import { momentOf, needsTimeline, readKnownEvent, toKnownEvent } from "./attribution.ts";
+import type { KnownEvent } from "./attribution.ts";
+import { readStatsEvent } from "./stats-event.ts";
+import type { CapgoEvent } from "./stats-event.ts";
+import type { Moment } from "./timeline.ts";
+import type { TimelineQuery, TimelineStore } from "./timeline-store.ts";
+
+export interface TakenEvent {
+  readonly result: SourceResult;
+  readonly reports: readonly DeviceReport[];
+  /** Where its app wants copies sent. */
+  readonly relay?: string | undefined;
+}
+
+/** Rejects when Redis does not answer. */
+export type TakeEvents = (values: readonly unknown[]) => Promise<readonly TakenEvent[]>;
+
+interface CapgoApp {
+  readonly app: AppId;
+  readonly settings: IngestAppSettings;
+  readonly source: CapgoSource;
+}
+
+interface ReadEvent {
+  readonly of: CapgoApp;
+  readonly known: KnownEvent;
+  readonly channel: string;
+}
+
+export interface TakeEventsOptions {
+  readonly apps: ReadonlyMap<AppId, IngestAppSettings>;
+  readonly timelines: TimelineStore;
+  readonly clock: Clock;
+}
+
+export function createTakeEvents({ apps, timelines, clock }: TakeEventsOptions): TakeEvents {
+  const byAppId = new Map(
+    [...apps].flatMap(([app, settings]): (readonly [string, CapgoApp])[] => {
+      const source = settings.sources?.capgo;
+      return source === undefined ? [] : [[source.app_id ?? app, { app, settings, source }]];
+    }),
+  );
+  return async (values) => {
+    const receivedAtMs = clock();
+    const read = values.map((value) => readValue(value, byAppId, receivedAtMs));
+    const events = read.flatMap((one) => ("known" in one ? [one] : []));
+    const momentsOf = await findMoments(events, timelines, receivedAtMs);
+    return read.map((one) => ("known" in one ? toReport(one, momentsOf(one)) : one));
+  };
+}
+
+function readValue(
+  value: unknown,
+  byAppId: ReadonlyMap<string, CapgoApp>,
+  receivedAtMs: number,
+): ReadEvent | TakenEvent {
+  const event = readStatsEvent(value);
+  if (event === undefined || event.device.length > DEVICE_ID_CHARS_MAX) return without("invalid");
+  const of = byAppId.get(event.appId);
+  if (of === undefined) return without("unknown_app");
+  const { source, settings } = of;
+  const isExcluded =
+    (event.isEmulator && !source.include_emulators) || (!event.isProduction && !source.include_development);
+  if (isExcluded) return without("excluded", of);
+  const known = toKnownEvent(event, receivedAtMs);
+  if (known === undefined) return without("unknown_kind", of);
+  const channel = channelOf(event, source);
+  if (!(settings.channels as ReadonlySet<string>).has(channel)) return without("unknown_channel", of);
+  return { of, known, channel };
+}
+
+function without(result: SourceResult, of?: CapgoApp): TakenEvent {
+  return { result, reports: [], relay: of?.source.relay };
+}
+
+function channelOf({ channel }: CapgoEvent, source: CapgoSource): string {
+  return channel === undefined ? source.channel : (source.channels.get(channel) ?? channel);
+}
+
+/** Redis is asked about devices with an event that needs it, and about them once. */
+async function findMoments(
+  events: readonly ReadEvent[],
+  timelines: TimelineStore,
+  receivedAtMs: number,
+): Promise<(event: ReadEvent) => readonly Moment[]> {
+  const told = new Map<string, { query: TimelineQuery; isNeeded: boolean }>();
+  for (const one of events) {
+    const { of, known } = one;
+    const key = deviceKey(one);
+    const device = told.get(key) ?? {
+      query: { app: of.app, device: known.event.device, moments: [] },
+      isNeeded: false,
+    };
+    const moment = momentOf(known);
+    const moments = moment === undefined || !isVersion(moment.version) ? [] : [moment];
+    told.set(key, {
+      query: { ...device.query, moments: [...device.query.moments, ...moments] },
+      isNeeded: device.isNeeded || needsTimeline(known.meaning),
+    });
+  }
+  const needed = [...told].filter(([, { isNeeded }]) => isNeeded);
+  const queries = needed.map(([, { query }]) => query);
+  const stored = queries.length === 0 ? [] : await timelines.note(queries, receivedAtMs);
+  const found = new Map(
+    needed.map(([key, { query }], index) => [key, [...stored[index]!, ...query.moments]]),
+  );
+  return (one) => found.get(deviceKey(one)) ?? [];
+}
+
+function deviceKey({ of, known }: ReadEvent): string {
+  return `${of.app}\0${known.event.device}`;
+}
+
+function toReport({ of, known, channel }: ReadEvent, moments: readonly Moment[]): TakenEvent {
+  const event = readKnownEvent(known, moments, channel);
+  if (event.kind !== "drafts") return without(event.result, of);
+  const reports: DeviceReport[] = [];
+  for (const draft of event.drafts) {
+    const check = checkDraft({ ...draft, app: of.app }, of.settings);
+    if (check.kind === "bad") return without(check.result, of);
+    reports.push(check.report);
+  }
+  return { result: "reported", reports, relay: of.source.relay };
+}

@@ -1,0 +1,89 @@
+// What is known of which bundle a device ran when: the moments at which it switched, reverted, fetched a bundle, or was seen
+// to run one. Pure. Enters: moments, in any order, repeated or not. Leaves: answers
+// that are a function of the set of moments.
+//
+// It is needed because Capgo's events do not always name the bundle that they are about (ota-systems 1.5). Times are all by
+// the device's own clock, as the times that they are compared with: a clock that is wrong by years changes nothing.
+
+export interface Moment {
+  readonly kind: MomentKind;
+  readonly atMs: number;
+  readonly version: string;
+}
+
+export type MomentKind =
+  /** The version runs from then on. */
+  | "set"
+  /** It runs no more. What does follows from a `set`, if the device told one: the store build is told by none. */
+  | "revert"
+  /** A download of it was under way. */
+  | "download"
+  /** It was seen to run. */
+  | "runs";
+
+/** A bundle that is fallen back to is set by the plugin at once; so long may it seem to take, in milliseconds. */
+export const RETURN_MS_MAX = 10_000;
+
+export interface Running {
+  readonly version: string;
+  /** Of the moment by which it is known. */
+  readonly sinceMs: number;
+}
+
+/** By the newest moment until then; undefined = unknown. */
+export function runningAt(moments: readonly Moment[], atMs: number): Running | undefined {
+  const before = moments.filter((moment) => moment.kind !== "download" && moment.atMs <= atMs);
+  const sinceMs = before.reduce((latestMs, moment) => Math.max(latestMs, moment.atMs), -Infinity);
+  const version = runningAfter(before.filter((moment) => moment.atMs === sinceMs));
+  return version === undefined ? undefined : { version, sinceMs };
+}
+
+/** Moments of one millisecond. Who is set, runs; a bundle that ends in it, is what ran before. */
+function runningAfter(moments: readonly Moment[]): string | undefined {
+  const ended = versionsOf(moments, "revert");
+  const set = versionsOf(moments, "set").filter((version) => !ended.includes(version));
+  if (set.length > 0) return only(set);
+  return ended.length > 0 ? undefined : only(versionsOf(moments, "runs"));
+}
+
+function versionsOf(moments: readonly Moment[], kind: Moment["kind"]): string[] {
+  return [...new Set(moments.filter((moment) => moment.kind === kind).map(({ version }) => version))];
+}
+
+/** Two at the same moment: nobody can say. */
+function only(versions: readonly string[]): string | undefined {
+  return versions.length === 1 ? versions[0] : undefined;
+}
+
+/** Whether the device switched after `fromMs`, and no later than `toMs`. */
+export function switchedBetween(moments: readonly Moment[], fromMs: number, toMs: number): boolean {
+  return moments.some(
+    ({ kind, atMs }) => (kind === "set" || kind === "revert") && atMs > fromMs && atMs <= toMs,
+  );
+}
+
+/** Whether a download of it began before, and it has not run since, as far as is known. */
+export function wasFetching(moments: readonly Moment[], version: string, atMs: number): boolean {
+  const latestMs = (isMeant: (moment: Moment) => boolean): number =>
+    moments
+      .filter((moment) => moment.version === version && moment.atMs <= atMs && isMeant(moment))
+      .reduce((latest, moment) => Math.max(latest, moment.atMs), -Infinity);
+  return latestMs(({ kind }) => kind === "download") > latestMs(({ kind }) => kind !== "download");
+}
+
+/** Whether a `set` is the way back after a bundle that did not boot, and no update. */
+export function isReturn(moments: readonly Moment[], set: { atMs: number; version: string }): boolean {
+  return moments.some(
+    (revert) =>
+      revert.kind === "revert" &&
+      revert.version !== set.version &&
+      revert.atMs <= set.atMs &&
+      set.atMs - revert.atMs <= RETURN_MS_MAX &&
+      !moments.some(
+        (other) =>
+          // Something else was set in between, or it was fetched only then: the way back was over.
+          (other.kind === "set" && other.atMs > revert.atMs && other.atMs < set.atMs) ||
+          (other.kind === "download" && other.version === set.version && other.atMs > revert.atMs),
+      ),
+  );
+}
