@@ -15,7 +15,6 @@
 import { Router } from "express";
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { Problem } from "../../../runtime/problem.ts";
-import { isRedisAway } from "../../../runtime/redis.ts";
 import { createForwarder } from "../../forwarding/forwarder.ts";
 import type { Forwarder } from "../../forwarding/forwarder.ts";
 import { countRefusedRequest } from "../../metrics.ts";
@@ -71,11 +70,12 @@ function takeStats({ takeEvents, relay, keepReports, noteTurnedAway, metrics }: 
   return async (request, response) => {
     const bytes = anyBodyOf(response);
     const body = readCapgoBody(bytes.bytes);
-    const taken = await takeEvents(body.values).catch((error: unknown) => {
-      if (!isRedisAway(error)) throw error;
+    const answer = await takeEvents(body.values);
+    if (answer.kind === "redis_unavailable") {
       noteTurnedAway();
-      throw problem("redis_unavailable", "What is known of the devices cannot be read: send it again.");
-    });
+      throw problem("redis_unavailable", "What is known of the devices can't be read: send all of it again.");
+    }
+    const taken = answer.events;
     const unkept = await keepReports(taken.flatMap(({ reports }) => reports));
     if (unkept !== undefined) throw unkept;
     for (const { result } of taken) metrics.sourceEvents.inc({ source: "capgo", result });

@@ -15,7 +15,7 @@ import type { KnownEvent } from "./attribution.ts";
 import { readStatsEvent } from "./stats-event.ts";
 import type { CapgoEvent } from "./stats-event.ts";
 import type { Moment } from "./timeline.ts";
-import type { TimelineQuery, TimelineStore } from "./timeline-store.ts";
+import type { TimelineAnswer, TimelineQuery, TimelineStore } from "./timeline-store.ts";
 
 export interface TakenEvent {
   readonly result: SourceResult;
@@ -24,8 +24,12 @@ export interface TakenEvent {
   readonly relay?: string | undefined;
 }
 
-/** Rejects when Redis does not answer. */
-export type TakeEvents = (values: readonly unknown[]) => Promise<readonly TakenEvent[]>;
+export type TakeEvents = (
+  values: readonly unknown[],
+) => Promise<
+  | { readonly kind: "taken"; readonly events: readonly TakenEvent[] }
+  | Exclude<TimelineAnswer, { kind: "found" }>
+>;
 
 interface CapgoApp {
   readonly app: AppId;
@@ -56,8 +60,17 @@ export function createTakeEvents({ apps, timelines, clock }: TakeEventsOptions):
     const receivedAtMs = clock();
     const read = values.map((value) => readValue(value, byAppId, receivedAtMs));
     const events = read.flatMap((one) => ("known" in one ? [one] : []));
-    const momentsOf = await findMoments(events, timelines, receivedAtMs);
-    return read.map((one) => ("known" in one ? toReport(one, momentsOf(one)) : one));
+    const asked = whomToAskAbout(events);
+    const answer = await ask(asked, timelines, receivedAtMs);
+    if (answer.kind === "redis_unavailable") return answer;
+    const found = new Map(
+      [...asked].map(([key, { moments }], index) => [key, [...answer.moments[index]!, ...moments]]),
+    );
+    const momentsOf = (one: ReadEvent): readonly Moment[] => found.get(deviceKey(one)) ?? [];
+    return {
+      kind: "taken",
+      events: read.map((one) => ("known" in one ? toReport(one, momentsOf(one)) : one)),
+    };
   };
 }
 
@@ -89,34 +102,26 @@ function channelOf({ channel }: CapgoEvent, source: CapgoSource): string {
   return channel === undefined ? source.channel : (source.channels.get(channel) ?? channel);
 }
 
-/** Redis is asked about devices with an event that needs it, and about them once. */
-async function findMoments(
-  events: readonly ReadEvent[],
+/** Devices with an event that needs it, each once, with all that the request tells of when they ran what. */
+function whomToAskAbout(events: readonly ReadEvent[]): ReadonlyMap<string, TimelineQuery> {
+  const asked = new Map<string, { app: AppId; device: string; moments: Moment[] }>();
+  for (const one of events)
+    if (needsTimeline(one.known.meaning))
+      asked.set(deviceKey(one), { app: one.of.app, device: one.known.event.device, moments: [] });
+  for (const one of events) {
+    const moment = momentOf(one.known);
+    if (moment !== undefined && isVersion(moment.version)) asked.get(deviceKey(one))?.moments.push(moment);
+  }
+  return asked;
+}
+
+async function ask(
+  asked: ReadonlyMap<string, TimelineQuery>,
   timelines: TimelineStore,
   receivedAtMs: number,
-): Promise<(event: ReadEvent) => readonly Moment[]> {
-  const told = new Map<string, { query: TimelineQuery; isNeeded: boolean }>();
-  for (const one of events) {
-    const { of, known } = one;
-    const key = deviceKey(one);
-    const device = told.get(key) ?? {
-      query: { app: of.app, device: known.event.device, moments: [] },
-      isNeeded: false,
-    };
-    const moment = momentOf(known);
-    const moments = moment === undefined || !isVersion(moment.version) ? [] : [moment];
-    told.set(key, {
-      query: { ...device.query, moments: [...device.query.moments, ...moments] },
-      isNeeded: device.isNeeded || needsTimeline(known.meaning),
-    });
-  }
-  const needed = [...told].filter(([, { isNeeded }]) => isNeeded);
-  const queries = needed.map(([, { query }]) => query);
-  const stored = queries.length === 0 ? [] : await timelines.note(queries, receivedAtMs);
-  const found = new Map(
-    needed.map(([key, { query }], index) => [key, [...stored[index]!, ...query.moments]]),
-  );
-  return (one) => found.get(deviceKey(one)) ?? [];
+): Promise<TimelineAnswer> {
+  if (asked.size === 0) return { kind: "found", moments: [] };
+  return await timelines.note([...asked.values()], receivedAtMs);
 }
 
 function deviceKey({ of, known }: ReadEvent): string {

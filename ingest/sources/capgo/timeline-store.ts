@@ -32,9 +32,13 @@ export interface TimelineQuery {
 }
 
 export interface TimelineStore {
-  /** In the order of the queries; rejects when Redis does not answer, and may have noted some of it. */
-  note(queries: readonly TimelineQuery[], receivedAtMs: number): Promise<Moment[][]>;
+  /** Never rejects. In the order of the queries. When Redis does not answer it may have noted some of it. */
+  note(queries: readonly TimelineQuery[], receivedAtMs: number): Promise<TimelineAnswer>;
 }
+
+export type TimelineAnswer =
+  | { readonly kind: "found"; readonly moments: readonly (readonly Moment[])[] }
+  | { readonly kind: "redis_unavailable"; readonly cause: Error };
 
 export function createTimelineStore({
   redis,
@@ -45,14 +49,17 @@ export function createTimelineStore({
 }): TimelineStore {
   return {
     async note(queries, receivedAtMs) {
-      const found: Moment[][] = queries.map(() => []);
-      await Promise.all(
-        [...byShard(queries, shards).values()].map(async (ofShard) => {
-          const answers = await ask(redis, ofShard, receivedAtMs);
-          ofShard.forEach(({ index }, position) => (found[index] = answers[position]!));
-        }),
-      );
-      return found;
+      const found: (readonly Moment[])[] = queries.map(() => []);
+      const askShard = async (ofShard: readonly ShardQuery[]): Promise<void> => {
+        const answers = await ask(redis, ofShard, receivedAtMs);
+        ofShard.forEach(({ index }, position) => (found[index] = answers[position]!));
+      };
+      try {
+        await Promise.all([...byShard(queries, shards).values()].map(askShard));
+        return { kind: "found", moments: found };
+      } catch (error) {
+        return { kind: "redis_unavailable", cause: error as Error };
+      }
     },
   };
 }
@@ -88,7 +95,7 @@ async function ask(redis: Redis, queries: readonly ShardQuery[], receivedAtMs: n
     }
     pipeline.pexpire(key, TIMELINE_MS_MAX);
     positions.push(pipeline.length);
-    pipeline.zrange(key, 0, -1, "WITHSCORES");
+    pipeline.zrange(key, "0", "-1", "WITHSCORES");
   }
   const expected = pipeline.length;
   const replies = (await pipeline.exec()) ?? [];
