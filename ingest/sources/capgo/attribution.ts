@@ -13,10 +13,11 @@ import type { Moment } from "./timeline.ts";
 import { TIMELINE_MS_MAX } from "./timeline-store.ts";
 
 /**
- * What ran so long ago may have been replaced without a word: older plugins lose what they had not sent when the app is
- * killed, and they switch when it goes to the background. In milliseconds.
+ * What ran longer ago may have been replaced without a word: older plugins lose what they had not sent when the app is
+ * killed, and they switch when it goes to the background. Updates are checked for when an app comes to the foreground, so
+ * what it told then is younger. In milliseconds.
  */
-export const RUNNING_FRESH_MS_MAX = 3_600_000;
+export const RUNNING_FRESH_MS_MAX = 600_000;
 
 /** An event that is known, with whose it says to be. */
 export interface KnownEvent {

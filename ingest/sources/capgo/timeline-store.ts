@@ -5,8 +5,10 @@
 // (adding what is there changes nothing, of two times the later one stays, and the newest of a union are the newest of its
 // parts' newest), so a batch that is sent twice, or ingests beside each other, make no difference.
 //
-// Memory (MEMORY USAGE, Redis 7.0, versions of 5 characters): 184 bytes a device after a first update, 432 with all 8
-// moments; versions of 128 characters make it 1.5 kB. Devices that were not asked about for 8 days have none.
+// Memory, Redis 7.0, versions of 5 characters, MEMORY USAGE of a key: 136 bytes after an update, 232 of a device that went
+// back, 296 with all 8 moments; 2.8 kB where versions have 128 characters. With what Redis keeps beside (its time to live, a
+// place in the tables), `used_memory` of 131,000 devices: 193 and 288 bytes a device. A device that was not asked about for
+// 8 days has none; so it is those that an update reached in the last 8 days that cost it.
 //
 // It is evidence, and no record: a failover may lose some of it. Then events are unattributed that were not, and no release
 // is blamed that would not have been.
