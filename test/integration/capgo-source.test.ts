@@ -208,11 +208,11 @@ describe("an answer", () => {
     ];
     expect(await Promise.all(counted.map(eventsOf))).toEqual([3, 1, 1, 1, 3, 1, 2, 1]);
     expect(
-      (await storedReports(redis)).map(({ app, channel, event }) => [app, channel, event]).toSorted(),
+      (await storedReports(redis)).map(({ app, channel, event }) => `${app} ${channel} ${event}`).toSorted(),
     ).toEqual([
-      ["com.acme.kiosk", "stable", "active"],
-      ["com.acme.kiosk", "stable", "active"],
-      ["com.acme.till", "production", "installed"],
+      "com.acme.kiosk stable active",
+      "com.acme.kiosk stable active",
+      "com.acme.till production installed",
     ]);
   });
 
@@ -402,8 +402,47 @@ describe("the timeline of a device", () => {
     };
     expect(await commandsOf(inUse)).toEqual(["xadd", "xlen"]);
     expect(await commandsOf([...inUse, ...update, ...update])).toEqual([
-      ...["zadd", "zremrangebyrank", "pexpire", "zrange"],
-      ...["xadd", "xlen"],
+      "zrange",
+      "zadd",
+      "zremrangebyrank",
+      "pexpire",
+      "xadd",
+      "xlen",
+    ]);
+  });
+
+  test("is not pushed out by the exits that a device tells of at once", async () => {
+    await post(capgoEvent({ action: "set", version_name: "4.2.6", timestamp: CAPGO_AT_MS - 100_000 }));
+    await post(capgoEvent({ action: "set", version_name: "4.2.7", timestamp: CAPGO_AT_MS - 50_000 }));
+    const exits = Array.from({ length: 8 }, (_, index) =>
+      capgoEvent({
+        action: "app_crash",
+        timestamp: CAPGO_AT_MS + index,
+        metadata: { exit_timestamp: String(CAPGO_AT_MS - 100_000 + index * 10_000), pid: String(index) },
+      }),
+    );
+    await post(exits);
+    await post(exits.toReversed());
+    const crashes = (await told()).filter((text) => text.startsWith("crashed"));
+    expect(crashes.map((text) => text.split(" ")[1])).toEqual([
+      ...Array.from({ length: 5 }, () => "4.2.6"),
+      ...Array.from({ length: 3 }, () => "4.2.7"),
+    ]);
+  });
+
+  test("learns from a crash what ran, when the switch to it was never told: the next one counts", async () => {
+    const crashAt = (atMs: number) =>
+      capgoEvent({
+        action: "app_crash",
+        timestamp: atMs + 60_000,
+        metadata: { exit_timestamp: String(atMs), pid: "1" },
+      });
+    await post(capgoEvent({ action: "set", version_name: "4.2.6", timestamp: CAPGO_AT_MS }));
+    await post(crashAt(CAPGO_AT_MS + 600_000));
+    expect(await eventsOf("unattributed")).toBe(1);
+    for (let time = 0; time < 3; time += 1) await post(crashAt(CAPGO_AT_MS + 1_200_000));
+    expect((await told()).filter((text) => text.startsWith("crashed"))).toEqual([
+      expect.stringMatching(`^crashed 4.2.7 ${CAPGO_AT_MS + 1_200_000} `),
     ]);
   });
 });

@@ -64,7 +64,7 @@ export function createTakeEvents({ apps, timelines, clock }: TakeEventsOptions):
     const answer = await ask(asked, timelines, receivedAtMs);
     if (answer.kind === "redis_unavailable") return answer;
     const found = new Map(
-      [...asked].map(([key, { moments }], index) => [key, [...answer.moments[index]!, ...moments]]),
+      [...asked].map(([key, { told }], index) => [key, [...answer.moments[index]!, ...told]]),
     );
     const momentsOf = (one: ReadEvent): readonly Moment[] => found.get(deviceKey(one)) ?? [];
     return {
@@ -102,17 +102,52 @@ function channelOf({ channel }: CapgoEvent, source: CapgoSource): string {
   return channel === undefined ? source.channel : (source.channels.get(channel) ?? channel);
 }
 
-/** Devices with an event that needs it, each once, with all that the request tells of when they ran what. */
-function whomToAskAbout(events: readonly ReadEvent[]): ReadonlyMap<string, TimelineQuery> {
-  const asked = new Map<string, { app: AppId; device: string; moments: Moment[] }>();
-  for (const one of events)
-    if (needsTimeline(one.known.meaning))
-      asked.set(deviceKey(one), { app: one.of.app, device: one.known.event.device, moments: [] });
+interface AskedDevice extends TimelineQuery {
+  /** All that the request tells of when the device ran what. */
+  readonly told: readonly Moment[];
+}
+
+/** Devices with an event that needs it, each once. */
+function whomToAskAbout(events: readonly ReadEvent[]): ReadonlyMap<string, AskedDevice> {
+  const ofDevice = new Map<string, ReadEvent[]>();
   for (const one of events) {
-    const moment = momentOf(one.known);
-    if (moment !== undefined && isVersion(moment.version)) asked.get(deviceKey(one))?.moments.push(moment);
+    const key = deviceKey(one);
+    const others = ofDevice.get(key);
+    if (others === undefined) ofDevice.set(key, [one]);
+    else others.push(one);
   }
-  return asked;
+  return new Map(
+    [...ofDevice].flatMap(([key, ofOne]): [string, AskedDevice][] => {
+      const { of, known } = ofOne[0]!;
+      if (!ofOne.some((one) => needsTimeline(one.known.meaning))) return [];
+      const told = ofOne.flatMap((one) => momentsOfEvent(one.known));
+      return [[key, { app: of.app, device: known.event.device, told, moments: toRemember(ofOne) }]];
+    }),
+  );
+}
+
+/** None that names what no release can be called: it would be remembered for nothing. */
+function momentsOfEvent(known: KnownEvent): Moment[] {
+  const moment = momentOf(known);
+  return moment === undefined || !isVersion(moment.version) ? [] : [moment];
+}
+
+/**
+ * Of what was only seen to run: the first of each bundle, and only where an exit was told. By that a crash is known whose
+ * it is also when the switch before it was never told; any more would push out the switches.
+ */
+function toRemember(events: readonly ReadEvent[]): Moment[] {
+  const remembered: Moment[] = [];
+  const firstSeen = new Map<string, Moment>();
+  for (const { known } of events)
+    for (const moment of momentsOfEvent(known)) {
+      if (moment.kind !== "runs") remembered.push(moment);
+      else if (known.meaning.kind === "exit") {
+        const first = firstSeen.get(moment.version);
+        if (first === undefined || moment.atMs < first.atMs) firstSeen.set(moment.version, moment);
+      }
+    }
+  return [...remembered, ...firstSeen.values()];
 }
 
 async function ask(
