@@ -74,7 +74,7 @@ describe("timelines", () => {
 
   it("are the same in any order of batches, and however often one is sent", async () => {
     const random = createRandom("timelines");
-    const kinds = ["set", "revert", "download", "runs"] as const;
+    const kinds = ["set", "revert", "download", "fetch", "runs"] as const;
     for (let round = 0; round < 60; round += 1) {
       const moments = Array.from({ length: 14 }, () =>
         moment(random.pick(kinds), random.pick(["1", "2", "3"]), NOW_MS - Math.floor(random.between(0, 40))),

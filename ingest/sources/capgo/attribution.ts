@@ -27,6 +27,7 @@ export interface KnownEvent {
   readonly version: string;
   /** By the device's clock; by ours where it tells none. */
   readonly atMs: number;
+  readonly receivedAtMs: number;
 }
 
 /** Undefined = the action is not known. */
@@ -35,11 +36,11 @@ export function toKnownEvent(event: CapgoEvent, receivedAtMs: number): KnownEven
   if (meaning === undefined) return undefined;
   const namesFile = meaning.kind === "failure" && meaning.namesFile === true;
   const name = namesFile ? withoutFile(event.versionName) : event.versionName;
-  return { event, meaning, version: bundleName(name, event), atMs: event.atMs ?? receivedAtMs };
+  return { event, meaning, version: bundleName(name, event), atMs: event.atMs ?? receivedAtMs, receivedAtMs };
 }
 
 /** What the event tells of the device's timeline. */
-export function momentOf({ meaning, version, atMs }: KnownEvent): Moment | undefined {
+export function momentOf({ event, meaning, version, atMs }: KnownEvent): Moment | undefined {
   switch (meaning.kind) {
     case "switch":
     case "reset":
@@ -47,7 +48,7 @@ export function momentOf({ meaning, version, atMs }: KnownEvent): Moment | undef
     case "revert":
       return meaning.isEndOfRun ? { kind: "revert", atMs, version } : undefined;
     case "download":
-      return { kind: "download", atMs, version };
+      return { kind: event.atMs === undefined ? "fetch" : "download", atMs, version };
     case "ready":
     case "running":
     case "exit":
@@ -124,7 +125,7 @@ function fromOf(event: CapgoEvent): string | undefined {
 }
 
 function readFailure(
-  { event, version, atMs }: KnownEvent,
+  { event, version, atMs, receivedAtMs }: KnownEvent,
   { event: name, subject }: FailureMeaning,
   moments: readonly Moment[],
   draft: Draft,
@@ -136,7 +137,7 @@ function readFailure(
   if (running?.version === version) return nothing("unattributed");
   const isTarget =
     subject === "target" ||
-    wasFetching(moments, version, atMs) ||
+    wasFetching(moments, version, { atMs, receivedAtMs }) ||
     (running !== undefined && atMs - running.sinceMs <= RUNNING_FRESH_MS_MAX);
   return isTarget ? draft(name, { reason: event.action }) : nothing("unattributed");
 }

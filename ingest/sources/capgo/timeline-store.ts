@@ -111,13 +111,15 @@ async function ask(redis: Redis, queries: readonly ShardQuery[], receivedAtMs: n
 
 /** A device may switch to one bundle several times, or be seen to run it; of downloads of one the last is enough. */
 function memberOf({ kind, atMs, version }: Moment): string {
-  return `${LETTER_OF_KIND[kind]}${kind === "download" ? "" : atMs.toString(36)} ${version}`;
+  const isLastEnough = kind === "download" || kind === "fetch";
+  return `${LETTER_OF_KIND[kind]}${isLastEnough ? "" : atMs.toString(36)} ${version}`;
 }
 
 const LETTER_OF_KIND: Readonly<Record<MomentKind, string>> = {
   set: "s",
   revert: "r",
   download: "d",
+  fetch: "f",
   runs: "n",
 };
 const KIND_OF_LETTER = new Map(

@@ -1,9 +1,9 @@
 // What is known of which bundle a device ran when: the moments at which it switched, reverted, fetched a bundle, or was seen
-// to run one. Pure. Enters: moments, in any order, repeated or not. Leaves: answers
-// that are a function of the set of moments.
+// to run one. Pure. Enters: moments, in any order, repeated or not. Leaves: answers that are a function of the set of moments.
 //
-// It is needed because Capgo's events do not always name the bundle that they are about (ota-systems 1.5). Times are all by
-// the device's own clock, as the times that they are compared with: a clock that is wrong by years changes nothing.
+// It is needed because Capgo's events do not always name the bundle that they are about (ota-systems 1.5). Times are by the
+// device's own clock, as the times that they are compared with: a clock that is wrong by years changes nothing. But Android's
+// background downloads tell no time: those are by our clock, and compared with nothing else.
 
 export interface Moment {
   readonly kind: MomentKind;
@@ -18,6 +18,8 @@ export type MomentKind =
   | "revert"
   /** A download of it was under way. */
   | "download"
+  /** The same, by our clock. */
+  | "fetch"
   /** It was seen to run. */
   | "runs";
 
@@ -32,7 +34,7 @@ export interface Running {
 
 /** By the newest moment until then; undefined = unknown. */
 export function runningAt(moments: readonly Moment[], atMs: number): Running | undefined {
-  const before = moments.filter((moment) => moment.kind !== "download" && moment.atMs <= atMs);
+  const before = moments.filter((moment) => !isDownload(moment) && moment.atMs <= atMs);
   const sinceMs = before.reduce((latestMs, moment) => Math.max(latestMs, moment.atMs), -Infinity);
   const version = runningAfter(before.filter((moment) => moment.atMs === sinceMs));
   return version === undefined ? undefined : { version, sinceMs };
@@ -62,13 +64,30 @@ export function switchedBetween(moments: readonly Moment[], fromMs: number, toMs
   );
 }
 
-/** Whether a download of it began before, and it has not run since, as far as is known. */
-export function wasFetching(moments: readonly Moment[], version: string, atMs: number): boolean {
+function isDownload({ kind }: Moment): boolean {
+  return kind === "download" || kind === "fetch";
+}
+
+/** By our clock, how long ago a download may have been under way that an event is about, in milliseconds. */
+export const FETCH_MS_MAX = 3_600_000;
+
+/**
+ * Whether a download of it began before, and it has not run since, as far as is known. `atMs`: by the device's clock;
+ * `receivedAtMs`: by ours.
+ */
+export function wasFetching(
+  moments: readonly Moment[],
+  version: string,
+  { atMs, receivedAtMs }: { readonly atMs: number; readonly receivedAtMs: number },
+): boolean {
   const latestMs = (isMeant: (moment: Moment) => boolean): number =>
     moments
-      .filter((moment) => moment.version === version && moment.atMs <= atMs && isMeant(moment))
+      .filter((moment) => moment.version === version && isMeant(moment))
       .reduce((latest, moment) => Math.max(latest, moment.atMs), -Infinity);
-  return latestMs(({ kind }) => kind === "download") > latestMs(({ kind }) => kind !== "download");
+  const fetchedMs = latestMs(({ kind, atMs: fetchMs }) => kind === "fetch" && fetchMs <= receivedAtMs);
+  if (receivedAtMs - fetchedMs <= FETCH_MS_MAX) return true;
+  const began = latestMs((moment) => moment.kind === "download" && moment.atMs <= atMs);
+  return began > latestMs((moment) => !isDownload(moment) && moment.atMs <= atMs);
 }
 
 /** Whether a `set` is the way back after a bundle that did not boot, and no update. */

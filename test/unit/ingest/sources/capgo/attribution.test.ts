@@ -204,6 +204,13 @@ describe("a download that failed", () => {
     expect(tells({ ...fail, version_name: NEW }, [moment("download", NEW, AT + 1)])).toBe("unattributed");
   });
 
+  test("of one that Android's service was fetching just now, is that one's", () => {
+    const fetch = moment("fetch", NEW, AT + SECOND);
+    expect(momentOf(known({ action: "download_zip_start", timestamp: undefined }))).toEqual(fetch);
+    expect(inShort({ ...fail, version_name: NEW, timestamp: 5 }, [fetch])).toBe(`download_failed ${NEW}`);
+    expect(tells({ ...fail, timestamp: 5 }, [fetch])).toBe("unattributed");
+  });
+
   test("that it was fetched once is no evidence when it has run since", () => {
     const lost = [
       moment("download", OLD, AT - 9 * HOUR),

@@ -1,6 +1,7 @@
 // Which bundle a device ran when: a function of the set of moments that it told.
 import { expect, test } from "vitest";
 import {
+  FETCH_MS_MAX,
   isReturn,
   runningAt,
   switchedBetween,
@@ -49,9 +50,21 @@ test("a switch lies between two moments, the later one included", () => {
   ]).toEqual([true, false, false]);
 });
 
+test("a download that told no time is evidence for an hour by our clock, whatever the device's says", () => {
+  const moments = [moment("fetch", "2", 1_000_000_000), moment("runs", "1", 5), moment("runs", "2", 6)];
+  const fetching = (version: string, receivedAtMs: number): boolean =>
+    wasFetching(moments, version, { atMs: 10, receivedAtMs });
+  expect(fetching("2", 1_000_000_000)).toBe(true);
+  expect(fetching("2", 1_000_000_000 + FETCH_MS_MAX)).toBe(true);
+  expect(fetching("2", 1_000_000_000 + FETCH_MS_MAX + 1)).toBe(false);
+  expect(fetching("2", 999_999_999)).toBe(false);
+  expect(fetching("1", 1_000_000_000)).toBe(false);
+  expect(runningAt(moments, 2_000_000_000)).toEqual({ version: "2", sinceMs: 6 });
+});
+
 test("a thousand orders, with repeats, give the same answers", () => {
   const random = createRandom("timeline");
-  const kinds = ["set", "revert", "download", "runs"] as const;
+  const kinds = ["set", "revert", "download", "fetch", "runs"] as const;
   for (let round = 0; round < 1_000; round += 1) {
     const moments = Array.from({ length: 6 }, () =>
       moment(random.pick(kinds), random.pick(["1", "2"]), Math.floor(random.between(0, 5)) * 4_000),
@@ -63,7 +76,7 @@ test("a thousand orders, with repeats, give the same answers", () => {
     const answers = (all: readonly Moment[]): unknown =>
       [0, 4_000, 9_000, 16_000].flatMap((atMs) => [
         runningAt(all, atMs),
-        wasFetching(all, "1", atMs),
+        wasFetching(all, "1", { atMs, receivedAtMs: FETCH_MS_MAX + atMs }),
         isReturn(all, { atMs, version: "1" }),
         switchedBetween(all, 3_000, atMs),
       ]);
