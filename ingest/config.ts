@@ -77,8 +77,8 @@ const fileSchema = z
     apps: z.record(appIdSchema, appSchema),
   })
   .superRefine(({ apps }, context) => {
-    refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context);
     refuseSharedCapgoApps(Object.entries(apps ?? {}), context);
+    refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context);
   })
   .transform((file) => ({
     dataDir: file.data_dir,

@@ -247,8 +247,8 @@ export const settingsSchema = z
   .superRefine(({ apps, policies }, context) => {
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
     if (!(apps instanceof Map && policies instanceof Map)) return;
-    refuseSharedDeploymentKeys(apps, context);
     refuseSharedCapgoApps(apps, context);
+    refuseSharedDeploymentKeys(apps, context);
     for (const [app, { channels }] of apps)
       for (const [channel, { policyName }] of channels)
         if (!policies.has(policyName))

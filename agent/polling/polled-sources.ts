@@ -4,6 +4,8 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { OtaServerSettings } from "../config/ota-servers.ts";
 import type { AppSettings, Settings } from "../config/schema.ts";
 import type { AppId } from "../../ingest/contract/release-key.ts";
+import { createHawkbitPoller } from "./hawkbit.ts";
+import { createMenderPoller } from "./mender.ts";
 import type { PolledSource } from "./poll-source.ts";
 
 export interface PolledSources {
@@ -54,12 +56,23 @@ function toSource(app: AppId, { otaServer }: AppSettings, created: Create): Poll
 
 /** Undefined for a make whose devices report by themselves. */
 function createPoller(
-  _app: AppId,
-  { otaServer }: { readonly otaServer: OtaServerSettings } & Pick<AppSettings, "channels">,
-  _product: { readonly clock: Clock; readonly version: string },
+  app: AppId,
+  { otaServer, channels }: { readonly otaServer: OtaServerSettings } & Pick<AppSettings, "channels">,
+  { clock, version }: { readonly clock: Clock; readonly version: string },
 ): Create {
   switch (otaServer.type) {
+    case "codepush":
     case "http":
       return undefined;
+    case "hawkbit":
+      return {
+        poller: createHawkbitPoller({ ...otaServer, app, clock, productVersion: version }),
+        everyMs: otaServer.pollEveryMs,
+      };
+    case "mender": {
+      const watched = [...channels.keys()];
+      const poller = createMenderPoller({ ...otaServer, app, watched, clock, productVersion: version });
+      return { poller, everyMs: otaServer.pollEveryMs };
+    }
   }
 }

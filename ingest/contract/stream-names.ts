@@ -17,17 +17,14 @@ export function reportStream(shard: number): string {
   return `${shardTag(shard)}:reports`;
 }
 
-/**
- * What ingest remembers of when a device with Capgo's plugin switched its bundle; only ingest reads it. `device`: its
- * digest, as text.
- */
-export function capgoTimeline(shard: number, device: string): string {
-  return `${shardTag(shard)}:capgo:${device}`;
-}
-
 /** Entries that could not be decoded, with the reason. */
 export function deadLetterStream(shard: number): string {
   return `${shardTag(shard)}:dead`;
+}
+
+/** Sorted set: moments at which a Capgo device switched bundles, by their time; `digest` names it in the shard. */
+export function capgoTimelineKey(shard: number, digest: string): string {
+  return `${shardTag(shard)}:capgo:${Buffer.from(digest, "latin1").toString("base64url")}`;
 }
 
 /** Hash of settings that the data was made with and that may not change: `shards` (a device's shard follows from it). */

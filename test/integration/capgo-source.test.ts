@@ -184,7 +184,7 @@ describe("an answer", () => {
     expect(errors).toEqual([
       [0, "ok"],
       [1, "on_premise_app"],
-      [2, "invalid_action"],
+      [2, "ok"],
       [3, "no_channel"],
       [4, "invalid_json_body"],
       [5, "invalid_json_body"],

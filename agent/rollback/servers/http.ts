@@ -5,13 +5,13 @@ import { z } from "zod";
 import { versionSchema } from "../../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../../ingest/contract/release-key.ts";
 import type { Clock } from "../../../runtime/clock.ts";
-import { callHttp, nameOf, printable, readRetryAfterMs } from "../http-call.ts";
-import type { HttpAnswer } from "../http-call.ts";
+import { notDone, parseJson, quote } from "../http-answer.ts";
+import type { NamedAnswer } from "../http-answer.ts";
+import { callHttp, nameOf, printable } from "../http-call.ts";
 import type {
   ChannelAnswer,
   OtaServer,
   PauseRequest,
-  Refused,
   Release,
   RollbackAnswer,
   RollbackRequest,
@@ -39,11 +39,6 @@ const channelAnswerSchema = z.object({
 });
 const rollbackAnswerSchema = z.object({ version: versionSchema });
 
-/** A call that came back with something to read, and the name to speak of it by. */
-interface NamedAnswer {
-  readonly call: string;
-  readonly answer: HttpAnswer;
-}
 type Send = (request: {
   readonly method: "GET" | "POST";
   readonly path: string;
@@ -107,7 +102,7 @@ async function readChannel(key: ChannelKey, send: Send, clock: Clock): Promise<C
   const sent = await send({ method: "GET", path: channelPath(key) });
   if (sent.kind === "unavailable") return sent;
   const { named } = sent;
-  if (named.answer.status !== 200) return notDone(named, clock);
+  if (named.answer.status !== 200) return notDone(named, clock, REMEDY_BY_STATUS);
   const parsed = parseAnswer(named, channelAnswerSchema);
   if (parsed.kind === "unavailable") return parsed;
   const { version, releases, paused } = parsed.value;
@@ -171,7 +166,7 @@ async function change(
   const { named } = sent;
   if (named.answer.status === 409)
     return { kind: "stale", detail: `the channel no longer points at ${from}${quote(named.answer)}` };
-  if (named.answer.status !== 200) return notDone(named, clock);
+  if (named.answer.status !== 200) return notDone(named, clock, REMEDY_BY_STATUS);
   const parsed = parseAnswer(named, rollbackAnswerSchema);
   return parsed.kind === "unavailable" ? parsed : { kind: "done", version: parsed.value.version };
 }
@@ -189,42 +184,8 @@ function parseAnswer<S extends z.ZodType>(
   };
 }
 
-/** Undefined for text that is not JSON: no schema here takes that. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-// Of the 4xx only these pass by themselves (RFC 9110 15.5.9, RFC 8470, RFC 6585).
-const PASSING_CLIENT_ERRORS: ReadonlySet<number> = new Set([408, 425, 429]);
-
 const REMEDY_BY_STATUS: Readonly<Record<number, string>> = {
   401: "; check that both sides have the same secret and the same time of day",
   403: "; check that the server lets this secret act on this app and channel",
   404: "; check ota_server.url and that the server knows this app and channel",
 };
-
-/** Every status but 200 (and 409 to a rollback). A 2xx other than 200 promises nothing, so it is tried again. */
-function notDone({ call, answer }: NamedAnswer, clock: Clock): Refused | Unavailable {
-  const { status } = answer;
-  const detail = `${call} answered ${status}${quote(answer)}${REMEDY_BY_STATUS[status] ?? ""}`;
-  if (status >= 400 && status < 500 && !PASSING_CLIENT_ERRORS.has(status)) return { kind: "refused", detail };
-  const retryAfterMs = readRetryAfterMs(answer.headers, clock);
-  return { kind: "unavailable", detail, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-}
-
-const saidSchema = z.union([
-  z.object({ detail: z.string() }).transform(({ detail }) => detail),
-  z.object({ message: z.string() }).transform(({ message }) => message),
-  z.object({ error: z.string() }).transform(({ error }) => error),
-]);
-
-/** The server's own words, from problem+json or a common look-alike; else the start of the text. */
-function quote({ text }: HttpAnswer): string {
-  const said = saidSchema.safeParse(parseJson(text));
-  const words = printable(said.success ? said.data : text);
-  return words === "" ? "" : `: ${words}`;
-}

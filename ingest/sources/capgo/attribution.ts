@@ -2,13 +2,14 @@
 // device. Leaves: a draft of a native report, or why there is none. Where nobody can say whose a failure is, it is nobody's:
 // a good release that is blamed by mistake is rolled back, a failure that is not counted is counted at the next device.
 import { hash } from "node:crypto";
+import { isVersion } from "../../contract/release-key.ts";
 import { drafts, nothing } from "../foreign-event.ts";
 import type { ForeignEvent, ReportDraft } from "../foreign-event.ts";
 import { ACTIONS } from "./actions.ts";
 import type { ActionMeaning, FailureMeaning } from "./actions.ts";
 import { bundleName, tellsDownloadFailuresRight, withoutFile } from "./stats-event.ts";
 import type { CapgoEvent } from "./stats-event.ts";
-import { isReturn, runningAt, switchedBetween, wasFetching } from "./timeline.ts";
+import { isReturn, ranBeforeSwitch, runningAt, switchedBetween, wasFetching } from "./timeline.ts";
 import type { Moment } from "./timeline.ts";
 import { TIMELINE_MS_MAX } from "./timeline-store.ts";
 
@@ -43,8 +44,10 @@ export function toKnownEvent(event: CapgoEvent, receivedAtMs: number): KnownEven
 export function momentOf({ event, meaning, version, atMs }: KnownEvent): Moment | undefined {
   switch (meaning.kind) {
     case "switch":
-    case "reset":
-      return { kind: "set", atMs, version };
+    case "reset": {
+      const from = fromOf(event);
+      return { kind: "set", atMs, version, ...(isVersion(from) ? { from } : {}) };
+    }
     case "revert":
       return meaning.isEndOfRun ? { kind: "revert", atMs, version } : undefined;
     case "download":
@@ -171,7 +174,11 @@ function versionAtExit({ event, version, atMs }: KnownEvent, moments: readonly M
   // The clock was set back meanwhile: what it said before is not comparable.
   if (fromMs > atMs) return undefined;
   const before = runningAt(moments, fromMs)?.version;
-  if (switchedBetween(moments, fromMs, atMs)) return exitAtMs === undefined ? undefined : before;
+  if (switchedBetween(moments, fromMs, atMs)) {
+    if (exitAtMs === undefined) return undefined;
+    const isKnownTime = atMs - fromMs <= TIMELINE_MS_MAX;
+    return before ?? (isKnownTime ? ranBeforeSwitch(moments, fromMs) : undefined);
+  }
   // Nothing is known of so long ago.
   if (before === undefined) return atMs - fromMs <= TIMELINE_MS_MAX ? version : undefined;
   // Else it switched without a word, before or after.

@@ -24,7 +24,7 @@ import { nameRoute } from "../../middleware/measure-requests.ts";
 import { anyBodyOf, readAnyBody } from "../../middleware/read-body.ts";
 import { problem } from "../../problems.ts";
 import type { ProblemCode } from "../../problems.ts";
-import { VIA, cameThroughHere } from "../codepush/relayed-headers.ts";
+import { VIA, cameThroughHere } from "../../forwarding/relayed-headers.ts";
 import type { SourceDeps } from "../source.ts";
 import { readCapgoBody } from "./capgo-body.ts";
 import type { CapgoBody } from "./capgo-body.ts";
@@ -93,7 +93,6 @@ const ERRORS: Partial<Record<SourceResult, readonly [error: string, message: str
   ],
   unknown_app: ["on_premise_app", "No app has this app_id under sources.capgo here"],
   unknown_channel: ["no_channel", "The app has no such channel here: map it under sources.capgo.channels"],
-  unknown_kind: ["invalid_action", "This action is not known here"],
 };
 
 function answerTo(body: CapgoBody, taken: readonly TakenEvent[]): object {

@@ -9,6 +9,8 @@ export interface Moment {
   readonly kind: MomentKind;
   readonly atMs: number;
   readonly version: string;
+  /** Of a `set`: what ran until then, as far as it says. */
+  readonly from?: string;
 }
 
 export type MomentKind =
@@ -62,6 +64,16 @@ export function switchedBetween(moments: readonly Moment[], fromMs: number, toMs
   return moments.some(
     ({ kind, atMs }) => (kind === "set" || kind === "revert") && atMs > fromMs && atMs <= toMs,
   );
+}
+
+/** What ran at a time before all that is known, by the first switch after it; undefined = it does not say. */
+export function ranBeforeSwitch(moments: readonly Moment[], atMs: number): string | undefined {
+  const later = moments.filter(({ kind, atMs: ms }) => (kind === "set" || kind === "revert") && ms > atMs);
+  const firstMs = later.reduce((earliest, moment) => Math.min(earliest, moment.atMs), Infinity);
+  const first = later.filter((moment) => moment.atMs === firstMs);
+  // A way back names the store build, whatever ran.
+  if (first.some((moment) => moment.kind === "revert" || isReturn(moments, moment))) return undefined;
+  return only([...new Set(first.flatMap(({ from }) => (from === undefined ? [] : [from])))]);
 }
 
 function isDownload({ kind }: Moment): boolean {

@@ -18,7 +18,7 @@ import type { SourceDeps } from "../source.ts";
 import { answerText, textProblems } from "./answer-text.ts";
 import { createDeployments } from "./deployments.ts";
 import type { Deployments } from "./deployments.ts";
-import { cameThroughHere, onwardHeaders } from "./relayed-headers.ts";
+import { cameThroughHere, onwardHeaders } from "../../forwarding/relayed-headers.ts";
 import { readDeployReport, readDownloadReport } from "./status-report.ts";
 import type { StatusReport } from "./status-report.ts";
 import { createUpdateCheckProxy } from "./update-check-proxy.ts";

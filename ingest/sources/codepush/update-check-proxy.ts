@@ -6,7 +6,7 @@ import * as https from "node:https";
 import type { Request, Response } from "express";
 import type { Logger } from "../../../runtime/logger.ts";
 import { answerText } from "./answer-text.ts";
-import { endToEndHeaders, onwardHeaders } from "./relayed-headers.ts";
+import { endToEndHeaders, onwardHeaders } from "../../forwarding/relayed-headers.ts";
 
 /** From the check to the end of the server's answer, in milliseconds. */
 export const UPSTREAM_MS_MAX = 10_000;

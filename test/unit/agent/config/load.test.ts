@@ -85,9 +85,11 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "ota-secret-too-short": ['4:69 apps["com.acme.till"].ota_server.secret: must have at least 8 characters'],
   "ota-server-timeout-zero": ['4:98 apps["com.acme.till"].ota_server.timeout: must be from 100ms to 5m'],
   "ota-server-type-missing": [
-    '4:17 apps["com.acme.till"].ota_server.type: this setting is missing: write http',
+    '4:17 apps["com.acme.till"].ota_server.type: this setting is missing: write codepush, hawkbit, http or mender',
   ],
-  "ota-server-type-unknown": ['4:25 apps["com.acme.till"].ota_server.type: not known here: write http'],
+  "ota-server-type-unknown": [
+    '4:25 apps["com.acme.till"].ota_server.type: not known here: write codepush, hawkbit, http or mender',
+  ],
   "ota-server-url-with-fragment": [
     '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',
   ],
@@ -271,7 +273,7 @@ describe("a right file", () => {
     const app = [...settings.apps.values()][0]!;
     expect([...settings.apps.keys()]).toEqual(["com.acme.till"]);
     expect(app.ingestKeys).toEqual(["example-ingest-key"]);
-    expect(app.otaServer.secret).toBe("example-ota-secret");
+    expect(app.otaServer).toMatchObject({ type: "http", secret: "example-ota-secret" });
     expect([...app.channels.keys()]).toEqual(["production"]);
   });
 
@@ -279,7 +281,7 @@ describe("a right file", () => {
     const env = { LASTGOOD_INGEST_KEY: "a: [b, #c] key", LASTGOOD_OTA_SECRET: '"quoted"\nand: more' };
     const app = [...load(exampleConfigFile(), env).apps.values()][0]!;
     expect(app.ingestKeys).toEqual([env.LASTGOOD_INGEST_KEY]);
-    expect(app.otaServer.secret).toBe(env.LASTGOOD_OTA_SECRET);
+    expect(app.otaServer).toMatchObject({ secret: env.LASTGOOD_OTA_SECRET });
   });
 });
 

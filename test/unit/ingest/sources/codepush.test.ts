@@ -7,7 +7,7 @@ import {
   cameThroughHere,
   endToEndHeaders,
   onwardHeaders,
-} from "../../../../ingest/sources/codepush/relayed-headers.ts";
+} from "../../../../ingest/forwarding/relayed-headers.ts";
 import { readDeployReport, readDownloadReport } from "../../../../ingest/sources/codepush/status-report.ts";
 import type { StatusReport } from "../../../../ingest/sources/codepush/status-report.ts";
 import { appWithSources } from "../../../support/source-app.ts";

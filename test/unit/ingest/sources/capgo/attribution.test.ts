@@ -300,6 +300,23 @@ describe("a crash", () => {
     expect(inShort(crash(AT - TIMELINE_MS_MAX - 1))).toBe("unattributed");
   });
 
+  test("of a moment before all that is known, is of what the first switch after it came from", () => {
+    const set = { ...moment("set", NEW, AT - 2), from: OLD };
+    expect(inShort(crash(AT - HOUR), [set])).toBe(`crashed ${OLD}`);
+    expect(inShort(crash(AT - TIMELINE_MS_MAX - 1), [set])).toBe("unattributed");
+    // A way back says that it came from the store build.
+    const back = { ...moment("set", OLD, AT - 2), from: "4.2.0" };
+    expect(inShort(crash(AT - HOUR), [moment("revert", "4.2.8", AT - 2), back])).toBe("unattributed");
+    expect(inShort(crash(AT - HOUR), [set, { ...moment("set", "4.2.8", AT - 2), from: "4.2.5" }])).toBe(
+      "unattributed",
+    );
+    expect(momentOf(known({ action: "set", old_version_name: OLD }))).toMatchObject({
+      kind: "set",
+      from: OLD,
+    });
+    expect(momentOf(known({ action: "set", old_version_name: "a b" }))).not.toHaveProperty("from");
+  });
+
   test("is nobody's when the device switched without a word, or its clock was set back", () => {
     expect(inShort(crash(AT - HOUR), [moment("set", OLD, AT - 9 * HOUR)])).toBe("unattributed");
     expect(inShort(crash(AT + 1))).toBe("unattributed");
