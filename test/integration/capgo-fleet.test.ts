@@ -189,6 +189,15 @@ test("a device that falls back to the store build tells of no second set, and bl
   await shard.fold();
   expect(await shard.devices(BAD)).toMatchObject({ attempted: DEVICES, reverted: DEVICES });
   expect(await shard.devices(STORE)).toMatchObject({ ...NOTHING_BAD, attempted: 0, running: DEVICES });
+  // The next release is no way back, though the newest switch that is known is a revert.
+  fleet.offer(NEXT);
+  await fleet.foreground();
+  await shard.fold();
+  expect(await shard.devices(NEXT)).toMatchObject({
+    attempted: DEVICES,
+    installed: DEVICES,
+    confirmed: DEVICES,
+  });
 });
 
 test("after the rollback's next release all is well, and crashes are of what ran", async () => {
