@@ -22,7 +22,7 @@ import {
   refuseUnprovenSources,
   sourcesSchema,
 } from "../../ingest/contract/sources.ts";
-import { refuseSharedCapgoIds } from "../../ingest/contract/sources/capgo.ts";
+import { refuseSharedCapgoApps } from "../../ingest/contract/sources/capgo.ts";
 import { refuseSharedDeploymentKeys } from "../../ingest/contract/sources/codepush.ts";
 import type { SourcesSettings } from "../../ingest/contract/sources.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
@@ -247,7 +247,7 @@ export const settingsSchema = z
   .superRefine(({ apps, policies }, context) => {
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
     if (!(apps instanceof Map && policies instanceof Map)) return;
-    refuseSharedCapgoIds(apps, context);
+    refuseSharedCapgoApps(apps, context);
     refuseSharedDeploymentKeys(apps, context);
     for (const [app, { channels }] of apps)
       for (const [channel, { policyName }] of channels)

@@ -12,8 +12,11 @@ export interface ReportDraft {
   /** As native reports have it; left out = the time it came in. */
   readonly at?: unknown;
   readonly from?: string | undefined;
-  readonly crash?: { readonly message: string } | undefined;
+  readonly id?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly crash?: { readonly message?: string | undefined; readonly type?: string | undefined } | undefined;
   readonly platform?: string | undefined;
+  readonly os_version?: string | undefined;
   readonly native_version?: string | undefined;
 }
 

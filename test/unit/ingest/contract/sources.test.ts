@@ -50,6 +50,70 @@ function tillOf(sources: string): IngestAppSettings {
   return [...result.config.apps.values()][0]!;
 }
 
+describe("capgo", () => {
+  test("an empty section serves the app by its own name; nothing but production devices counts", () => {
+    expect(tillOf("{ capgo: {} }").sources).toEqual({
+      capgo: {
+        channel: "production",
+        channels: new Map(),
+        include_emulators: false,
+        include_development: false,
+      },
+    });
+  });
+
+  test("everything", () => {
+    expect(
+      tillOf(
+        "{ capgo: { app_id: com.acme.till, channel: beta, channels: { Production: production, constructor: beta }, relay: 'https://plugin.capgo.app/stats', include_emulators: true, include_development: true } }",
+      ).sources?.capgo,
+    ).toEqual({
+      app_id: "com.acme.till",
+      channel: "beta",
+      channels: new Map([
+        ["Production", "production"],
+        ["constructor", "beta"],
+      ]),
+      relay: "https://plugin.capgo.app/stats",
+      include_emulators: true,
+      include_development: true,
+    });
+  });
+
+  test.each([
+    ["{ capgo: { channel: nowhere } }", "sources.capgo.channel: the app has no channel"],
+    ["{ capgo: { channels: { Live: nowhere } } }", "sources.capgo.channels.Live: the app has no channel"],
+    ["{ capgo: { app_id: '' } }", "sources.capgo.app_id"],
+    [`{ capgo: { app_id: '${"x".repeat(129)}' } }`, "sources.capgo.app_id"],
+    ["{ capgo: { relay: 'plugin.capgo.app/stats' } }", "must be the http:// or https:// address"],
+    ["{ capgo: { relay: 'https://u:p@plugin.capgo.app/stats' } }", "without user and fragment"],
+    ["{ capgo: { include_emulators: yes please } }", "sources.capgo.include_emulators"],
+    ["{ capgo: { appId: x } }", "appId"],
+  ])("%s is refused", (sources, message) => {
+    const mistakes = mistakesIn(sources);
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toContain(message);
+  });
+
+  test("the default channel has to be there as well", () => {
+    expect(mistakesIn("{}", "{ capgo: {} }")).toEqual([
+      'apps.kiosk.sources.capgo.channel: the app has no channel "production": name it under channels, or one that stands there',
+    ]);
+  });
+
+  test.each([
+    ["{ capgo: { app_id: com.acme } }", "{ capgo: { app_id: com.acme, channel: stable } }"],
+    ["{ capgo: {} }", "{ capgo: { app_id: till, channel: stable } }"],
+    ["{ capgo: { app_id: kiosk } }", "{ capgo: { channel: stable } }"],
+  ])("two apps are not one Capgo app: %s and %s", (till, kiosk) => {
+    const mistakes = mistakesIn(till, kiosk);
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toMatch(
+      /^apps\.kiosk\.sources\.capgo\.app_id: till takes the events of the Capgo app /,
+    );
+  });
+});
+
 describe("codepush", () => {
   test("deployment keys lead to channels; the server has no slash at its end", () => {
     const sources = tillOf(
