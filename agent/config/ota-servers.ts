@@ -5,13 +5,20 @@ import { codePushServerSchema } from "./ota-servers/codepush.ts";
 import type { CodePushOtaServerSettings } from "./ota-servers/codepush.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
+import { hotUpdaterServerSchema } from "./ota-servers/hot-updater.ts";
+import type { HotUpdaterOtaServerSettings } from "./ota-servers/hot-updater.ts";
 import { menderServerSchema } from "./ota-servers/mender.ts";
 import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
-export type OtaServerSettings = CodePushOtaServerSettings | HttpOtaServerSettings | MenderOtaServerSettings;
+export type OtaServerSettings =
+  | CodePushOtaServerSettings
+  | HotUpdaterOtaServerSettings
+  | HttpOtaServerSettings
+  | MenderOtaServerSettings;
 
 export const otaServerSchema = z.discriminatedUnion("type", [
   codePushServerSchema,
+  hotUpdaterServerSchema,
   httpServerSchema,
   menderServerSchema,
 ]);
