@@ -10,6 +10,7 @@ import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
 import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
 import { createHawkbitOtaServer } from "./rollback/servers/hawkbit.ts";
+import { createHotUpdaterOtaServer } from "./rollback/servers/hot-updater.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
@@ -89,6 +90,8 @@ function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersi
       return createCodePushOtaServer({ ...settings, clock, productVersion });
     case "hawkbit":
       return createHawkbitOtaServer({ ...settings, clock, productVersion });
+    case "hot_updater":
+      return createHotUpdaterOtaServer({ ...settings, clock, productVersion });
     case "mender":
       return createMenderOtaServer({ ...settings, clock, productVersion });
   }

@@ -7,18 +7,22 @@ import { hawkbitServerSchema } from "./ota-servers/hawkbit.ts";
 import type { HawkbitOtaServerSettings } from "./ota-servers/hawkbit.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
+import { hotUpdaterServerSchema } from "./ota-servers/hot-updater.ts";
+import type { HotUpdaterOtaServerSettings } from "./ota-servers/hot-updater.ts";
 import { menderServerSchema } from "./ota-servers/mender.ts";
 import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
 export type OtaServerSettings =
   | CodePushOtaServerSettings
   | HawkbitOtaServerSettings
+  | HotUpdaterOtaServerSettings
   | HttpOtaServerSettings
   | MenderOtaServerSettings;
 
 export const otaServerSchema = z.discriminatedUnion("type", [
   codePushServerSchema,
   hawkbitServerSchema,
+  hotUpdaterServerSchema,
   httpServerSchema,
   menderServerSchema,
 ]);
