@@ -13,6 +13,7 @@ import { createCapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
 import type { CapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
 import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
 import { createHawkbitOtaServer } from "./rollback/servers/hawkbit.ts";
+import { createHotUpdaterOtaServer } from "./rollback/servers/hot-updater.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
@@ -102,6 +103,8 @@ function createOtaServer(settings: OtaServerSettings, { clock, productVersion, b
       return createCodePushOtaServer({ ...settings, clock, productVersion });
     case "hawkbit":
       return createHawkbitOtaServer({ ...settings, clock, productVersion });
+    case "hot_updater":
+      return createHotUpdaterOtaServer({ ...settings, clock, productVersion });
     case "mender":
       return createMenderOtaServer({ ...settings, clock, productVersion });
   }

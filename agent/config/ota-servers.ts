@@ -9,6 +9,8 @@ import { hawkbitServerSchema } from "./ota-servers/hawkbit.ts";
 import type { HawkbitOtaServerSettings } from "./ota-servers/hawkbit.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
+import { hotUpdaterServerSchema } from "./ota-servers/hot-updater.ts";
+import type { HotUpdaterOtaServerSettings } from "./ota-servers/hot-updater.ts";
 import { menderServerSchema } from "./ota-servers/mender.ts";
 import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
@@ -16,6 +18,7 @@ export type OtaServerSettings =
   | CapgoOtaServerSettings
   | CodePushOtaServerSettings
   | HawkbitOtaServerSettings
+  | HotUpdaterOtaServerSettings
   | HttpOtaServerSettings
   | MenderOtaServerSettings;
 
@@ -23,6 +26,7 @@ export const otaServerSchema = z.discriminatedUnion("type", [
   capgoServerSchema,
   codePushServerSchema,
   hawkbitServerSchema,
+  hotUpdaterServerSchema,
   httpServerSchema,
   menderServerSchema,
 ]);

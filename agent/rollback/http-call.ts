@@ -12,7 +12,7 @@ export const ANSWER_BYTES_MAX = 1_048_576;
 export const RETRY_AFTER_MS_MAX = 600_000;
 
 export interface HttpRequest {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "PATCH" | "POST" | "PUT";
   readonly url: URL;
   readonly headers: Headers;
   readonly body?: string;
