@@ -8,6 +8,7 @@ import type { OtaServerSettings } from "./config/ota-servers.ts";
 import type { Settings } from "./config/schema.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
+import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
@@ -83,6 +84,8 @@ function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersi
         clock,
         productVersion,
       });
+    case "codepush":
+      return createCodePushOtaServer({ ...settings, clock, productVersion });
     case "mender":
       return createMenderOtaServer({ ...settings, clock, productVersion });
   }

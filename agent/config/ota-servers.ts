@@ -1,11 +1,17 @@
 // `apps.<app>.ota_server`: which make of OTA server an app has, one file per make under ota-servers/. Enters: parsed
 // YAML. Leaves: the settings of that make.
 import { z } from "zod";
+import { codePushServerSchema } from "./ota-servers/codepush.ts";
+import type { CodePushOtaServerSettings } from "./ota-servers/codepush.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
 import { menderServerSchema } from "./ota-servers/mender.ts";
 import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
-export type OtaServerSettings = HttpOtaServerSettings | MenderOtaServerSettings;
+export type OtaServerSettings = CodePushOtaServerSettings | HttpOtaServerSettings | MenderOtaServerSettings;
 
-export const otaServerSchema = z.discriminatedUnion("type", [httpServerSchema, menderServerSchema]);
+export const otaServerSchema = z.discriminatedUnion("type", [
+  codePushServerSchema,
+  httpServerSchema,
+  menderServerSchema,
+]);

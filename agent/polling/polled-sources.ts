@@ -60,6 +60,7 @@ function createPoller(
   { clock, version }: { readonly clock: Clock; readonly version: string },
 ): Create {
   switch (otaServer.type) {
+    case "codepush":
     case "http":
       return undefined;
     case "mender": {

@@ -46,7 +46,7 @@ function createReader(poller: StatusPoller) {
     reports,
     cursor: () => cursor,
     /** Leaves: how many calls of `poll` it took. */
-    async readToEnd(pagesMax = 1_000): Promise<number> {
+    readToEnd: async (pagesMax = 1_000): Promise<number> => {
       for (let calls = 1; calls <= pagesMax; calls += 1) {
         const page = await poller.poll(cursor);
         if (page.kind !== "page") throw new Error(page.detail);
@@ -113,7 +113,8 @@ describe("no gaps", () => {
       const mender = await startMender();
       mender.state.addDevices(3 * MENDER_PER_PAGE + 50);
       const deployment = mender.deploy("1.4.0");
-      const random = createRandom(seed).next;
+      const seeded = createRandom(seed);
+      const random = (): number => seeded.next();
       const { readToEnd, reports } = createReader(pollerOf(mender));
       let isMoving = true;
       mender.beforeCall(() => {
@@ -183,6 +184,28 @@ describe("no gaps", () => {
     expect(devicesWith(reports, "confirmed")).toEqual(new Set([left, right]));
   });
 
+  it("finds one that took another's place in a list: when the deployment ends, else within ten minutes", async () => {
+    for (const isEnd of [true, false]) {
+      const mender = await startMender();
+      const [left, right] = mender.state.addDevices(isEnd ? 2 : 3);
+      const deployment = mender.deploy("1.4.0");
+      mender.report(left!, "downloading", "success");
+      mender.report(right!, "downloading");
+      const { readToEnd, reports } = createReader(pollerOf(mender));
+      await readToEnd();
+      mender.state.setStatus(left!, deployment.id, { status: "failure" });
+      mender.state.setStatus(right!, deployment.id, { status: "success" });
+      mender.passMs(MENDER_FULL_READ_MS - 1);
+      await readToEnd();
+      expect([deployment.status === "finished", deployment.counters.success]).toEqual([isEnd, 1]);
+      expect(devicesWith(reports, "confirmed").has(right!)).toBe(isEnd);
+      // And the rest after the list that was just read.
+      mender.passMs(MENDER_REST_MS_PER_ROW);
+      await readToEnd();
+      expect(devicesWith(reports, "confirmed")).toEqual(new Set([left, right]));
+    }
+  });
+
   it("goes on from any cursor after a crash, and tells the same again with the same times and ids", async () => {
     const mender = await startMender();
     const devices = mender.state.addDevices(MENDER_PER_PAGE + 20);
@@ -226,8 +249,12 @@ describe("no gaps", () => {
     await readToEnd();
     mender.state.setStatus(device!, deployment.id, { status: "failure" });
     expect(deployment.status).toBe("finished");
-    // Newer ones push it out of the first page, and the young ones end the list.
-    mender.deploy("1.5.0");
+    // Others have pushed it out of the first page, and that it ended out of the list of those that run.
+    const [trial] = mender.state.addDevices(1, { group: "lab" });
+    const agoMs = MENDER_DEPLOYMENT_AGE_MS_MAX + HOUR_MS;
+    mender.passMs(-agoMs);
+    for (let count = 0; count < MENDER_PER_PAGE; count += 1) mender.deploy("1.5.0", { devices: [trial!] });
+    mender.passMs(agoMs);
     await readToEnd();
     expect(devicesWith(reports, "install_failed")).toEqual(new Set([device]));
     expect(devicesWith(reports, "confirmed")).toEqual(new Set());
@@ -253,7 +280,7 @@ describe("no more work than there is", () => {
       expect(await readToEnd()).toBe(1);
     }
     expect(mender.calls.map(({ url }) => new URL(url, mender.url).search)).toEqual(
-      Array(3).fill(["?page=1&per_page=100", "?page=1&per_page=100&status=inprogress"]).flat(),
+      [1, 2, 3].flatMap(() => ["?page=1&per_page=100", "?page=1&per_page=100&status=inprogress"]),
     );
   });
 
@@ -365,12 +392,14 @@ describe("what is told of which channel", () => {
     await readToEnd();
     const told = reports
       .filter(({ event }) => event !== "update_started")
-      .map(({ channel, version, device, event, model }) => [channel, version, device, event, model]);
+      .map(({ channel, version, device, event, model }) =>
+        [channel, version, device, event, model].join(" "),
+      );
     expect(told.toSorted()).toEqual(
       [
-        ["beta", "2.0.0", beta, "confirmed", "till-mk2"],
-        ["production", "1.4.0", store, "confirmed", "till-mk2"],
-        ["production", "1.3.0", store, "active", "till-mk2"],
+        `beta 2.0.0 ${beta} confirmed till-mk2`,
+        `production 1.4.0 ${store} confirmed till-mk2`,
+        `production 1.3.0 ${store} active till-mk2`,
       ].toSorted(),
     );
   });

@@ -3,7 +3,6 @@
 // that was told to install the bad one; in this order, because devices take their oldest deployment first. The decision's
 // id is in the name of what is made, so that it is made once. Enters: the port's requests. Leaves: its answers.
 import { createHash } from "node:crypto";
-import { formatChannelKey } from "../../../ingest/contract/release-key.ts";
 import type { Channel, ChannelKey, Version } from "../../../ingest/contract/release-key.ts";
 import type { MenderTarget } from "../../config/ota-servers/mender.ts";
 import type {
@@ -17,6 +16,7 @@ import type {
   RollbackRequest,
   Unavailable,
 } from "../ota-server.ts";
+import { createInTurn } from "../in-turn.ts";
 import { createMenderApi } from "./mender-api.ts";
 import type { MenderApi, MenderApiOptions, MenderDeployment } from "./mender-api.ts";
 import { MENDER_RELEASES_MAX, deploymentsOf, isComplete, repairName, toState } from "./mender-history.ts";
@@ -57,7 +57,7 @@ export function createMenderOtaServer(options: MenderOtaServerOptions): OtaServe
     channelOf: (key) => ({ key, target: targetOf(channels, key.channel), artifact }),
     hasRelease: rememberReleases(api, clock),
   };
-  const inTurn = createTurns();
+  const inTurn = createInTurn();
   return {
     type: "mender",
     capabilities: { rollback: true, pause: true },
@@ -69,21 +69,6 @@ export function createMenderOtaServer(options: MenderOtaServerOptions): OtaServe
 
 export function targetOf(channels: ReadonlyMap<Channel, MenderTarget>, channel: Channel): MenderTarget {
   return channels.get(channel) ?? { kind: "group", group: channel };
-}
-
-/** Looking and acting are several requests here: two acts on one channel must not be between each other's. */
-function createTurns(): (key: ChannelKey, act: () => Promise<RollbackAnswer>) => Promise<RollbackAnswer> {
-  const last = new Map<string, Promise<RollbackAnswer>>();
-  return async (key, act) => {
-    const text = formatChannelKey(key);
-    const mine = (last.get(text) ?? Promise.resolve()).then(act, act);
-    last.set(text, mine);
-    try {
-      return await mine;
-    } finally {
-      if (last.get(text) === mine) last.delete(text);
-    }
-  };
 }
 
 function rememberReleases(api: MenderApi, clock: () => number): MenderApi["hasRelease"] {

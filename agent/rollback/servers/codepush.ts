@@ -1,0 +1,250 @@
+// OTA server of type `codepush`, by the management API of code-push-server and its forks. Going back *appends* a release
+// there: v13 with the content of v11. So a release is known by its content (`packageHash`) as well as by its label, and the
+// channel that was put back on v11 offers v13. The server has no idempotency key: every act begins by reading the history,
+// which tells whether it was done before. Enters: the port's requests. Leaves: the port's answers.
+//
+// There is no pause. `rollout` can only rise (409), and a release that is disabled takes its devices back to the release
+// before it at their next check: that is a rollback to a target that nobody chose, not a stop where things are.
+import { z } from "zod";
+import { versionSchema } from "../../../ingest/contract/release-key.ts";
+import type { Channel, ChannelKey, Version } from "../../../ingest/contract/release-key.ts";
+import type { Clock } from "../../../runtime/clock.ts";
+import { callHttp, nameOf, printable } from "../http-call.ts";
+import { notDone, parseJson } from "../http-answer.ts";
+import type { NamedAnswer } from "../http-answer.ts";
+import { createInTurn } from "../in-turn.ts";
+import type {
+  ChannelAnswer,
+  ChannelState,
+  OtaServer,
+  Refused,
+  Release,
+  RollbackAnswer,
+  RollbackRequest,
+  Unavailable,
+} from "../ota-server.ts";
+
+export interface CodePushOtaServerOptions {
+  readonly url: string;
+  readonly accessKey: string;
+  readonly app: string;
+  /** Channels that are not here are the deployment of the same name. */
+  readonly deployments: ReadonlyMap<Channel, string>;
+  /** For one whole exchange, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** Lastgood's own version, for the user agent. */
+  readonly productVersion?: string;
+  readonly fetch?: typeof fetch;
+}
+
+const packageSchema = z.looseObject({
+  label: z.string(),
+  packageHash: z.string(),
+  appVersion: z.string(),
+  isDisabled: z.boolean().nullish(),
+  uploadTime: z.number(),
+});
+type Package = z.infer<typeof packageSchema>;
+
+const historySchema = z.looseObject({ history: z.array(packageSchema) });
+const rollbackSchema = z.looseObject({ package: z.looseObject({}) });
+
+const REMEDIES: Readonly<Record<number, string>> = {
+  401: "; check ota_server.access_key: it is wrong or has expired (code-push access-key ls)",
+  403: "; the access key must belong to a collaborator or the owner of the app",
+  404: "; check ota_server.app (of a shared app: owner@mail:name) and the deployment's name",
+};
+
+type Send = (method: "GET" | "POST", path: string) => Promise<NamedAnswer | Unavailable>;
+
+export function createCodePushOtaServer(options: CodePushOtaServerOptions): OtaServer {
+  const { deployments, app, clock } = options;
+  const send = createSend(options);
+  const pathOf = ({ channel }: ChannelKey): string =>
+    `/apps/${encodeURIComponent(app)}/deployments/${encodeURIComponent(deployments.get(channel) ?? channel)}`;
+  const codePush: CodePush = { send, pathOf, clock };
+  const inTurn = createInTurn();
+  return {
+    type: "codepush",
+    capabilities: { rollback: true, pause: false },
+    readChannel: (key) => readChannel(key, codePush),
+    rollback: (request) => inTurn(request, () => rollback(request, codePush)),
+    pause: () =>
+      Promise.resolve({
+        kind: "refused",
+        detail:
+          "a CodePush server has no pause: its rollout can only rise, and a disabled release sends its devices back; let the policy roll back or page",
+      }),
+  };
+}
+
+interface CodePush {
+  readonly send: Send;
+  readonly pathOf: (key: ChannelKey) => string;
+  readonly clock: Clock;
+}
+
+function createSend({
+  url,
+  accessKey,
+  timeoutMs,
+  productVersion,
+  fetch: fetchWith = fetch,
+}: CodePushOtaServerOptions): Send {
+  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
+  return async (method, path) => {
+    const request = {
+      method,
+      url: new URL(`${url}${path}`),
+      headers: new Headers({
+        Accept: "application/vnd.code-push.v2+json",
+        Authorization: `Bearer ${accessKey}`,
+        "User-Agent": userAgent,
+        "X-CodePush-CLI-Version": "3.0.0",
+      }),
+      timeoutMs,
+      fetch: fetchWith,
+    };
+    const answer = await callHttp(request);
+    return answer.kind === "answered" ? { call: nameOf(request), answer } : answer;
+  };
+}
+
+interface History {
+  readonly kind: "history";
+  /** Newest first. */
+  readonly packages: readonly Package[];
+}
+
+async function readHistory(
+  key: ChannelKey,
+  { send, pathOf, clock }: CodePush,
+): Promise<History | Refused | Unavailable> {
+  const named = await send("GET", `${pathOf(key)}/history`);
+  if ("kind" in named) return named;
+  if (named.answer.status !== 200) return notDone(named, clock, REMEDIES);
+  const parsed = historySchema.safeParse(parseJson(named.answer.text));
+  if (parsed.success) return { kind: "history", packages: parsed.data.history.toReversed() };
+  return unreadable(named, parsed.error);
+}
+
+function unreadable({ call, answer }: NamedAnswer, error: z.ZodError): Unavailable {
+  const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+  return {
+    kind: "unavailable",
+    detail: `${call} answered ${answer.status}, but not as a CodePush server does: ${printable(problems.join("; "))}`,
+  };
+}
+
+async function readChannel(key: ChannelKey, codePush: CodePush): Promise<ChannelAnswer> {
+  const history = await readHistory(key, codePush);
+  return history.kind === "history" ? { kind: "channel", state: toState(history.packages) } : history;
+}
+
+function isEnabled({ isDisabled }: Package): boolean {
+  return isDisabled !== true;
+}
+
+/** What new devices are offered: the newest that is not disabled, be it only to a part of them. */
+function offeredOf(packages: readonly Package[]): Package | undefined {
+  return packages.find(isEnabled);
+}
+
+/**
+ * What the channel can be set to: enabled (a rollback to a disabled release makes a disabled one), for the same store
+ * binaries as what is offered (the server compares the text, and answers 409), and each content once, under its newest name.
+ */
+function toState(packages: readonly Package[]): ChannelState {
+  const offered = offeredOf(packages);
+  if (offered === undefined) return { version: null, releases: [] };
+  const releases: Release[] = [];
+  const told = new Set<string>();
+  for (const each of packages) {
+    if (!isEnabled(each) || each.appVersion !== offered.appVersion || told.has(each.packageHash)) continue;
+    told.add(each.packageHash);
+    const version = versionSchema.safeParse(each.label);
+    if (version.success) releases.push(toRelease(version.data, each, packages));
+  }
+  return { version: releases.find(({ version }) => version === offered.label)?.version ?? null, releases };
+}
+
+function toRelease(
+  version: Version,
+  { label, packageHash, uploadTime }: Package,
+  packages: readonly Package[],
+): Release {
+  const older = packages.slice(packages.findIndex((each) => each.label === label) + 1);
+  const sameAs = older
+    .filter((each) => each.packageHash === packageHash)
+    .flatMap((each) => versionSchema.safeParse(each.label).data ?? []);
+  return {
+    version,
+    releasedAt: new Date(uploadTime).toISOString(),
+    ...(sameAs.length === 0 ? {} : { sameAs }),
+  };
+}
+
+async function rollback(request: RollbackRequest, codePush: CodePush): Promise<RollbackAnswer> {
+  const before = await readHistory(request, codePush);
+  if (before.kind !== "history") return before;
+  const aim = aimOf(request, before.packages);
+  if (aim.kind !== "act") return aim;
+  const named = await codePush.send(
+    "POST",
+    `${codePush.pathOf(request)}/rollback/${encodeURIComponent(request.to)}`,
+  );
+  if ("kind" in named) return named;
+  // "Already the newest", or another app version: the history tells which, and whether somebody was faster.
+  if (named.answer.status === 409) return afterConflict(request, named, codePush);
+  if (named.answer.status !== 201) return notDone(named, codePush.clock, REMEDIES);
+  const parsed = rollbackSchema.safeParse(parseJson(named.answer.text));
+  if (!parsed.success) return unreadable(named, parsed.error);
+  // The answer does not name the new label.
+  const after = await readHistory(request, codePush);
+  if (after.kind !== "history") return after.kind === "refused" ? { ...after, kind: "unavailable" } : after;
+  const { version } = toState(after.packages);
+  if (version !== null) return { kind: "done", version };
+  return { kind: "unavailable", detail: "the CodePush server made the release, and does not offer it" };
+}
+
+type Aim = { readonly kind: "act" } | Exclude<RollbackAnswer, Unavailable>;
+
+function aimOf({ from, to }: RollbackRequest, packages: readonly Package[]): Aim {
+  const state = toState(packages);
+  const target = packages.find(({ label }) => label === to);
+  const offered = offeredOf(packages);
+  if (offered === undefined || state.version === null)
+    return { kind: "stale", detail: "the deployment offers no release" };
+  if (target === undefined)
+    return {
+      kind: "refused",
+      detail: `the deployment's history has no ${to}: it holds the newest 50 releases`,
+    };
+  if (offered.label !== from && offered.packageHash === target.packageHash)
+    return { kind: "done", version: state.version };
+  if (offered.label !== from)
+    return { kind: "stale", detail: `the deployment no longer offers ${from}, but ${offered.label}` };
+  if (!isEnabled(target))
+    return {
+      kind: "refused",
+      detail: `${to} is disabled, and going back to it would offer nothing: enable it first`,
+    };
+  if (target.appVersion !== offered.appVersion)
+    return {
+      kind: "refused",
+      detail: `${to} is for the store versions ${target.appVersion}, and ${from} for ${offered.appVersion}: CodePush does not go back across that`,
+    };
+  return { kind: "act" };
+}
+
+async function afterConflict(
+  request: RollbackRequest,
+  named: NamedAnswer,
+  codePush: CodePush,
+): Promise<RollbackAnswer> {
+  const after = await readHistory(request, codePush);
+  if (after.kind !== "history") return after;
+  const aim = aimOf(request, after.packages);
+  return aim.kind === "act" ? notDone(named, codePush.clock) : aim;
+}

@@ -1,0 +1,291 @@
+// The `codepush` adapter against its double: the common contract, then what only this make has: a rollback is a new release
+// of old content, targets that the server can't go back to, answers in text. And what the double itself must reproduce.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
+import type { ChannelState, OtaServer, RollbackRequest } from "../../agent/rollback/ota-server.ts";
+import { createCodePushOtaServer } from "../../agent/rollback/servers/codepush.ts";
+import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
+import type { Channel, ChannelKey } from "../../ingest/contract/release-key.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { createCodePushDouble } from "../doubles/codepush.ts";
+import type { CodePushDouble, CodePushFault } from "../doubles/codepush.ts";
+import { rolloutBucket } from "../doubles/codepush-rollout.ts";
+import { startJsonDouble } from "../support/json-double.ts";
+import { otaServerContract } from "./ota-server.ts";
+import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
+
+const ACCESS_KEY = "example-access-key";
+const DEPLOYMENT_KEY = "KEYA";
+const TIMEOUT_MS = 300;
+const label = (text: string) => versionSchema.parse(text);
+const key: ChannelKey = {
+  app: appIdSchema.parse("com.acme.till"),
+  channel: channelSchema.parse("production"),
+};
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+interface Running {
+  readonly double: CodePushDouble;
+  readonly url: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** With v1, v2 and v3, of which each has content of its own. */
+async function start(): Promise<Running> {
+  let nowMs = systemClock() - 3 * 86_400_000;
+  const double = createCodePushDouble({
+    app: "till",
+    deployment: "Production",
+    deploymentKey: DEPLOYMENT_KEY,
+    accessKey: ACCESS_KEY,
+    clock: () => (nowMs += 3_600_000),
+  });
+  for (const hash of ["hash-1", "hash-2", "hash-3"]) double.release(hash);
+  const server = createServer(double.express);
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> =>
+    (stopped ??= new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    }));
+  cleanups.push(stop);
+  return { double, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop };
+}
+
+function adapter(url: string, accessKey = ACCESS_KEY): OtaServer {
+  return createCodePushOtaServer({
+    url,
+    accessKey,
+    app: "till",
+    deployments: new Map([["production" as Channel, "Production"]]),
+    timeoutMs: TIMEOUT_MS,
+    clock: systemClock,
+  });
+}
+
+function toFault(fault: NeutralFault): CodePushFault {
+  switch (fault.kind) {
+    case "server_error":
+      return { kind: "error", status: 500 };
+    case "hangs":
+      return { kind: "late", ms: TIMEOUT_MS * 3 };
+    case "acts_but_answer_is_lost":
+      return { kind: "lost_answer" };
+    case "garbage_answer":
+      return { kind: "garbage" };
+    case "oversize_answer":
+      return { kind: "oversize", bytes: ANSWER_BYTES_MAX + 1 };
+    case "rate_limited":
+    case "redirect":
+      return fault;
+    case "sets_another_version":
+      return { kind: "another_label", label: fault.version };
+    default:
+      return fault satisfies never;
+  }
+}
+
+otaServerContract(
+  "codepush",
+  async (): Promise<OtaServerHarness> => {
+    const { double, url, stop } = await start();
+    const elsewhere = await startJsonDouble();
+    return {
+      server: adapter(url),
+      stranger: adapter(url, "another-access-key"),
+      key,
+      publish: (version) => void double.release(`hash-${version.slice(1)}`),
+      fault: (call, fault) => double.fault(call === "read" ? "history" : "rollback", toFault(fault)),
+      acts: () => double.rollbacks(),
+      strayRequests: () => elsewhere.requests.length,
+      elsewhere: elsewhere.url,
+      stopServer: stop,
+      async dispose() {
+        await stop();
+        await elsewhere.close();
+      },
+    };
+  },
+  {
+    older: label("v1"),
+    old: label("v2"),
+    new: label("v3"),
+    newer: label("v4"),
+    neverReleased: label("v99"),
+  },
+);
+
+async function stateOf(server: OtaServer): Promise<ChannelState> {
+  const answer = await server.readChannel(key);
+  if (answer.kind !== "channel") throw new Error(answer.detail);
+  return answer.state;
+}
+
+const shown = ({ version, releases }: ChannelState): string =>
+  [version, ...releases.map((each) => [each.version, ...(each.sameAs ?? [])].join("="))].join(" ");
+
+const request = (fields: Partial<RollbackRequest> = {}): RollbackRequest => ({
+  decisionId: "rb_1",
+  ...key,
+  from: label("v3"),
+  to: label("v2"),
+  reason: "8 % échouent",
+  ...fields,
+});
+const detailOf = (answer: object): string => ("detail" in answer ? String(answer.detail) : "");
+
+describe("a rollback is a new release of old content", () => {
+  it("under the next label, at 100 %, and each content is told once, by its newest name", async () => {
+    const { double, url } = await start();
+    const server = adapter(url);
+    expect(shown(await stateOf(server))).toBe("v3 v3 v2 v1");
+    expect(await server.rollback(request())).toEqual({ kind: "done", version: "v4" });
+    expect(shown(await stateOf(server))).toBe("v4 v4=v2 v3 v1");
+    expect(double.history.at(-1)).toMatchObject({
+      label: "v4",
+      originalLabel: "v2",
+      packageHash: "hash-2",
+      rollout: null,
+    });
+  });
+
+  it("does not go to and fro: the second goes back further, not to the bad one", async () => {
+    const { url } = await start();
+    const server = adapter(url);
+    await server.rollback(request());
+    expect(await server.rollback(request({ from: label("v4"), to: label("v1") }))).toEqual({
+      kind: "done",
+      version: "v5",
+    });
+    expect(shown(await stateOf(server))).toBe("v5 v5=v1 v4=v2 v3");
+  });
+
+  it("that a person made meanwhile is known by its content: nothing more is done", async () => {
+    const { double, url } = await start();
+    double.release("hash-2", { releaseMethod: "Rollback", originalLabel: "v2" });
+    expect(await adapter(url).rollback(request())).toEqual({ kind: "done", version: "v4" });
+    expect(double.rollbacks()).toBe(0);
+  });
+});
+
+describe("what can't be gone back to", () => {
+  it("a disabled release is no target: it would make a disabled one", async () => {
+    const { double, url } = await start();
+    double.history[1]!.isDisabled = true;
+    const server = adapter(url);
+    expect(shown(await stateOf(server))).toBe("v3 v3 v1");
+    const answer = await server.rollback(request());
+    expect([answer.kind, detailOf(answer)]).toEqual([
+      "refused",
+      expect.stringMatching(/v2 is disabled.*enable it/),
+    ]);
+    expect(double.rollbacks()).toBe(0);
+  });
+
+  it("a release for other store versions is none: the server compares the text", async () => {
+    const { double, url } = await start();
+    double.history[1]!.appVersion = "^1.2.0";
+    const server = adapter(url);
+    expect(shown(await stateOf(server))).toBe("v3 v3 v1");
+    const answer = await server.rollback(request());
+    expect([answer.kind, detailOf(answer)]).toEqual(["refused", expect.stringMatching(/\^1\.2\.0.*1\.2\.0/)]);
+    expect(double.rollbacks()).toBe(0);
+  });
+
+  it("what is offered is the newest that is enabled, be it to a part of the devices", async () => {
+    const { double, url } = await start();
+    double.release("hash-4", { rollout: 20 });
+    expect((await stateOf(adapter(url))).version).toBe("v4");
+    double.history.at(-1)!.isDisabled = true;
+    expect((await stateOf(adapter(url))).version).toBe("v3");
+    for (const each of double.history) each.isDisabled = true;
+    expect(await stateOf(adapter(url))).toEqual({ version: null, releases: [] });
+    expect(await adapter(url).rollback(request())).toMatchObject({ kind: "stale" });
+  });
+});
+
+describe("what the server answers in words", () => {
+  it.each([
+    ["a wrong access key", "another-key", key, /401.*access_key/],
+    [
+      "a deployment that is not there",
+      ACCESS_KEY,
+      { ...key, channel: channelSchema.parse("beta") },
+      /404.*beta.*deployment's name/,
+    ],
+  ])("%s is refused with the remedy", async (_name, accessKey, channel, words) => {
+    const { url } = await start();
+    const answer = await adapter(url, accessKey).readChannel(channel);
+    expect([answer.kind, detailOf(answer)]).toEqual(["refused", expect.stringMatching(words)]);
+  });
+
+  it("409 while it still offers the bad release is refused, with its words", async () => {
+    const { double, url } = await start();
+    double.fault("rollback", { kind: "error", status: 409, text: "Cannot perform rollback: locked." });
+    const answer = await adapter(url).rollback(request());
+    expect([answer.kind, detailOf(answer)]).toEqual([
+      "refused",
+      expect.stringMatching(/409: Cannot perform rollback: locked/),
+    ]);
+  });
+});
+
+describe("the double", () => {
+  it.each([
+    ["device-1", "v7", 36],
+    ["device-2", "v7", 27],
+    ["11111111-2222-3333-4444-555555555555", "v12", 14],
+  ])("puts %s of %s into bucket %i, as the server does", (device, release, bucket) => {
+    expect(rolloutBucket(device, release)).toBe(bucket);
+  });
+
+  async function check(url: string, query: Record<string, string>): Promise<Record<string, unknown>> {
+    const fields = { deployment_key: DEPLOYMENT_KEY, app_version: "1.2.0", ...query };
+    const response = await fetch(
+      `${url}/v0.1/public/codepush/update_check?${new URLSearchParams(fields).toString()}`,
+    );
+    return ((await response.json()) as { update_info: Record<string, unknown> }).update_info;
+  }
+
+  it("offers a partial release to the selected, and the one before it to the others", async () => {
+    const { double, url } = await start();
+    double.release("hash-4", { rollout: 50 });
+    const offered = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => check(url, { client_unique_id: `device-${index}` })),
+    );
+    offered.forEach(({ label: told }, index) =>
+      expect(told).toBe(rolloutBucket(`device-${index}`, "v4") < 50 ? "v4" : "v3"),
+    );
+  });
+
+  it("makes the offer mandatory for a device that names no label, where any older one was", async () => {
+    const { double, url } = await start();
+    double.history[0]!.isMandatory = true;
+    expect(await check(url, { package_hash: "hash-2", label: "v2" })).toMatchObject({ is_mandatory: false });
+    expect(await check(url, { package_hash: "hash-2" })).toMatchObject({ is_mandatory: true, label: "v3" });
+  });
+
+  it("counts a repeated success twice, as the real one does", async () => {
+    const { double, url } = await start();
+    const report = {
+      deployment_key: DEPLOYMENT_KEY,
+      app_version: "1.2.0",
+      label: "v3",
+      status: "DeploymentSucceeded",
+    };
+    for (let times = 0; times < 2; times += 1)
+      await fetch(`${url}/v0.1/public/codepush/report_status/deploy`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-CodePush-SDK-Version": "4.2.3" },
+        body: JSON.stringify(report),
+      });
+    expect(double.metrics.get("v3")).toMatchObject({ active: 2, installed: 2 });
+  });
+});
