@@ -2,20 +2,23 @@
 // Leaves: a RegExp that ends in time whatever the text, or why not.
 //
 // JavaScript's engine tries every way to match. `(a+)+$` on 40 characters takes it hours, and the text comes from anyone
-// who has the key that is in every app. So what can multiply is bounded twice: texts by length, and patterns by how
-// often they may repeat or choose; repeats inside repeats are refused. What is left costs milliseconds at worst
-// (a test measures it).
+// who has the key that is in every app. So texts have a limit, repeats inside repeats are refused, and what is left has a
+// budget: what it may cost at worst is counted in powers of two. The dearest pattern takes milliseconds (a test measures it).
 import { z } from "zod";
 
-/** Longest text that is held against a pattern, in UTF-16 code units. Sentry's own limit for a release is 250. */
+/** Longest text that is held against a pattern, in UTF-16 code units: 2^8. Sentry's own limit for a release is 250. */
 export const MATCHED_CHARS_MAX = 256;
 /** Longest pattern, in UTF-16 code units. */
 export const PATTERN_CHARS_MAX = 256;
-/** `*`, `+` and `{2,}` in a pattern: each may multiply the time by the length of the text. */
-export const ENDLESS_REPEATS_MAX = 2;
-/** `?`, `{2,4}` and `|` in a pattern: each may double the time. */
-export const CHOICES_MAX = 4;
-/** A repeat that is told to end after more than this counts as endless. */
+/** Steps that a pattern may take on the longest text, as a power of two. */
+export const WORK_BITS_MAX = 18;
+
+/** Each may multiply the steps by the length of the text: where a match begins, and `*`, `+` and long repeats. */
+const BITS_OF_LENGTH = 8;
+/** `?` and `|`: one way or the other. */
+const BITS_OF_CHOICE = 1;
+/** `{1,4}` and shorter. */
+const BITS_OF_SHORT_REPEAT = 2;
 const SHORT_REPEAT_MAX = 4;
 
 interface Group {
@@ -24,34 +27,37 @@ interface Group {
 
 /** Why the pattern is refused; undefined = it is fine. Its syntax is not looked at: RegExp does that. */
 export function complaintAbout(pattern: string): string | undefined {
-  let endless = 0;
-  let choices = 0;
-  // A part that was just read and may be repeated: a character, or a group.
+  let bits = 0;
+  let isAnchored = pattern.startsWith("^");
+  // A group that was just read, and may be repeated.
   let last: Group | undefined;
   const open: Group[] = [{ hasRepeat: false }];
   for (const token of tokensOf(pattern)) {
+    const before = last;
+    last = undefined;
     if (token.startsWith("(")) {
       if (/^\(\?<?[=!]/.test(token)) return "must not look ahead or behind";
       open.push({ hasRepeat: false });
     } else if (token === ")") {
       last = open.length > 1 ? open.pop() : undefined;
       if (last?.hasRepeat === true) open.at(-1)!.hasRepeat = true;
-    } else if (token === "|") {
-      choices += 1;
-      open.at(-1)!.hasRepeat = true;
     } else if (/^\\(?:[1-9]|k)/.test(token)) return "must not refer back to a group";
-    else if (/^[*+?{]/.test(token)) {
-      // Once or not at all is no repeat.
-      if (last?.hasRepeat === true && !token.startsWith("?"))
-        return "must not repeat a group in which something repeats or is chosen";
-      if (isEndless(token)) endless += 1;
-      else choices += 1;
+    else if (token === "|") {
+      if (open.length === 1) isAnchored = false;
       open.at(-1)!.hasRepeat = true;
-    } else last = undefined;
+      bits += BITS_OF_CHOICE;
+    } else if (/^(?:[*+?]|\{\d)/.test(token)) {
+      // Once or not at all is no repeat.
+      if (before?.hasRepeat === true && !token.startsWith("?"))
+        return "must not repeat a group in which something repeats or is chosen";
+      const more = bitsOf(token);
+      if (more > 0) open.at(-1)!.hasRepeat = true;
+      bits += more;
+    }
   }
-  if (endless > ENDLESS_REPEATS_MAX) return `must not hold more than ${ENDLESS_REPEATS_MAX} of * and +`;
-  if (choices > CHOICES_MAX) return `must not hold more than ${CHOICES_MAX} of ? and |`;
-  return undefined;
+  return bits + (isAnchored ? 0 : BITS_OF_LENGTH) <= WORK_BITS_MAX
+    ? undefined
+    : "could take too long on a long text: begin it with ^, or use fewer of *, + and ?";
 }
 
 /** Escapes, classes, starts of groups and repeats as one each; else characters. A lazy repeat's `?` is part of it. */
@@ -63,11 +69,13 @@ function tokensOf(pattern: string): string[] {
   );
 }
 
-function isEndless(repeat: string): boolean {
-  if (/^[*+]/.test(repeat)) return true;
-  const [, least, most] = /^\{(\d+)(?:,(\d*))?\}/.exec(repeat) ?? [];
-  if (least === undefined) return false;
-  return most === "" || Number(most ?? least) > SHORT_REPEAT_MAX;
+function bitsOf(repeat: string): number {
+  if (repeat.startsWith("?")) return BITS_OF_CHOICE;
+  const [, least, comma, most] = /^\{(\d+)(,?)(\d*)\}/.exec(repeat) ?? [];
+  // There is one way only to take exactly so many.
+  if (least !== undefined && (comma === "" || least === most)) return 0;
+  const isShort = most !== undefined && most !== "" && Number(most) <= SHORT_REPEAT_MAX;
+  return isShort ? BITS_OF_SHORT_REPEAT : BITS_OF_LENGTH;
 }
 
 /** With a group called `version`: that is what is taken of a text. */
@@ -79,7 +87,10 @@ export const versionPatternSchema = z
     const complaint = complaintAbout(pattern) ?? groupComplaint(pattern);
     if (complaint !== undefined) context.addIssue({ code: "custom", message: complaint });
     try {
-      return new RegExp(pattern, "u");
+      const compiled = new RegExp(pattern, "u");
+      // What is wrong with one may be found out only when it is used.
+      compiled.test("");
+      return compiled;
     } catch (error) {
       context.addIssue({ code: "custom", message: (error as Error).message });
       return z.NEVER;

@@ -13,6 +13,7 @@ import { releaseOf } from "./release-of.ts";
 import { timeMsOf } from "./sentry-time.ts";
 
 const loose = <S extends z.ZodType>(schema: S) => schema.optional().catch(undefined);
+const anything = z.unknown().optional();
 
 const frameSchema = z.looseObject({
   in_app: loose(z.boolean()),
@@ -23,23 +24,23 @@ const frameSchema = z.looseObject({
 const exceptionSchema = z.looseObject({
   type: loose(z.string()),
   value: loose(z.string()),
-  mechanism: loose(z.looseObject({ handled: z.unknown() })),
+  mechanism: loose(z.looseObject({ handled: anything })),
   stacktrace: loose(z.looseObject({ frames: z.array(z.unknown()) })),
 });
 type SentException = z.infer<typeof exceptionSchema>;
 
 const eventSchema = z.looseObject({
   event_id: loose(z.string().regex(/^[0-9a-fA-F-]{32,36}$/)),
-  timestamp: z.unknown(),
+  timestamp: anything,
   level: loose(z.string()),
-  release: z.unknown(),
-  dist: z.unknown(),
-  environment: z.unknown(),
-  user: loose(z.looseObject({ id: z.unknown(), email: z.unknown(), username: z.unknown() })),
-  contexts: z.unknown(),
-  tags: z.unknown(),
-  message: z.unknown(),
-  exception: z.unknown(),
+  release: anything,
+  dist: anything,
+  environment: anything,
+  user: loose(z.looseObject({ id: anything, email: anything, username: anything })),
+  contexts: anything,
+  tags: anything,
+  message: anything,
+  exception: anything,
 });
 
 /** Undefined for what tells of no crash. */
@@ -88,12 +89,10 @@ export function readEvent(value: unknown, context: ItemContext): ReadItem {
 
 /** `{ values: […] }`, or the list itself; what is no exception is left out. */
 function exceptionsIn(exception: unknown): SentException[] {
-  const values: unknown =
-    typeof exception === "object" && exception !== null && "values" in exception
-      ? exception.values
-      : exception;
+  const isWrapped = typeof exception === "object" && exception !== null && Object.hasOwn(exception, "values");
+  const values = isWrapped ? (exception as { readonly values: unknown }).values : exception;
   if (!Array.isArray(values)) return [];
-  return values.flatMap((value) => {
+  return (values as unknown[]).flatMap((value) => {
     const parsed = exceptionSchema.safeParse(value);
     return parsed.success ? [parsed.data] : [];
   });

@@ -22,13 +22,14 @@ export const BUCKETS_MAX = 100;
 const HOUR_MS = 3_600_000;
 
 const loose = <S extends z.ZodType>(schema: S) => schema.optional().catch(undefined);
-const attrsSchema = loose(z.looseObject({ release: z.unknown(), environment: z.unknown() }));
+const anything = z.unknown().optional();
+const attrsSchema = loose(z.looseObject({ release: anything, environment: anything }));
 
 const sessionSchema = z.looseObject({
   sid: loose(z.string().regex(/^[0-9a-fA-F-]{32,36}$/)),
-  did: z.unknown(),
-  started: z.unknown(),
-  timestamp: z.unknown(),
+  did: anything,
+  started: anything,
+  timestamp: anything,
   status: loose(z.string()),
   duration: loose(z.number().min(0)),
   abnormal_mechanism: loose(z.string()),
@@ -42,8 +43,8 @@ const aggregatesSchema = z.looseObject({
 });
 const count = loose(z.number().min(0));
 const bucketSchema = z.looseObject({
-  started: z.unknown(),
-  did: z.unknown(),
+  started: anything,
+  did: anything,
   exited: count,
   errored: count,
   abnormal: count,
