@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createRandom } from "../simulation/random.ts";
 import { startCodePushUpstream } from "../support/codepush-upstream.ts";
 import type { CodePushUpstream } from "../support/codepush-upstream.ts";
-import { sampleOf } from "../support/ingest-app.ts";
+import { TILL_KEY, sampleOf } from "../support/ingest-app.ts";
 import { connectTo, useListeningIngest } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import { HOSTILE_TEXTS, anyJson } from "../support/source-app.ts";
@@ -414,6 +414,34 @@ describe("what is counted", () => {
       hours: { active: 2, crashed: 1, firstCrashed: 1 },
     });
   });
+});
+
+test("Expo: crashes by the update that ran, use by the manifest requests of the same device", async () => {
+  const update = "11111111-aaaa-4bbb-8ccc-000000000011";
+  const { sources } = sourcesOf({ crashes_from: "events" });
+  await ingest.start({ sources: { ...sources, expo: { channel: "production" } } });
+  const check = (device: string) => ({
+    headers: { "eas-client-id": device, "expo-platform": "ios", "expo-current-update-id": update },
+    receivedAt: at(START_MS),
+  });
+  const asked = await fetch(`${ingest.url()}/expo/manifest-requests`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${TILL_KEY}` },
+    body: JSON.stringify(["a", "b", "c", "d"].map(check)),
+  });
+  expect(asked.status).toBe(202);
+  const crash = {
+    timestamp: START_MS / 1_000 + 60,
+    level: "fatal",
+    release: "com.acme.till@4.2.0+7",
+    user: { id: "a" },
+    contexts: { ota_updates: { update_id: update, is_embedded_launch: "false" } },
+    exception: { values: [{ type: "E", mechanism: { handled: false } }] },
+  };
+  expect((await post(envelopeOf({}, ["event", crash]))).status).toBe(200);
+  const { devices, hours } = await ingest.counted(update);
+  expect(devices).toMatchObject({ attempted: 4, confirmed: 4, crashed: 1, failed: 0 });
+  expect(hours).toMatchObject({ active: 4, crashed: 1, firstCrashed: 1 });
 });
 
 describe("a copy goes on to the real Sentry", () => {

@@ -15,6 +15,10 @@ import { timeMsOf } from "./sentry-time.ts";
 const loose = <S extends z.ZodType>(schema: S) => schema.optional().catch(undefined);
 const anything = z.unknown().optional();
 
+/** Exceptions and frames that are looked at, from what was thrown inwards; SDKs send far fewer exceptions, and 50 to 250 frames. */
+const EXCEPTIONS_MAX = 50;
+const FRAMES_MAX = 250;
+
 const frameSchema = z.looseObject({
   in_app: loose(z.boolean()),
   module: loose(z.string()),
@@ -92,7 +96,7 @@ function exceptionsIn(exception: unknown): SentException[] {
   const isWrapped = typeof exception === "object" && exception !== null && Object.hasOwn(exception, "values");
   const values = isWrapped ? (exception as { readonly values: unknown }).values : exception;
   if (!Array.isArray(values)) return [];
-  return (values as unknown[]).flatMap((value) => {
+  return (values as unknown[]).slice(-EXCEPTIONS_MAX).flatMap((value) => {
     const parsed = exceptionSchema.safeParse(value);
     return parsed.success ? [parsed.data] : [];
   });
@@ -112,7 +116,7 @@ function wordsOf(exception: SentException | undefined, message: unknown): CrashW
 
 /** Where it happened, by the app's own code; frames are in the order of calls. */
 function topFrame({ stacktrace }: SentException): string {
-  const frames = (stacktrace?.frames ?? []).flatMap((frame) => {
+  const frames = (stacktrace?.frames ?? []).slice(-FRAMES_MAX).flatMap((frame) => {
     const parsed = frameSchema.safeParse(frame);
     return parsed.success ? [parsed.data] : [];
   });

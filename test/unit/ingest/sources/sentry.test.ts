@@ -328,6 +328,24 @@ describe("event", () => {
     expect(read.kind === "drafts" ? read.drafts[0]!.device : read.result).toBe(expected);
   });
 
+  test("of very many exceptions and frames those nearest to the crash are looked at", () => {
+    const frames = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        function: index === 0 ? "pay" : "lib",
+        in_app: index === 0,
+      }));
+    const fingerprintOf = (count: number) =>
+      crashIn({
+        exception: [{ type: "E", mechanism: { handled: false }, stacktrace: { frames: frames(count) } }],
+      })!.fingerprint;
+    expect(fingerprintOf(250)).toBe(fingerprintOf(1));
+    expect(fingerprintOf(251)).not.toBe(fingerprintOf(1));
+    const unhandled = { type: "E", mechanism: { handled: false } };
+    const among = (count: number) => [unhandled, ...Array.from({ length: count - 1 }, () => ({ type: "H" }))];
+    expect(crashIn({ exception: among(50) })).toBeDefined();
+    expect(crashIn({ exception: among(51) })).toBeUndefined();
+  });
+
   test("a type with control characters, or of any length, is still a crash", () => {
     const exception = { values: [{ type: `a\u0000b${"x".repeat(500)}`, mechanism: { handled: false } }] };
     const words = crashIn({ ...CRASH, exception })!;
