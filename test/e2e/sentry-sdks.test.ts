@@ -26,7 +26,7 @@ function dsn(): string {
   return `${ingest.url().replace("://", "://pub@")}/42`;
 }
 
-async function untilResults(expected: Record<string, number>): Promise<void> {
+async function expectResults(expected: Record<string, number>): Promise<void> {
   const results = await waitUntil(
     () => ingest.results("sentry"),
     (seen) => Object.entries(expected).every(([result, count]) => (seen[result] ?? 0) >= count),
@@ -68,7 +68,7 @@ describe("@sentry/node", () => {
     // One of them comes twice: it is the same device in the same hour.
     await runApp("crash", "till-5");
     // Sessions: one each, and a second state of the one with the handled error. Events: 1 handled, 4 that were not.
-    await untilResults({ reported: 10, no_outcome: 5 });
+    await expectResults({ reported: 10, no_outcome: 5 });
     const { devices, hours } = await ingest.counted(VERSION);
     expect(devices).toMatchObject({ active: 8, crashed: 3, running: 8, not_responding: 0, attempted: 0 });
     expect(hours.firstCrashed).toBe(3);
@@ -81,13 +81,13 @@ describe("@sentry/node", () => {
   test("an app that does not say who it is counts for nobody; nor does one of another environment", async () => {
     await runApp("crash");
     await runApp("crash", "till-1", "development");
-    await untilResults({ no_device: 1, excluded: 1, no_outcome: 2 });
+    await expectResults({ no_device: 1, excluded: 1, no_outcome: 2 });
     expect(await ingest.stored()).toEqual([]);
   });
 
   test("a server that answers requests sends aggregates, which name no device, and no session of its own", async () => {
     await runApp("serve", "till-1");
-    await untilResults({ no_device: 1 });
+    await expectResults({ no_device: 1 });
   });
 });
 

@@ -319,6 +319,15 @@ describe("hostile bodies", () => {
     expect(await ingest.stored()).toEqual([]);
   });
 
+  test("what no project can be called is nowhere", async () => {
+    for (const path of [
+      "/api/%E0%A4%A/envelope/",
+      "/api/%00/envelope/",
+      `/api/${"9".repeat(2_000)}/envelope/`,
+    ])
+      expect((await post(envelopeOf({}), { path })).status).toBe(404);
+  });
+
   test("10 MB are refused, and the next one is taken", async () => {
     expect((await post("x".repeat(10 * 1024 ** 2))).status).toBe(413);
     expect((await post(envelopeOf({}, ["session", session()]))).status).toBe(200);

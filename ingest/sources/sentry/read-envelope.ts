@@ -52,10 +52,8 @@ export function readEnvelope(
   if (sessions.length > SESSIONS_MAX) return { kind: "too_many_sessions" };
   const values = items.map((item) => ({ item, value: valueOf(item) }));
   // Native SDKs send a crash as one envelope with the event and the session: then it is known what the session's crash was.
-  const crash = values
-    .filter(({ item }) => item.type === "event")
-    .map(({ value }) => crashIn(value))
-    .find((words) => words !== undefined);
+  const crashes = values.flatMap(({ item, value }) => (item.type === "event" ? (crashIn(value) ?? []) : []));
+  const crash = sessions.length === 1 && crashes.length === 1 ? crashes[0] : undefined;
   const context: ItemContext = {
     source,
     project,

@@ -30,8 +30,12 @@ import type { ReadItem } from "./read-item.ts";
 import { admit, checkDsn, servedProjects } from "./sentry-projects.ts";
 import type { ServedProject } from "./sentry-projects.ts";
 
-/** With and without the slash at its end. */
 export const SENTRY_ROUTE = "/api/:project/envelope";
+/**
+ * With and without the slash at its end. Not in Express's own words: it decodes what stands there, and what can't be decoded
+ * would be a failure that nobody foresaw.
+ */
+const SENTRY_PATH = /^\/api\/(?<project>\w{1,64})\/envelope\/?$/;
 
 const FORWARD_ATTEMPTS_MAX = 5;
 const FORWARD_MS_MAX = 10_000;
@@ -60,14 +64,14 @@ export function sentryRouter(deps: SourceDeps): Router {
     next();
   };
   const router = Router();
-  router.all(SENTRY_ROUTE, nameRoute(SENTRY_ROUTE), allowOrigins(served));
+  router.all(SENTRY_PATH, nameRoute(SENTRY_ROUTE), allowOrigins(served));
   router.post(
-    SENTRY_ROUTE,
+    SENTRY_PATH,
     admitKeys,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEnvelope(sentryDeps),
   );
-  router.all(SENTRY_ROUTE, (request, response) => {
+  router.all(SENTRY_PATH, (request, response) => {
     response.set("Allow", "POST, OPTIONS");
     throw problem("method_not_allowed", `${request.method} is not taken here; use POST.`);
   });

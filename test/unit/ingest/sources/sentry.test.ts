@@ -538,6 +538,21 @@ describe("an envelope as a whole", () => {
     expect(byEvents.map((item) => told(item).replace(/@.*/, ""))).toEqual(["crashed", "active"]);
   });
 
+  test("whose crash it was is told only where one session and one crash stand together", () => {
+    const crashed = session({ status: "crashed" });
+    const wordsIn = (...lines: object[]) =>
+      (read(envelopeOf({}, ...lines)) as ReadItem[]).flatMap((item) =>
+        item.kind === "drafts" ? item.drafts.flatMap(({ crash }) => crash?.type ?? []) : [],
+      );
+    const [event, ended] = [
+      [{ type: "event" }, CRASH],
+      [{ type: "session" }, crashed],
+    ] as const;
+    expect(wordsIn(...ended, ...event)).toEqual(["TypeError"]);
+    expect(wordsIn(...event, ...ended, ...ended)).toEqual([]);
+    expect(wordsIn(...event, ...event, ...ended)).toEqual([]);
+  });
+
   test("items of other kinds, of tomorrow, and broken ones spoil none beside them", () => {
     const bytes = envelopeOf(
       { sent_at: at(NOON_MS) },
