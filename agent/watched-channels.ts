@@ -9,6 +9,7 @@ import type { Settings } from "./config/schema.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
 import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
+import { createHawkbitOtaServer } from "./rollback/servers/hawkbit.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 import { createMenderOtaServer } from "./rollback/servers/mender.ts";
 
@@ -86,6 +87,8 @@ function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersi
       });
     case "codepush":
       return createCodePushOtaServer({ ...settings, clock, productVersion });
+    case "hawkbit":
+      return createHawkbitOtaServer({ ...settings, clock, productVersion });
     case "mender":
       return createMenderOtaServer({ ...settings, clock, productVersion });
   }

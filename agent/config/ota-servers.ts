@@ -3,15 +3,22 @@
 import { z } from "zod";
 import { codePushServerSchema } from "./ota-servers/codepush.ts";
 import type { CodePushOtaServerSettings } from "./ota-servers/codepush.ts";
+import { hawkbitServerSchema } from "./ota-servers/hawkbit.ts";
+import type { HawkbitOtaServerSettings } from "./ota-servers/hawkbit.ts";
 import { httpServerSchema } from "./ota-servers/http.ts";
 import type { HttpOtaServerSettings } from "./ota-servers/http.ts";
 import { menderServerSchema } from "./ota-servers/mender.ts";
 import type { MenderOtaServerSettings } from "./ota-servers/mender.ts";
 
-export type OtaServerSettings = CodePushOtaServerSettings | HttpOtaServerSettings | MenderOtaServerSettings;
+export type OtaServerSettings =
+  | CodePushOtaServerSettings
+  | HawkbitOtaServerSettings
+  | HttpOtaServerSettings
+  | MenderOtaServerSettings;
 
 export const otaServerSchema = z.discriminatedUnion("type", [
   codePushServerSchema,
+  hawkbitServerSchema,
   httpServerSchema,
   menderServerSchema,
 ]);

@@ -5,6 +5,7 @@ import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import {
   MENDER_DEVICES_PER_REPAIR_MAX,
+  MENDER_LIST_READINGS_MAX,
   MENDER_RELEASE_AGE_MS_MAX,
 } from "../../agent/rollback/servers/mender.ts";
 import { MENDER_PER_PAGE } from "../../agent/rollback/servers/mender-api.ts";
@@ -270,7 +271,9 @@ describe("going back at Mender", () => {
     mender.beforeCall(({ kind }) => void (kind === "create" && mender.state.artifacts.splice(0)));
     const answer = await menderServer(mender).rollback(request);
     expect(answer).toMatchObject({ kind: "refused" });
-    expect(detailOf(answer)).toMatch(/422: No artifact for the deployment/);
+    expect(detailOf(answer)).toMatch(
+      /422: No artifact for the deployment; .* are aborted, but those that have it keep it: deploy 1\.3\.0 to them/,
+    );
   });
 });
 
@@ -336,6 +339,23 @@ describe("a repair of many devices", () => {
     expect(isMoved).toBe(true);
     expect(repairsOf(mender)[0]!.deviceList).toContain(last);
     expect(repairsOf(mender)[0]!.deviceList).toHaveLength(2 * MENDER_PER_PAGE);
+  });
+});
+
+describe("a list that never stands still", () => {
+  it("is read so many times, and what was seen of it is repaired", async () => {
+    const { mender } = await startMenderWithHistory();
+    const bad = mender.state.deployments.at(-1)!;
+    let readings = 0;
+    mender.beforeCall(({ url }) => {
+      if (!url.includes("/devices/list")) return;
+      readings += 1;
+      // Counted by the server, and gone when it is listed: each time another one.
+      mender.fault("read", { kind: "total", count: 100 + readings });
+    });
+    expect(await menderServer(mender).rollback(request)).toEqual({ kind: "done", version: OLD });
+    expect(readings).toBe(MENDER_LIST_READINGS_MAX);
+    expect(repairsOf(mender)[0]!.deviceList).toHaveLength(bad.rows.size);
   });
 });
 

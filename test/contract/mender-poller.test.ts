@@ -1,7 +1,11 @@
 // The poller of a Mender server against its double, whose entries change in place while they are read: nothing that a
 // device told is left out, what is told twice is the same, and what stands still is not read again.
 import { describe, expect, it } from "vitest";
-import { MENDER_DEPLOYMENT_AGE_MS_MAX, createMenderPoller } from "../../agent/polling/mender.ts";
+import {
+  MENDER_DEPLOYMENT_AGE_MS_MAX,
+  MENDER_LOOK_PAGES_MAX,
+  createMenderPoller,
+} from "../../agent/polling/mender.ts";
 import type { MenderPollerOptions } from "../../agent/polling/mender.ts";
 import {
   MENDER_FULL_READ_MS,
@@ -349,6 +353,24 @@ describe("no more work than there is", () => {
     await readToEnd();
     expect(listsRead(mender)).toHaveLength(1);
     expect(reports.map(({ version }) => version)).toEqual(["1.4.0", "1.4.0"]);
+  });
+
+  it("looks at so many pages of deployments, newest first", async () => {
+    const mender = await settled(2);
+    const [other] = mender.state.addDevices(1, { group: "other" });
+    const fill = (count: number): void => {
+      for (let index = 0; index < count; index += 1) mender.deploy("7.0.0", { devices: [other!] });
+    };
+    fill(MENDER_PER_PAGE * MENDER_LOOK_PAGES_MAX - 1);
+    const near = createReader(pollerOf(mender));
+    await near.readToEnd();
+    expect(near.reports).toHaveLength(4);
+    fill(1);
+    const far = createReader(pollerOf(mender));
+    await far.readToEnd();
+    expect(far.reports).toEqual([]);
+    // Who has been watching it goes on: it is asked for by its id, or has been read to its end.
+    expect(await near.readToEnd()).toBe(1);
   });
 
   it("gives up a list that is gone, and goes on with the others", async () => {

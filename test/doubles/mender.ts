@@ -25,7 +25,9 @@ export type MenderFault =
   | { readonly kind: "lost_answer" }
   | { readonly kind: "garbage" }
   | { readonly kind: "oversize"; readonly bytes: number }
-  | { readonly kind: "another_artifact"; readonly name: string };
+  | { readonly kind: "another_artifact"; readonly name: string }
+  /** A list says that it has so many entries. */
+  | { readonly kind: "total"; readonly count: number };
 
 export interface MenderCall {
   readonly kind: MenderCallKind | "other";
@@ -143,6 +145,11 @@ async function meet(
     case "another_artifact":
       (request.body as { artifact_name: string }).artifact_name = fault.name;
       return next();
+    case "total":
+      return afterActing(response, next, (end) => {
+        response.set("X-Total-Count", String(fault.count));
+        end();
+      });
     case "late":
       return afterActing(response, next, async (end) => {
         await sleepMs(fault.ms, undefined, { ref: false });
