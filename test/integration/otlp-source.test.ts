@@ -240,6 +240,17 @@ describe("hostile bodies", () => {
     expect(await ingest.stored()).toEqual([]);
   });
 
+  test("an object that can't be made a text or a number is nowhere made one", async () => {
+    const odd = { toString: 1, valueOf: 1 };
+    const attributes = [
+      { key: "exception.type", value: { stringValue: odd, intValue: odd } },
+      { key: odd, value: odd },
+    ];
+    const record = { severityNumber: odd, timeUnixNano: odd, eventName: odd, attributes, body: odd };
+    expect((await post(logsOf({}, record, { ...record, eventName: "app.crash" }))).status).toBe(200);
+    expect(await ingest.results("otlp")).toEqual({ no_outcome: 1, reported: 1 });
+  });
+
   test("names of devices: 128 characters, emoji, and not one more", async () => {
     for (const device of ["x".repeat(128), "🙂".repeat(64), "__proto__", "x".repeat(129), "a\u0000b"])
       await post(logsOf({ "app.installation.id": device }, USE));

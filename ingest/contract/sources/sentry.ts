@@ -11,6 +11,9 @@ const publicKeySchema = z
   .regex(/^\w{1,64}$/, "must be the public key of the DSN: what stands before the @");
 const projectSchema = z.string().regex(/^\d{1,19}$/, "must be a number: the last part of the DSN");
 
+/** Longest DSN that is read, in UTF-16 code units: devices send them too. */
+export const DSN_CHARS_MAX = 1_024;
+
 export interface Dsn {
   /** With the DSN's path, if it has one, and without a slash at its end. */
   readonly base: string;
@@ -20,7 +23,7 @@ export interface Dsn {
 
 /** Undefined for what is no DSN. */
 export function parseDsn(text: string): Dsn | undefined {
-  if (!URL.canParse(text)) return undefined;
+  if (text.length > DSN_CHARS_MAX || !URL.canParse(text)) return undefined;
   const { protocol, username, host, pathname, search, hash } = new URL(text);
   const [, path, project] = /^(.*)\/(\d{1,19})\/?$/.exec(pathname) ?? [];
   if (!/^https?:$/.test(protocol) || !/^\w{1,64}$/.test(username) || host === "") return undefined;
@@ -88,7 +91,10 @@ export const sentrySourceSchema = z
     projects: new Map(Object.entries(source.projects)) as ReadonlyMap<string, SentryProject>,
     /** In their order: the first that finds something holds. */
     release: source.release ?? RELEASE_DEFAULT,
-    /** What tells of crashes; never both, or a crash would count twice. */
+    /**
+     * What tells of crashes; never both, or a crash would count twice. By `events`, sessions (or another source) still have
+     * to tell of use under the same version and device: a release that is known by its crashes alone crashes whenever it is used.
+     */
     crashesFrom: source.crashes_from,
     /** Whether a session whose status is `unhandled` crashed: in browsers and web views the page lives on. */
     unhandledIsCrash: source.unhandled_is_crash,

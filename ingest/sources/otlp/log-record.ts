@@ -65,9 +65,14 @@ function eventOf(
   const named = record["eventName"];
   // Before the field there was an attribute.
   const name = typeof named === "string" && named !== "" ? named : (own.get("event.name") ?? "");
-  const severity = Number(record["severityNumber"] ?? 0);
-  if (CRASH_EVENTS.has(name) || (own.has("exception.type") && severity >= FATAL_SEVERITY)) return "crashed";
+  const isFatal = severityOf(record["severityNumber"]) >= FATAL_SEVERITY;
+  if (CRASH_EVENTS.has(name) || (own.has("exception.type") && isFatal)) return "crashed";
   return activeEvents.has(name) ? "active" : undefined;
+}
+
+/** 0 = not told. Of an object not even a number may be asked: its `toString` may be anything. */
+function severityOf(value: unknown): number {
+  return typeof value === "number" || typeof value === "string" ? Number(value) : 0;
 }
 
 function wordsOf(own: Attributes, body: unknown): CrashWords {
@@ -89,5 +94,5 @@ function strataOf(
 /** As a report may have it: none of these is a name by which something is counted once. */
 function asText(text: string | undefined): string | undefined {
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what must not pass
-  return text?.replaceAll(/[\u0000-\u001f\u007f]/g, " ").slice(0, TEXT_CHARS_MAX);
+  return text?.slice(0, TEXT_CHARS_MAX).replaceAll(/[\u0000-\u001f\u007f]/g, " ");
 }

@@ -21,8 +21,11 @@ export interface SentEnvelope {
   readonly key: string;
 }
 
-export function envelopeCopy(sent: SentEnvelope, dsn: Dsn): ForwardedRequest {
-  const header = swappedHeader(sent, dsn);
+/** Undefined for an envelope whose header can be read and not written: no SDK nests a thousand objects in it. */
+export function envelopeCopy(sent: SentEnvelope, dsn: Dsn): ForwardedRequest | undefined {
+  const swapped = swappedHeader(sent, dsn);
+  const header = swapped === undefined ? undefined : written(swapped);
+  if (swapped !== undefined && header === undefined) return undefined;
   const headers = onwardHeaders(sent.rawHeaders, sent.remoteAddress, [
     "content-length",
     "expect",
@@ -36,10 +39,7 @@ export function envelopeCopy(sent: SentEnvelope, dsn: Dsn): ForwardedRequest {
   return {
     url: `${dsn.base}/api/${dsn.project}/envelope/?${query.toString()}`,
     headers: swappedAuth(headers, dsn),
-    body:
-      header === undefined
-        ? sent.body
-        : Buffer.concat([Buffer.from(JSON.stringify(header)), sent.envelope.rest]),
+    body: header === undefined ? sent.body : Buffer.concat([Buffer.from(header), sent.envelope.rest]),
   };
 }
 
@@ -55,6 +55,15 @@ function swappedHeader({ envelope: { header }, key }: SentEnvelope, dsn: Dsn): o
     ...(namesDsn ? { dsn: dsnText(dsn) } : {}),
     ...(tracesKey ? { trace: { ...(trace as object), public_key: dsn.key } } : {}),
   };
+}
+
+/** `JSON.parse` takes any depth, `JSON.stringify` does not. */
+function written(header: object): string | undefined {
+  try {
+    return JSON.stringify(header);
+  } catch {
+    return undefined;
+  }
 }
 
 function dsnText({ base, key, project }: Dsn): string {

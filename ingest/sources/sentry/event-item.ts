@@ -127,5 +127,5 @@ function topFrame({ stacktrace }: SentException): string {
 /** As a report may have it: a class's name may be anything. */
 function asText(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what must not pass
-  return text.replaceAll(/[\u0000-\u001f\u007f]/g, " ").slice(0, TEXT_CHARS_MAX);
+  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\u0000-\u001f\u007f]/g, " ");
 }

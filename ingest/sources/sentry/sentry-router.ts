@@ -4,8 +4,8 @@
 //
 // What SDKs do with an answer decides what it may be. No answer here carries `Retry-After`: the JavaScript SDK heeds it
 // whatever the status, and throws away all it would send until then. 429 is never given, for the same reason. When Redis is
-// away the answer is 503: what was not kept is never acknowledged. SDKs that keep envelopes on disk send it again; the
-// JavaScript ones let it go, as they would whatever we answered. Those lose counts and never gain wrong ones.
+// away the answer is 503: what was not kept is never acknowledged. An SDK that keeps envelopes on disk can send it again; the
+// JavaScript ones let it go, as they would whatever we answered. Then counts are missing, and none is wrong.
 import { Router } from "express";
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { Problem } from "../../../runtime/problem.ts";
@@ -202,5 +202,6 @@ function sendCopy(
     envelope,
     key,
   };
-  forwarder.offer(envelopeCopy(sent, forward));
+  const copy = envelopeCopy(sent, forward);
+  if (copy !== undefined) forwarder.offer(copy);
 }
