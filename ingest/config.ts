@@ -24,6 +24,7 @@ import { refuseUnknownSourceChannels, refuseUnprovenSources, sourcesSchema } fro
 import type { SourcesSettings } from "./contract/sources.ts";
 import { refuseSharedCapgoApps } from "./contract/sources/capgo.ts";
 import { refuseSharedDeploymentKeys } from "./contract/sources/codepush.ts";
+import { refuseSharedSentryProjects } from "./contract/sources/sentry.ts";
 import { readKeyFile } from "./device-auth/key-file.ts";
 
 export interface IngestAppSettings {
@@ -79,6 +80,7 @@ const fileSchema = z
   .superRefine(({ apps }, context) => {
     refuseSharedCapgoApps(Object.entries(apps ?? {}), context);
     refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context);
+    refuseSharedSentryProjects(Object.entries(apps ?? {}), context);
   })
   .transform((file) => ({
     dataDir: file.data_dir,

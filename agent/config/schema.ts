@@ -24,6 +24,7 @@ import {
 } from "../../ingest/contract/sources.ts";
 import { refuseSharedCapgoApps } from "../../ingest/contract/sources/capgo.ts";
 import { refuseSharedDeploymentKeys } from "../../ingest/contract/sources/codepush.ts";
+import { refuseSharedSentryProjects } from "../../ingest/contract/sources/sentry.ts";
 import type { SourcesSettings } from "../../ingest/contract/sources.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
 import type { RedisAddress } from "../../runtime/redis.ts";
@@ -249,6 +250,7 @@ export const settingsSchema = z
     if (!(apps instanceof Map && policies instanceof Map)) return;
     refuseSharedCapgoApps(apps, context);
     refuseSharedDeploymentKeys(apps, context);
+    refuseSharedSentryProjects(apps, context);
     for (const [app, { channels }] of apps)
       for (const [channel, { policyName }] of channels)
         if (!policies.has(policyName))
