@@ -63,6 +63,7 @@ function createPoller(
   switch (otaServer.type) {
     case "capgo":
     case "codepush":
+    case "hot_updater":
     case "http":
       return undefined;
     case "hawkbit":

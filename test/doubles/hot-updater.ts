@@ -128,7 +128,7 @@ async function createBundles({ request, bundles }: Asked): Promise<Response> {
 }
 
 async function patchBundle({ request, bundles, id }: Asked): Promise<Response> {
-  const body = (await request.json()) as unknown;
+  const body: unknown = await request.json();
   const patch = (Array.isArray(body) ? body[0] : body) as Partial<HotUpdaterRecord> | null | undefined;
   if (patch === null || typeof patch !== "object") throw new BadRequest("Invalid bundle payload");
   if (patch.id !== undefined && patch.id !== id) throw new BadRequest("Bundle id mismatch");
