@@ -163,7 +163,7 @@ describe("going back at hawkBit", () => {
   });
 
   it("pauses where the server is too old to know a stop", async () => {
-    const { hawkbit, rollout } = await startHawkbitWithHistory({ hasStop: false });
+    const { hawkbit, rollout } = await startHawkbitWithHistory({ era: "old" });
     expect(await hawkbitServer(hawkbit).rollback(request)).toEqual({ kind: "done", version: OLD });
     expect(rollout.status).toBe("paused");
     await hawkbit.stop();

@@ -1,5 +1,10 @@
 // What a hawkBit server holds: distribution sets, targets, rollouts in groups, actions; and what its scheduler and its
-// devices make of them (shared reference, ota-systems.md 2.1 to 2.3). No HTTP, no timer: whoever tests lets time pass.
+// devices make of them (shared reference, ota-systems.md 2.1 to 2.3; upstream's JpaControllerManagement,
+// JpaRolloutExecutor, DeploymentHelper). No HTTP, no timer: whoever tests lets time pass.
+//
+// Ugly parts on purpose: what a device says does not move an action's `lastModifiedAt` (upstream's auditing passes over
+// changes by controllers); actions of groups to come exist from the start, inactive; a group's action for a target that has
+// the set assigned is finished by the server itself; an error clears what the target is assigned.
 
 export interface SetRow {
   readonly id: number;
@@ -15,18 +20,31 @@ export interface TargetRow {
   assigned: SetRow | null;
   installed: SetRow | null;
   updateStatus: "unknown" | "in_sync" | "pending" | "error" | "registered";
+  lastControllerRequestAt: number | null;
 }
 
 export type ActionStatus =
+  | "scheduled"
   | "finished"
   | "error"
   | "warning"
   | "running"
   | "canceled"
   | "canceling"
+  | "cancel_rejected"
   | "retrieved"
   | "download"
   | "downloaded";
+
+export interface StatusRow {
+  readonly type: ActionStatus;
+  /** The server's time. */
+  readonly reportedAt: number;
+  /** What the device says that its clock was; the server's where it says nothing. */
+  readonly timestamp: number;
+  readonly messages: readonly string[];
+  readonly code: number | null;
+}
 
 export interface ActionRow {
   readonly id: number;
@@ -39,7 +57,7 @@ export interface ActionRow {
   lastModifiedAt: number;
   lastStatusCode: number | null;
   /** What it went through, oldest first. */
-  readonly history: { readonly type: ActionStatus; readonly timestamp: number }[];
+  readonly history: StatusRow[];
 }
 
 export type RolloutStatus =
@@ -52,6 +70,12 @@ export type RolloutStatus =
   | "stopped"
   | "finished";
 
+export interface GroupRow {
+  readonly targets: readonly TargetRow[];
+  isStarted: boolean;
+  actions: ActionRow[];
+}
+
 export interface RolloutRow {
   readonly id: number;
   readonly name: string;
@@ -60,8 +84,18 @@ export interface RolloutRow {
   /** Of the group's targets, in percent: more than this in error pauses the rollout; strictly more. */
   readonly errorPercent: number;
   readonly successPercent: number;
-  readonly groups: { readonly targets: readonly TargetRow[]; isStarted: boolean; actions: ActionRow[] }[];
+  readonly groups: GroupRow[];
   status: RolloutStatus;
+}
+
+export interface Feedback {
+  readonly execution: string;
+  readonly finished: string;
+  readonly code?: number | undefined;
+  /** The device's clock, milliseconds. */
+  readonly timestamp?: number | undefined;
+  /** Whether it answers the cancellation, and not the deployment. */
+  readonly isOfCancel?: boolean;
 }
 
 export interface HawkbitState {
@@ -79,23 +113,30 @@ export interface HawkbitState {
     errorPercent?: number;
     successPercent?: number;
   }): RolloutRow;
-  assign(set: SetRow, target: TargetRow, rolloutId?: number): "assigned" | "already_assigned";
+  /** By a person or a program, to be carried out at once; `offline` = said to be done already. */
+  assign(set: SetRow, target: TargetRow, options?: { offline?: boolean }): "assigned" | "already_assigned";
   /** One run of the scheduler, which hawkBit has every two seconds. */
   tick(): void;
-  feedback(action: ActionRow, told: { execution: string; finished: string; code?: number | undefined }): void;
-  touch(action: ActionRow, status: ActionStatus): void;
+  /** A device asks whether there is something for it. */
+  hear(target: TargetRow): void;
+  /** A device reads its deployment. */
+  retrieve(action: ActionRow): void;
+  /** By a device. */
+  feedback(action: ActionRow, told: Feedback): void;
+  /** By the server or a person. */
+  touch(action: ActionRow, status: ActionStatus, message?: string): void;
+  cancel(action: ActionRow): void;
 }
 
 export function createHawkbitState(clock: () => number): HawkbitState {
   let lastId = 0;
-  const nextId = (): number => (lastId += 1);
   const state: HawkbitState = {
     sets: [],
     targets: [],
     rollouts: [],
     actions: [],
     addSet(name, version) {
-      const set = { id: nextId(), name, version, createdAt: clock(), valid: true };
+      const set = { id: (lastId += 1), name, version, createdAt: clock(), valid: true };
       state.sets.push(set);
       return set;
     },
@@ -106,6 +147,7 @@ export function createHawkbitState(clock: () => number): HawkbitState {
         assigned: null,
         installed: null,
         updateStatus: "registered",
+        lastControllerRequestAt: null,
       };
       state.targets.push(target);
       return target;
@@ -113,7 +155,7 @@ export function createHawkbitState(clock: () => number): HawkbitState {
     addRollout({ set, filter, targets, groups = 1, errorPercent = 100, successPercent = 50 }) {
       const size = Math.ceil(targets.length / groups);
       const rollout: RolloutRow = {
-        id: nextId(),
+        id: (lastId += 1),
         name: `rollout of ${set.version}`,
         set,
         targetFilterQuery: filter,
@@ -129,55 +171,96 @@ export function createHawkbitState(clock: () => number): HawkbitState {
       state.rollouts.push(rollout);
       return rollout;
     },
-    assign(set, target, rolloutId) {
+    assign(set, target, { offline = false } = {}) {
       if (target.assigned === set) return "already_assigned";
-      for (const action of state.actions)
-        if (action.target === target && action.active) state.touch(action, "canceling");
+      takeOver(target, state);
       target.assigned = set;
+      const action = createAction({ target, set, rolloutId: null }, "running", (lastId += 1), clock());
+      state.actions.push(action);
       target.updateStatus = "pending";
-      const nowMs = clock();
-      state.actions.push({
-        id: nextId(),
-        target,
-        set,
-        rolloutId: rolloutId ?? null,
-        createdAt: nowMs,
-        status: "running",
-        active: true,
-        lastModifiedAt: nowMs,
-        lastStatusCode: null,
-        history: [{ type: "running", timestamp: nowMs }],
-      });
+      if (offline) {
+        target.installed = set;
+        target.updateStatus = "in_sync";
+        action.active = false;
+        state.touch(action, "finished", `${SERVER_SAYS}Action reported as offline deployment`);
+      }
       return "assigned";
     },
-    tick: () => state.rollouts.forEach((rollout) => tick(rollout, state)),
-    touch(action, status) {
+    tick: () =>
+      state.rollouts.forEach((rollout) => tick(rollout, state, () => ({ id: (lastId += 1), atMs: clock() }))),
+    touch(action, status, message) {
       action.status = status;
       action.lastModifiedAt = clock();
-      action.history.push({ type: status, timestamp: action.lastModifiedAt });
+      note(action, status, { atMs: action.lastModifiedAt, messages: message === undefined ? [] : [message] });
     },
-    feedback: (action, told) => takeFeedback(action, told, state),
+    cancel: (action) => state.touch(action, "canceling", `${SERVER_SAYS}cancel requested`),
+    hear: (target) => void (target.lastControllerRequestAt = clock()),
+    retrieve(action) {
+      if (action.history.at(-1)?.type === "retrieved") return;
+      note(action, "retrieved", { atMs: clock() });
+      if (action.status !== "canceling") action.status = "retrieved";
+    },
+    feedback: (action, told) => takeFeedback(action, told, { state, nowMs: clock() }),
   };
   return state;
 }
 
-function tick(rollout: RolloutRow, state: HawkbitState): void {
+/** Before every message that is the server's own and no device's. */
+const SERVER_SAYS = "Update Server: ";
+
+function createAction(
+  of: Pick<ActionRow, "target" | "set" | "rolloutId">,
+  status: "running" | "scheduled",
+  id: number,
+  atMs: number,
+): ActionRow {
+  const action: ActionRow = {
+    id,
+    ...of,
+    createdAt: atMs,
+    status,
+    active: status === "running",
+    lastModifiedAt: atMs,
+    lastStatusCode: null,
+    history: [],
+  };
+  note(action, status, { atMs, messages: [`${SERVER_SAYS}assignment`] });
+  return action;
+}
+
+function note(
+  { history }: ActionRow,
+  type: ActionStatus,
+  more: { atMs: number; deviceMs?: number | undefined; messages?: readonly string[]; code?: number | undefined },
+): void {
+  const { atMs, deviceMs = atMs, messages = [], code = null } = more;
+  history.push({ type, reportedAt: atMs, timestamp: deviceMs, messages, code });
+}
+
+/** What a new assignment does to what the target had before it. */
+function takeOver(target: TargetRow, state: HawkbitState): void {
+  for (const action of state.actions) {
+    if (action.target !== target) continue;
+    if (action.status === "scheduled") state.touch(action, "canceled");
+    else if (action.active && action.status !== "canceling") state.cancel(action);
+  }
+}
+
+function tick(rollout: RolloutRow, state: HawkbitState, next: () => { id: number; atMs: number }): void {
   switch (rollout.status) {
     case "creating":
       rollout.status = "ready";
       return;
     case "starting":
       rollout.status = "running";
+      schedule(rollout, state, next);
       startNextGroup(rollout, state);
       return;
     case "running":
       evaluateGroups(rollout, state);
       return;
     case "stopping":
-      for (const { actions } of rollout.groups)
-        for (const action of actions)
-          if (action.active && action.status !== "canceling") state.touch(action, "canceling");
-      rollout.status = "stopped";
+      stopActions(rollout, state);
       return;
     case "ready":
     case "paused":
@@ -185,6 +268,34 @@ function tick(rollout: RolloutRow, state: HawkbitState): void {
     case "finished":
       return;
   }
+}
+
+function schedule(
+  rollout: RolloutRow,
+  state: HawkbitState,
+  next: () => { id: number; atMs: number },
+): void {
+  for (const group of rollout.groups)
+    for (const target of group.targets) {
+      const { id, atMs } = next();
+      const action = createAction({ target, set: rollout.set, rolloutId: rollout.id }, "scheduled", id, atMs);
+      state.actions.push(action);
+      group.actions.push(action);
+    }
+}
+
+/** Scheduled actions are deleted; of the others the cancellation is asked for. `stopped` once none waits for anything else. */
+function stopActions(rollout: RolloutRow, state: HawkbitState): void {
+  for (const group of rollout.groups) {
+    group.actions = group.actions.filter(({ status }) => status !== "scheduled");
+    for (const action of group.actions)
+      if (action.active && action.status !== "canceling") state.cancel(action);
+  }
+  for (let index = state.actions.length - 1; index >= 0; index -= 1) {
+    const { rolloutId, status } = state.actions[index]!;
+    if (rolloutId === rollout.id && status === "scheduled") state.actions.splice(index, 1);
+  }
+  rollout.status = "stopped";
 }
 
 /** Of all targets of the group, not of those that answered; an empty group counts as a success, and never as an error. */
@@ -209,39 +320,78 @@ function startNextGroup(rollout: RolloutRow, state: HawkbitState): void {
   const group = rollout.groups.find(({ isStarted }) => !isStarted);
   if (group === undefined) return;
   group.isStarted = true;
-  for (const target of group.targets)
-    if (state.assign(rollout.set, target, rollout.id) === "assigned")
-      group.actions.push(state.actions.at(-1)!);
+  for (const action of group.actions) {
+    if (action.status !== "scheduled") continue;
+    const { target } = action;
+    if (target.assigned === rollout.set) {
+      // No device did anything, and no entry of its history says `finished`.
+      action.status = "finished";
+      action.lastModifiedAt = action.createdAt;
+      note(action, "running", {
+        atMs: action.createdAt,
+        messages: [`${SERVER_SAYS}Distribution Set is already assigned. Skipping this action.`],
+      });
+      continue;
+    }
+    for (const other of state.actions)
+      if (other.target === target && other.active && other.status !== "canceling") state.cancel(other);
+    action.active = true;
+    target.assigned = rollout.set;
+    target.updateStatus = "pending";
+    state.touch(action, "running");
+  }
 }
 
 function takeFeedback(
   action: ActionRow,
-  { execution, finished, code }: { execution: string; finished: string; code?: number | undefined },
-  state: HawkbitState,
+  { execution, finished, code, timestamp, isOfCancel = false }: Feedback,
+  { state, nowMs }: { readonly state: HawkbitState; readonly nowMs: number },
 ): void {
+  const status = isOfCancel ? statusOfCancel(execution, finished) : statusOf(execution, finished);
+  note(action, status, { atMs: nowMs, deviceMs: timestamp, code });
   if (code !== undefined) action.lastStatusCode = code;
   const { target, set } = action;
-  if (action.status === "canceling") {
-    // A failed cancel puts the action back; everything else ends it.
-    const isBack = execution === "closed" && finished === "failure";
-    state.touch(action, isBack ? "running" : "canceled");
-    action.active = isBack;
+  if (isOfCancel) {
+    if (status === "canceled") confirmCancel(action, state);
+    // A cancellation that failed or was rejected puts the action back.
+    else if (status === "error" || status === "cancel_rejected") action.status = "running";
     return;
   }
-  const closed = (status: "error" | "finished" | "canceled"): void => {
-    state.touch(action, status);
+  if (status === "error") {
     action.active = false;
-  };
-  if (execution === "closed" && finished === "failure") {
-    closed("error");
+    action.status = status;
     target.assigned = null;
     target.updateStatus = "error";
-  } else if (execution === "closed") {
-    closed("finished");
+  } else if (status === "finished") {
+    action.active = false;
+    action.status = status;
     target.installed = set;
     target.updateStatus = target.assigned === set ? "in_sync" : "pending";
-  } else if (execution === "canceled") closed("canceled");
-  else if (execution === "rejected") state.touch(action, "warning");
-  else if (execution === "download" || execution === "downloaded") state.touch(action, execution);
-  else state.touch(action, "running");
+  } else if (action.status !== "canceling") {
+    action.status = status;
+    if (status === "canceled") confirmCancel(action, state);
+  }
+}
+
+/** What the target is assigned then is its next action's set, or else what it has. */
+function confirmCancel(action: ActionRow, { actions }: HawkbitState): void {
+  action.active = false;
+  action.status = "canceled";
+  const { target } = action;
+  const next = actions.find((other) => other.target === target && other.active);
+  target.assigned = next === undefined ? target.installed : next.set;
+  if (next === undefined) target.updateStatus = "in_sync";
+}
+
+function statusOf(execution: string, finished: string): ActionStatus {
+  if (execution === "closed") return finished === "failure" ? "error" : "finished";
+  if (execution === "canceled") return "canceled";
+  if (execution === "rejected") return "warning";
+  return execution === "download" || execution === "downloaded" ? execution : "running";
+}
+
+function statusOfCancel(execution: string, finished: string): ActionStatus {
+  if (execution === "closed") return finished === "failure" ? "error" : "canceled";
+  if (execution === "rejected") return "cancel_rejected";
+  return execution === "canceled" ? "warning" : "running";
 }

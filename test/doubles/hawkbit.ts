@@ -1,14 +1,18 @@
-// A faithful double of Eclipse hawkBit: the management API as far as rollouts are stopped and sets assigned, and the device
-// API (DDI) for a simulated fleet (shared reference, ota-systems.md 2.1 and 2.2). Ugly parts included: verbs answer 204 and
-// happen later, 400 for a rollout in the wrong state, 404 where an old server knows no stop, 410 for feedback to an action
-// that is over, errors with hawkBit's own codes. Calls can be made to fail.
+// A faithful double of Eclipse hawkBit's management API, as far as rollouts, assignments and actions go, with the device API
+// (DDI, hawkbit-device-api.ts) beside it (shared reference, ota-systems.md 2.1 and 2.2). Ugly parts included: verbs answer
+// 204 and happen later, 400 for a rollout in the wrong state and for a field that cannot be filtered or sorted by, 405 for
+// what cannot be cancelled, errors with hawkBit's own codes. `era: "old"` is a server before 0.10: no stop, an action's
+// `status` says only `pending` or `finished` (an error too), and no time can be filtered by. Calls can be made to fail.
 import express from "express";
 import type { Express, Request, RequestHandler, Response } from "express";
+import { z } from "zod";
+import { createDeviceApi } from "./hawkbit-device-api.ts";
 import { createHawkbitState } from "./hawkbit-state.ts";
 import type { ActionRow, HawkbitState, RolloutRow, SetRow, TargetRow } from "./hawkbit-state.ts";
 import { RsqlError, parseRsql } from "./rsql.ts";
+import type { RsqlFields } from "./rsql.ts";
 
-export type HawkbitCall = "read" | "stop" | "pause" | "assign" | "actions";
+export type HawkbitCall = "read" | "stop" | "pause" | "assign" | "actions" | "invalidate" | "rollouts";
 
 export type HawkbitFault =
   | { readonly kind: "error"; readonly status: number }
@@ -37,8 +41,7 @@ export interface HawkbitDoubleOptions {
   readonly username: string;
   readonly password: string;
   readonly clock: () => number;
-  /** Servers before 0.10 have no stop. */
-  readonly hasStop?: boolean;
+  readonly era?: "new" | "old";
 }
 
 const PAGE_DEFAULT = 50;
@@ -90,26 +93,39 @@ function createApp(double: Double): Express {
   app.use(express.json({ type: ["application/json", "application/hal+json"], limit: "5mb" }));
   const rest = express.Router();
   rest.use(authorise(double));
-  const { state } = double;
+  const { state, era = "new" } = double;
   rest.get(
     "/distributionsets",
-    ...managed(double, "read", (request) => list(request, state.sets, readSet, showSet)),
+    ...managed(double, "read", (request) => list(request, state.sets, SET_FIELDS, showSet)),
   );
   rest.get(
     "/rollouts",
-    ...managed(double, "read", (request) => list(request, state.rollouts, () => undefined, showRollout)),
+    ...managed(double, "read", (request) => list(request, state.rollouts, ROLLOUT_FIELDS, showRollout)),
+  );
+  rest.post("/rollouts", ...managed(double, "rollouts", (request) => create(double, request)));
+  rest.get(
+    "/rollouts/:id",
+    ...managed(double, "read", (request) => {
+      const rollout = rolloutOf(double, request);
+      return rollout === undefined ? NO_ROLLOUT : { status: 200, json: showRollout(rollout) };
+    }),
   );
   rest.get(
     "/targets",
-    ...managed(double, "read", (request) => list(request, state.targets, readTarget, showTarget)),
+    ...managed(double, "read", (request) => list(request, state.targets, TARGET_FIELDS, showTarget)),
   );
   rest.get(
     "/actions",
     ...managed(double, "actions", (request) => {
       double.onActions();
-      return list(request, state.actions, readAction, showAction);
+      const show = (action: ActionRow): object => showAction(action, era);
+      return list(request, state.actions, actionFields(era), show);
     }),
   );
+  rest.delete("/targets/:device/actions/:action", ...managed(double, "rollouts", (request) => cancel(double, request)));
+  rest.get("/targets/:device/installedDS", ...managed(double, "read", (request) => installed(double, request)));
+  for (const verb of ["start", "resume", "retry"] as const)
+    rest.post(`/rollouts/:id/${verb}`, ...managed(double, "rollouts", (request) => VERBS[verb](double, request)));
   rest.get(
     "/targets/:device/actions/:action/status",
     ...managed(double, "read", (request) => history(double, request)),
@@ -122,10 +138,10 @@ function createApp(double: Double): Express {
   );
   rest.post(
     "/distributionsets/:id/invalidate",
-    ...managed(double, "stop", (request) => invalidate(double, request)),
+    ...managed(double, "invalidate", (request) => invalidate(double, request)),
   );
   app.use("/rest/v1", rest);
-  app.use("/DEFAULT/controller/v1", deviceApi(double));
+  app.use("/DEFAULT/controller/v1", createDeviceApi(double.state));
   return app;
 }
 
@@ -197,6 +213,7 @@ function attempt(act: Act, request: Request, fault: HawkbitFault | undefined): T
     return act(request, fault);
   } catch (error) {
     if (error instanceof RsqlError) return mistake(400, "rest.param.rsqlParamSyntax", error.message);
+    if (error instanceof SortError) return mistake(400, "rest.param.sortParamField", error.message);
     throw error;
   }
 }
@@ -206,12 +223,10 @@ function tell(response: Response, { status, json }: Told): void {
   else response.status(status).type("application/hal+json").send(JSON.stringify(json));
 }
 
-type Read<T> = (item: T, field: string) => readonly (string | number)[] | undefined;
-
-function list<T extends object>(
+function list<T>(
   request: Request,
   rows: readonly T[],
-  read: Read<T>,
+  fields: RsqlFields<T>,
   show: (row: T) => object,
 ): Told {
   const text = (name: string): string | undefined => {
@@ -219,68 +234,81 @@ function list<T extends object>(
     return typeof value === "string" ? value : undefined;
   };
   const q = text("q");
-  const found = q === undefined ? [...rows] : rows.filter(parseRsql(q, read));
-  const sorted = sortRows(found, text("sort") ?? "id:ASC");
+  const found = q === undefined ? [...rows] : rows.filter(parseRsql(q, fields));
+  const sorted = sortRows(found, fields, text("sort") ?? "id:ASC");
   const offset = Number(text("offset") ?? 0);
   const limit = Math.min(Number(text("limit") ?? PAGE_DEFAULT), PAGE_MAX);
   const content = sorted.slice(offset, offset + limit).map(show);
   return { status: 200, json: { content, total: found.length, size: content.length } };
 }
 
-function sortRows<T extends object>(rows: readonly T[], sort: string): T[] {
-  const keys = sort.split(",").map((part) => part.split(":"));
+function sortRows<T>(rows: readonly T[], fields: RsqlFields<T>, sort: string): T[] {
+  const keys = sort.split(",").map((part) => {
+    const [name = "", direction = "ASC"] = part.split(":");
+    const read = fields[name.toLowerCase()];
+    if (read === undefined || name.includes(".")) throw new SortError(name);
+    return { read, isDescending: direction.toUpperCase() === "DESC" };
+  });
   return rows.toSorted((left, right) => {
-    for (const [field = "id", direction] of keys) {
-      const [one, other] = [left, right].map((row) => (row as Record<string, string | number>)[field]);
-      if (one === undefined || other === undefined || one === other) continue;
-      return (one < other ? -1 : 1) * (direction === "DESC" ? -1 : 1);
+    for (const { read, isDescending } of keys) {
+      const [one = ""] = read(left);
+      const [other = ""] = read(right);
+      if (one !== other) return (one < other ? -1 : 1) * (isDescending ? -1 : 1);
     }
     return 0;
   });
 }
 
-const readSet: Read<SetRow> = (set, field) =>
-  field === "name" ? [set.name] : field === "version" ? [set.version] : field === "id" ? [set.id] : undefined;
+class SortError extends Error {}
 
-const readTarget: Read<TargetRow> = (target, field) => {
-  const ofSet = (set: SetRow | null, part: string): readonly string[] =>
-    set === null ? [] : [part === "name" ? set.name : set.version];
-  switch (field) {
-    case "tag":
-      return target.tags;
-    case "controllerid":
-      return [target.controllerId];
-    case "updatestatus":
-      return [target.updateStatus];
-    case "assignedds.name":
-    case "assignedds.version":
-      return ofSet(target.assigned, field.split(".")[1]!);
-    case "installedds.name":
-    case "installedds.version":
-      return ofSet(target.installed, field.split(".")[1]!);
-    default:
-      return undefined;
-  }
+const one = (value: string | number | boolean | null): readonly (string | number | boolean)[] =>
+  value === null ? [] : [value];
+
+const SET_FIELDS: RsqlFields<SetRow> = {
+  id: ({ id }) => [id],
+  name: ({ name }) => [name],
+  version: ({ version }) => [version],
+  valid: ({ valid }) => [valid],
+  createdat: ({ createdAt }) => [createdAt],
 };
 
-const readAction: Read<ActionRow> = (action, field) => {
-  switch (field) {
-    case "id":
-      return [action.id];
-    case "status":
-      return [action.status];
-    case "lastmodifiedat":
-      return [action.lastModifiedAt];
-    case "createdat":
-      return [action.createdAt];
-    case "distributionset.name":
-      return [action.set.name];
-    case "target.controllerid":
-      return [action.target.controllerId];
-    default:
-      return undefined;
-  }
+const ROLLOUT_FIELDS: RsqlFields<RolloutRow> = {
+  id: ({ id }) => [id],
+  name: ({ name }) => [name],
+  status: ({ status }) => [status],
+  "distributionset.id": ({ set }) => [set.id],
+  "distributionset.name": ({ set }) => [set.name],
+  "distributionset.version": ({ set }) => [set.version],
 };
+
+const TARGET_FIELDS: RsqlFields<TargetRow> = {
+  id: ({ controllerId }) => [controllerId],
+  controllerid: ({ controllerId }) => [controllerId],
+  tag: ({ tags }) => tags,
+  updatestatus: ({ updateStatus }) => [updateStatus],
+  lastcontrollerrequestat: ({ lastControllerRequestAt }) => one(lastControllerRequestAt),
+  "assignedds.name": ({ assigned }) => one(assigned?.name ?? null),
+  "assignedds.version": ({ assigned }) => one(assigned?.version ?? null),
+  "installedds.name": ({ installed: set }) => one(set?.name ?? null),
+  "installedds.version": ({ installed: set }) => one(set?.version ?? null),
+};
+
+const actionFields = (era: "new" | "old"): RsqlFields<ActionRow> => ({
+  id: ({ id }) => [id],
+  "distributionset.id": ({ set }) => [set.id],
+  "distributionset.name": ({ set }) => [set.name],
+  "distributionset.version": ({ set }) => [set.version],
+  "target.controllerid": ({ target }) => [target.controllerId],
+  "rollout.id": ({ rolloutId }) => one(rolloutId),
+  ...(era === "old"
+    ? { status: ({ active }) => [active ? "pending" : "finished"], detailstatus: ({ status }) => [status] }
+    : {
+        active: ({ active }) => [active],
+        status: ({ status }) => [status],
+        createdat: ({ createdAt }) => [createdAt],
+        lastmodifiedat: ({ lastModifiedAt }) => [lastModifiedAt],
+      }),
+});
 
 const showSet = ({ id, name, version, createdAt, valid }: SetRow): object => ({
   id,
@@ -302,17 +330,19 @@ const showRollout = (rollout: RolloutRow): object => ({
   deleted: false,
 });
 
-const showTarget = ({ controllerId, updateStatus }: TargetRow): object => ({
+const showTarget = ({ controllerId, updateStatus, lastControllerRequestAt }: TargetRow): object => ({
   controllerId,
   name: controllerId,
   updateStatus,
+  ...(lastControllerRequestAt === null ? {} : { lastControllerRequestAt }),
 });
 
-const showAction = (action: ActionRow): object => ({
+const showAction = (action: ActionRow, era: "new" | "old"): object => ({
   id: action.id,
-  type: action.status === "canceling" ? "cancel" : "update",
-  active: action.active,
-  status: action.status,
+  type: action.status === "canceling" || action.status === "canceled" ? "cancel" : "update",
+  ...(era === "old"
+    ? { status: action.active ? "pending" : "finished", detailStatus: action.status }
+    : { active: action.active, status: action.status }),
   forceType: "forced",
   createdAt: action.createdAt,
   lastModifiedAt: action.lastModifiedAt,
@@ -329,20 +359,46 @@ const showAction = (action: ActionRow): object => ({
   },
 });
 
-function history({ state }: Double, request: Request): Told {
-  const action = state.actions.find(
-    ({ id, target }) =>
-      String(id) === request.params["action"] && target.controllerId === request.params["device"],
-  );
-  if (action === undefined) return mistake(404, "repo.entitiyNotFound", "Action does not exist.");
-  const content = action.history.map(({ type, timestamp }, index) => ({
-    id: action.id * 1_000 + index,
+function actionOf({ state }: Double, request: Request): ActionRow | undefined {
+  const { action, device } = request.params;
+  return state.actions.find(({ id, target }) => String(id) === action && target.controllerId === device);
+}
+
+const NO_ACTION = mistake(404, "repo.entitiyNotFound", "Action does not exist.");
+
+function history(double: Double, request: Request): Told {
+  const action = actionOf(double, request);
+  if (action === undefined) return NO_ACTION;
+  const rows = action.history.map((row, index) => ({ ...row, id: action.id * 1_000 + index }));
+  const fields = { id: ({ id }: { id: number }) => [id], reportedat: (row: { reportedAt: number }) => [row.reportedAt] };
+  return list(request, rows, fields, ({ id, type, messages, reportedAt, timestamp, code }) => ({
+    id,
     type,
-    messages: [],
-    reportedAt: timestamp,
+    messages,
+    reportedAt,
     timestamp,
+    ...(code === null ? {} : { code }),
   }));
-  return { status: 200, json: { content, total: content.length, size: content.length } };
+}
+
+/** Softly: the device has to agree. By force only after that. */
+function cancel(double: Double, request: Request): Told {
+  const action = actionOf(double, request);
+  if (action === undefined) return NO_ACTION;
+  const isForced = request.query["force"] === "true";
+  if (!action.active || (!isForced && action.status === "canceling"))
+    return mistake(405, "action.notCancelable", "Only active actions which are in state pending are cancelable.");
+  if (isForced && action.status !== "canceling")
+    return mistake(405, "action.notForceQuitable", "Action is not canceled yet and cannot be force quit.");
+  if (isForced) double.state.feedback(action, { execution: "closed", finished: "success", isOfCancel: true });
+  else double.state.cancel(action);
+  return { status: 204 };
+}
+
+function installed({ state }: Double, request: Request): Told {
+  const target = state.targets.find(({ controllerId }) => controllerId === request.params["device"]);
+  if (target === undefined) return mistake(404, "repo.entitiyNotFound", "Target does not exist.");
+  return target.installed === null ? { status: 204 } : { status: 200, json: showSet(target.installed) };
 }
 
 function rolloutOf({ state }: Double, request: Request): RolloutRow | undefined {
@@ -355,10 +411,64 @@ function illegalState(rollout: RolloutRow): Told {
   return mistake(400, "rollout.illegalState", `Rollout is in state ${rollout.status}.`);
 }
 
+const createSchema = z.object({
+  name: z.string(),
+  distributionSetId: z.number(),
+  targetFilterQuery: z.string(),
+  amountGroups: z.number().default(1),
+  errorCondition: z.object({ expression: z.string() }).optional(),
+  successCondition: z.object({ expression: z.string() }).optional(),
+});
+
+/** `creating` until the scheduler has come by; only then it can be started. */
+function create({ state }: Double, request: Request): Told {
+  const asked = createSchema.safeParse(request.body);
+  if (!asked.success) return mistake(400, "rest.body.notReadable", "The given request body is not well formed.");
+  const { distributionSetId, targetFilterQuery: filter, amountGroups: groups, ...conditions } = asked.data;
+  const set = state.sets.find(({ id }) => id === distributionSetId);
+  if (set === undefined) return mistake(404, "repo.entitiyNotFound", "DistributionSet does not exist.");
+  const rollout = state.addRollout({
+    set,
+    filter,
+    groups,
+    targets: state.targets.filter(parseRsql(filter, TARGET_FIELDS)),
+    errorPercent: Number(conditions.errorCondition?.expression ?? 100),
+    successPercent: Number(conditions.successCondition?.expression ?? 50),
+  });
+  return { status: 201, json: showRollout(rollout) };
+}
+
+function moveFrom(from: RolloutRow["status"], to: RolloutRow["status"]) {
+  return (double: Double, request: Request): Told => {
+    const rollout = rolloutOf(double, request);
+    if (rollout === undefined) return NO_ROLLOUT;
+    if (rollout.status !== from) return illegalState(rollout);
+    rollout.status = to;
+    return { status: 204 };
+  };
+}
+
+/** A new rollout over the targets that failed; the only verb with a body. */
+function retry(double: Double, request: Request): Told {
+  const { state } = double;
+  const rollout = rolloutOf(double, request);
+  if (rollout === undefined) return NO_ROLLOUT;
+  if (rollout.status !== "finished") return illegalState(rollout);
+  const failed = rollout.groups.flatMap(({ actions }) => actions).filter(({ status }) => status === "error");
+  const again = state.addRollout({
+    set: rollout.set,
+    filter: `failedrollout==${rollout.id}`,
+    targets: failed.map(({ target }) => target),
+  });
+  return { status: 201, json: showRollout(again) };
+}
+
+const VERBS = { start: moveFrom("ready", "starting"), resume: moveFrom("paused", "running"), retry };
+
 /** Asynchronous: 204 now, `stopped` when the scheduler has come by. */
 function stop(double: Double, request: Request): Told {
   const rollout = rolloutOf(double, request);
-  if (rollout === undefined || double.hasStop === false) return NO_ROLLOUT;
+  if (rollout === undefined || double.era === "old") return NO_ROLLOUT;
   if (["stopping", "stopped", "finished"].includes(rollout.status)) return illegalState(rollout);
   rollout.status = "stopping";
   return { status: 204 };
@@ -381,9 +491,10 @@ function assign(double: Double, request: Request, fault: HawkbitFault | undefine
   if (set === undefined) return mistake(404, "repo.entitiyNotFound", "DistributionSet does not exist.");
   if (!set.valid) return mistake(400, "repo.invalidDistributionSet", "The distribution set is invalid.");
   const ids = (request.body as readonly { readonly id: string }[]).map(({ id }) => id);
+  const offline = request.query["offline"] === "true";
   const results = ids.flatMap((id) => {
     const target = state.targets.find(({ controllerId }) => controllerId === id);
-    return target === undefined ? [] : [state.assign(set, target)];
+    return target === undefined ? [] : [state.assign(set, target, { offline })];
   });
   const assigned = results.filter((result) => result === "assigned").length;
   if (assigned > 0) double.noteAssignment();
@@ -399,70 +510,4 @@ function invalidate({ state }: Double, request: Request): Told {
   if (set === undefined) return mistake(404, "repo.entitiyNotFound", "DistributionSet does not exist.");
   set.valid = false;
   return { status: 204 };
-}
-
-// ---- the device API ---------------------------------------------------------------------------------------
-
-function deviceApi({ state }: Double): express.Router {
-  const router = express.Router();
-  const openOf = (id: string): ActionRow | undefined =>
-    state.actions.find(({ target, active }) => active && target.controllerId === id);
-  const actionOf = (request: Request): ActionRow | undefined =>
-    state.actions.find(
-      ({ id, target }) =>
-        String(id) === request.params["action"] && target.controllerId === request.params["device"],
-    );
-  router.get("/:device", (request, response) => {
-    const id = request.params["device"];
-    if (!state.targets.some(({ controllerId }) => controllerId === id)) state.addTarget(id, []);
-    const open = openOf(id);
-    const self = `${request.protocol}://${request.get("host")}${request.baseUrl}/${encodeURIComponent(id)}`;
-    const link = open?.status === "canceling" ? "cancelAction" : "deploymentBase";
-    response.json({
-      config: { polling: { sleep: "00:05:00" } },
-      _links: open === undefined ? {} : { [link]: { href: `${self}/${link}/${open.id}` } },
-    });
-  });
-  router.get("/:device/deploymentBase/:action", (request, response) => {
-    const action = actionOf(request);
-    if (action === undefined || action.status === "canceling" || !action.active) {
-      response.status(404).end();
-      return;
-    }
-    if (action.status === "running" && action.lastModifiedAt === action.createdAt)
-      state.touch(action, "retrieved");
-    response.json({
-      id: String(action.id),
-      deployment: {
-        download: "forced",
-        update: "forced",
-        chunks: [{ part: "os", name: action.set.name, version: action.set.version, artifacts: [] }],
-      },
-    });
-  });
-  router.get("/:device/cancelAction/:action", (request, response) => {
-    const action = actionOf(request);
-    if (action === undefined || action.status !== "canceling") response.status(404).end();
-    else response.json({ id: String(action.id), cancelAction: { stopId: String(action.id) } });
-  });
-  const takeFeedback =
-    (isCancel: boolean): RequestHandler =>
-    (request, response) => {
-      const action = actionOf(request);
-      if (action === undefined) return void response.status(404).end();
-      if (!action.active) return void response.status(410).end();
-      if (isCancel && action.status !== "canceling") return void response.status(405).end();
-      const { status } = request.body as {
-        status: { execution: string; result: { finished: string }; code?: number };
-      };
-      state.feedback(action, {
-        execution: status.execution,
-        finished: status.result.finished,
-        code: status.code,
-      });
-      response.status(200).end();
-    };
-  router.post("/:device/deploymentBase/:action/feedback", takeFeedback(false));
-  router.post("/:device/cancelAction/:action/feedback", takeFeedback(true));
-  return router;
 }

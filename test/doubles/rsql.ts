@@ -1,12 +1,18 @@
-// As much of RSQL as hawkBit's management API is asked here: `==` (with `*`), `=ge=`, `;` for and, `,` for or, parentheses.
-// What it does not know is a mistake, as it is there. Pure. Enters: a filter and how to read a field. Leaves: a predicate.
+// As much of RSQL as hawkBit's management API is asked here: `==` and `!=` (with `*`), `=ge=`, `=gt=`, `=le=`, `=lt=`, `=in=`,
+// `;` for and, `,` for or, parentheses. What it does not know is a mistake, as it is there, whether anything is listed or
+// not. Pure. Enters: a filter, and the fields that there are. Leaves: a predicate.
 
-export type ReadField<T> = (item: T, field: string) => readonly (string | number)[] | undefined;
+/** By lower-case name: what an item has there; several for a list, none for null. */
+export type RsqlFields<T> = Readonly<Record<string, (item: T) => readonly (string | number | boolean)[]>>;
+type Test<T> = (item: T) => boolean;
 
 export class RsqlError extends Error {}
 
-export function parseRsql<T>(text: string, read: ReadField<T>): (item: T) => boolean {
-  const tokens = text.match(/'[^']*'|"[^"]*"|==|=ge=|=gt=|[();,]|[^'"();,=]+/g) ?? [];
+const TOKENS = /'[^']*'|"[^"]*"|==|!=|=(?:ge|gt|le|lt|in)=|[();,]|[^'"();,=!]+/g;
+
+export function parseRsql<T>(text: string, fields: RsqlFields<T>): Test<T> {
+  const tokens = text.match(TOKENS) ?? [];
+  if (tokens.join("") !== text) throw new RsqlError(`"${text}" has something that is no RSQL`);
   let position = 0;
   const peek = (): string | undefined => tokens[position];
   const take = (): string => {
@@ -15,7 +21,7 @@ export function parseRsql<T>(text: string, read: ReadField<T>): (item: T) => boo
     position += 1;
     return token;
   };
-  const parseOr = (): ((item: T) => boolean) => {
+  const parseOr = (): Test<T> => {
     const parts = [parseAnd()];
     while (peek() === ",") {
       take();
@@ -23,7 +29,7 @@ export function parseRsql<T>(text: string, read: ReadField<T>): (item: T) => boo
     }
     return (item) => parts.some((part) => part(item));
   };
-  const parseAnd = (): ((item: T) => boolean) => {
+  const parseAnd = (): Test<T> => {
     const parts = [parseOne()];
     while (peek() === ";") {
       take();
@@ -31,38 +37,63 @@ export function parseRsql<T>(text: string, read: ReadField<T>): (item: T) => boo
     }
     return (item) => parts.every((part) => part(item));
   };
-  const parseOne = (): ((item: T) => boolean) => {
+  const parseOne = (): Test<T> => {
     if (peek() !== "(") return parseComparison();
     take();
     const inner = parseOr();
     if (take() !== ")") throw new RsqlError(`"${text}" lacks a )`);
     return inner;
   };
-  const parseComparison = (): ((item: T) => boolean) => {
-    const field = take().trim().toLowerCase();
+  const parseComparison = (): Test<T> => {
+    const name = take().trim().toLowerCase();
+    const read = fields[name];
+    if (read === undefined) throw new RsqlError(`The given search parameter field {${name}} does not exist`);
     const operator = take();
-    const value = take().replace(/^(['"])(.*)\1$/, "$2");
-    return (item) => {
-      const found = read(item, field);
-      if (found === undefined) throw new RsqlError(`the field ${field} does not exist`);
-      return found.some((each) => compare(each, operator, value));
-    };
+    if (operator === "=in=") {
+      const values = takeList();
+      return (item) => read(item).some((found) => values.some((value) => isLike(found, value)));
+    }
+    const value = unquoted(take());
+    const test = compare(operator, value);
+    return operator === "!=" ? (item) => !read(item).some(test) : (item) => read(item).some(test);
+  };
+  const takeList = (): string[] => {
+    if (take() !== "(") throw new RsqlError("=in= needs a list");
+    const values = [unquoted(take())];
+    for (let next = take(); next !== ")"; next = take()) {
+      if (next !== ",") throw new RsqlError(`"${text}" lacks a ) after its list`);
+      values.push(unquoted(take()));
+    }
+    return values;
   };
   const parsed = parseOr();
   if (position < tokens.length) throw new RsqlError(`"${text}" has something after its end`);
   return parsed;
 }
 
-function compare(found: string | number, operator: string, value: string): boolean {
+function unquoted(token: string): string {
+  return token.replace(/^(['"])(.*)\1$/, "$2");
+}
+
+function isLike(found: string | number | boolean, value: string): boolean {
+  return value.includes("*")
+    ? new RegExp(`^${value.split("*").map(escapeRegExp).join(".*")}$`, "i").test(String(found))
+    : String(found).toLowerCase() === value.toLowerCase();
+}
+
+function compare(operator: string, value: string): (found: string | number | boolean) => boolean {
   switch (operator) {
     case "==":
-      return value.includes("*")
-        ? new RegExp(`^${value.split("*").map(escapeRegExp).join(".*")}$`, "i").test(String(found))
-        : String(found).toLowerCase() === value.toLowerCase();
+    case "!=":
+      return (found) => isLike(found, value);
     case "=ge=":
-      return Number(found) >= Number(value);
+      return (found) => Number(found) >= Number(value);
     case "=gt=":
-      return Number(found) > Number(value);
+      return (found) => Number(found) > Number(value);
+    case "=le=":
+      return (found) => Number(found) <= Number(value);
+    case "=lt=":
+      return (found) => Number(found) < Number(value);
     default:
       throw new RsqlError(`${operator} is no operator`);
   }

@@ -85,10 +85,15 @@ export function rollOut(
   return rollout;
 }
 
-/** Every open action of the targets ends well. */
+/** Every open action of the targets ends well: what is being cancelled is, and the rest is installed. */
 export function finishAll({ state }: HawkbitDouble): void {
   for (const action of state.actions)
-    while (action.active) state.feedback(action, { execution: "closed", finished: "success" });
+    if (action.active)
+      state.feedback(action, {
+        execution: "closed",
+        finished: "success",
+        isOfCancel: action.status === "canceling",
+      });
   state.tick();
 }
 

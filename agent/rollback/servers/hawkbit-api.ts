@@ -10,8 +10,8 @@ import type { Refused, Unavailable } from "../ota-server.ts";
 /** Longest page that hawkBit gives. */
 export const HAWKBIT_PAGE_MAX = 500;
 
-/** Of an action's history, from its beginning. */
-export const HAWKBIT_STATUSES_MAX = 20;
+/** Entries of an action's history that are read, from its beginning or from its end. */
+export const HAWKBIT_STATUSES_MAX = 50;
 
 export interface HawkbitApiOptions {
   readonly url: string;
@@ -41,20 +41,31 @@ const rolloutSchema = z.looseObject({
   distributionSetId: z.number().int(),
   deleted: z.boolean().optional(),
 });
-const targetSchema = z.looseObject({ controllerId: z.string() });
+const targetSchema = z.looseObject({
+  controllerId: z.string(),
+  /** When its device asked last whether there is something for it; written some seconds late. */
+  lastControllerRequestAt: z.number().nullish(),
+});
 const linkSchema = z.looseObject({ href: z.string() });
+/**
+ * Of servers before 0.10 `status` is `pending` or `finished`, whichever way it ended, and `detailStatus` what `status` is
+ * now. `lastModifiedAt` is passed over: it does not move when a device says something.
+ */
 const actionSchema = z.looseObject({
   id: z.number().int(),
   status: z.string(),
+  detailStatus: z.string().nullish(),
+  active: z.boolean().nullish(),
   createdAt: z.number(),
-  lastModifiedAt: z.number(),
   lastStatusCode: z.number().nullish(),
   _links: z.looseObject({ target: linkSchema, distributionset: linkSchema }),
 });
+/** `timestamp` is passed over: it is the device's clock. */
 const statusSchema = z.looseObject({
   type: z.string(),
-  reportedAt: z.number().nullish(),
-  timestamp: z.number().nullish(),
+  reportedAt: z.number(),
+  messages: z.array(z.string()).nullish(),
+  code: z.number().nullish(),
 });
 const assignmentSchema = z.looseObject({ assigned: z.number(), alreadyAssigned: z.number() });
 
@@ -87,8 +98,11 @@ export interface HawkbitApi {
   listRollouts(query: ListQuery): Promise<Page<HawkbitRollout> | Wrong>;
   listTargets(query: ListQuery): Promise<Page<HawkbitTarget> | Wrong>;
   listActions(query: ListQuery): Promise<Page<HawkbitAction> | Wrong>;
-  /** What an action went through, oldest first; none of one that is not there any more. */
-  listStatuses(controllerId: string, actionId: number): Promise<Page<HawkbitStatus> | Wrong>;
+  /** What an action went through, from its beginning or from its end; none of one that is not there any more. */
+  listStatuses(
+    action: HawkbitAction,
+    from: "beginning" | "end",
+  ): Promise<Page<HawkbitStatus> | Wrong>;
   /** `illegal_state` = the rollout is in no state for it (400), or the server is too old to know the verb (404, 405). */
   changeRollout(
     id: number,
@@ -126,9 +140,10 @@ export function createHawkbitApi(options: HawkbitApiOptions): HawkbitApi {
     listRollouts: (query) => list("/rollouts", query, rolloutSchema),
     listTargets: (query) => list("/targets", query, targetSchema),
     listActions: (query) => list("/actions", { ...query, representation: "full" }, actionSchema),
-    async listStatuses(controllerId, actionId) {
-      const path = `/targets/${encodeURIComponent(controllerId)}/actions/${actionId}/status`;
-      const answer = await list(path, { sort: "id:ASC", limit: HAWKBIT_STATUSES_MAX }, statusSchema);
+    async listStatuses(action, from) {
+      const path = `/targets/${encodeURIComponent(controllerIdOf(action))}/actions/${action.id}/status`;
+      const sort = from === "beginning" ? "id:ASC" : "id:DESC";
+      const answer = await list(path, { sort, limit: HAWKBIT_STATUSES_MAX }, statusSchema);
       const isGone = answer.kind === "refused" && answer.detail.includes(" answered 404");
       return isGone ? { kind: "page", items: [], total: 0 } : answer;
     },
@@ -204,6 +219,20 @@ function createSend(options: HawkbitApiOptions): Send {
     const answer = await callHttp(request);
     return answer.kind === "answered" ? { call: nameOf(request), answer } : answer;
   };
+}
+
+/** In lower case, whichever version of hawkBit says it. */
+export function statusOf({ status, detailStatus }: Pick<HawkbitAction, "status" | "detailStatus">): string {
+  return (detailStatus ?? status).toLowerCase();
+}
+
+export function controllerIdOf(action: Pick<HawkbitAction, "_links">): string {
+  const last = action._links.target.href.split("?")[0]!.replace(/\/+$/, "").split("/").at(-1) ?? "";
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
 }
 
 /** A text between quotes of RSQL; the configuration lets none through that could end them. */
