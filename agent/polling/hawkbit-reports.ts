@@ -4,7 +4,7 @@ import { deviceReportSchema } from "../../ingest/contract/device-report.ts";
 import type { DeviceEvent, DeviceReport } from "../../ingest/contract/device-report.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
 import type { Refused, Unavailable } from "../rollback/ota-server.ts";
-import { controllerIdOf, quoted, statusOf } from "../rollback/servers/hawkbit-api.ts";
+import { controllerIdOf, linksOf, quoted, statusOf } from "../rollback/servers/hawkbit-api.ts";
 import type { HawkbitAction, HawkbitApi, HawkbitStatus } from "../rollback/servers/hawkbit-api.ts";
 import type { ActionState } from "./hawkbit-cursor.ts";
 
@@ -161,7 +161,7 @@ function toReports(
   { taken, ended }: History,
   { app, channel, fromMs, stateOf }: HawkbitReading & { readonly channel: Channel },
 ): DeviceReport[] {
-  const name = action._links.distributionset["name"];
+  const name = linksOf(action).distributionset["name"];
   if (typeof name !== "string") return [];
   // `name:version`, as hawkBit names the link.
   const version = name.slice(name.lastIndexOf(":") + 1);

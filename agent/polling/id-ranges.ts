@@ -3,7 +3,7 @@
 /** Ascending ids, none twice. */
 export function formatIdRanges(ids: readonly number[]): string {
   const parts: string[] = [];
-  for (let first = 0; first < ids.length; ) {
+  for (let first = 0; first < ids.length;) {
     let last = first;
     while (ids[last + 1] === ids[last]! + 1) last += 1;
     parts.push(first === last ? `${ids[first]}` : `${ids[first]}-${ids[last]}`);

@@ -84,7 +84,12 @@ describe("what a status says", () => {
     const [good, bad, retrieved] = hawkbit.state.actions;
     close(good!, "success");
     // The device's clock is still where it was made.
-    hawkbit.state.feedback(bad!, { execution: "closed", finished: "failure", code: 137, timestamp: 86_400_000 });
+    hawkbit.state.feedback(bad!, {
+      execution: "closed",
+      finished: "failure",
+      code: 137,
+      timestamp: 86_400_000,
+    });
     take(retrieved!);
     const { reports } = await readAll();
     expect(told(reports)).toEqual([
@@ -118,7 +123,9 @@ describe("what a status says", () => {
       "production-0 update_started 1.4.0",
       "production-1 update_started 1.4.0",
     ]);
-    const started = reports.find(({ event, device }) => event === "update_started" && device === "production-0");
+    const started = reports.find(
+      ({ event, device }) => event === "update_started" && device === "production-0",
+    );
     expect(started).toMatchObject({ at: timeOf(ended!, "retrieved") });
   });
 
@@ -191,7 +198,9 @@ describe("what a status says", () => {
     finishAll(hawkbit);
     expect((await readAll()).reports).toEqual([]);
     poller = pollerWith({ production: "tag==production", beta: "tag==beta" });
-    expect((await readAll()).reports).toMatchObject([{ channel: "beta", device: "beta-0", event: "confirmed" }]);
+    expect((await readAll()).reports).toMatchObject([
+      { channel: "beta", device: "beta-0", event: "confirmed" },
+    ]);
   });
 });
 
@@ -255,7 +264,7 @@ describe("nothing is left out", () => {
       const churn = churnWith(createRandom(seed, "actions"));
       rollOut(hawkbit, "1.4.0", addTargets(hawkbit, 2 * HAWKBIT_ACTIONS_PAGE + 50));
       const { state } = hawkbit;
-      hawkbit.beforeActions(churn.step);
+      hawkbit.beforeActions(() => churn.step());
       const reports: DeviceReport[] = [];
       let cursor: string | undefined;
       for (let poll = 0; poll < 12; poll += 1) {
@@ -272,7 +281,9 @@ describe("nothing is left out", () => {
       expect([expected.length > 200, churn.deleted() > 5, churn.late() > 5]).toEqual([true, true, true]);
       expect(expected.filter((id) => !outcomes.includes(id))).toEqual([]);
       expect(outcomes).toHaveLength(new Set(outcomes).size);
-      const begun = new Set(reports.filter(({ event }) => event === "update_started").map(({ device }) => device));
+      const begun = new Set(
+        reports.filter(({ event }) => event === "update_started").map(({ device }) => device),
+      );
       const taken = state.actions.filter(({ history }) => history.some(({ type }) => type === "retrieved"));
       expect(taken.filter(({ target }) => !begun.has(target.controllerId))).toEqual([]);
     },
@@ -320,7 +331,12 @@ describe("the cursor", () => {
     nowMs += HAWKBIT_FIRST_MS;
     close(young!, "success");
     Object.assign(young!, { createdAt: nowMs - HAWKBIT_FIRST_MS });
-    for (const cursor of [undefined, "nonsense", '{"fromMs":"x"}', '{"fromMs":1,"mark":1,"phase":"new","at":0}'])
+    for (const cursor of [
+      undefined,
+      "nonsense",
+      '{"fromMs":"x"}',
+      '{"fromMs":1,"mark":1,"phase":"new","at":0}',
+    ])
       expect(told((await readAll(cursor)).reports)).toEqual(["production-1 confirmed 1.4.0"]);
     // One that is open is waited for, however old it is.
     const { cursor } = await readAll();

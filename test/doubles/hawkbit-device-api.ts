@@ -1,5 +1,5 @@
-// The device API (DDI) of the hawkBit double: what a device asks to learn what to install, and where it says what became of
-// it (shared reference, ota-systems.md 2.1). 404 for a deployment that is being cancelled, 410 for feedback to an action
+// The device API (DDI) of the hawkBit double: what a device asks to learn what to install, and where it says what became
+// of it; shared reference, ota-systems.md 2.1. 404 for a deployment that is being cancelled, 410 for feedback to an action
 // that is over, 405 for a word on a cancellation that nobody asked for. Enters: the double's state. Leaves: a router.
 import express from "express";
 import type { Request, RequestHandler, Router } from "express";

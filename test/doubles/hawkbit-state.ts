@@ -231,7 +231,12 @@ function createAction(
 function note(
   { history }: ActionRow,
   type: ActionStatus,
-  more: { atMs: number; deviceMs?: number | undefined; messages?: readonly string[]; code?: number | undefined },
+  more: {
+    atMs: number;
+    deviceMs?: number | undefined;
+    messages?: readonly string[];
+    code?: number | undefined;
+  },
 ): void {
   const { atMs, deviceMs = atMs, messages = [], code = null } = more;
   history.push({ type, reportedAt: atMs, timestamp: deviceMs, messages, code });
@@ -270,11 +275,7 @@ function tick(rollout: RolloutRow, state: HawkbitState, next: () => { id: number
   }
 }
 
-function schedule(
-  rollout: RolloutRow,
-  state: HawkbitState,
-  next: () => { id: number; atMs: number },
-): void {
+function schedule(rollout: RolloutRow, state: HawkbitState, next: () => { id: number; atMs: number }): void {
   for (const group of rollout.groups)
     for (const target of group.targets) {
       const { id, atMs } = next();

@@ -122,10 +122,19 @@ function createApp(double: Double): Express {
       return list(request, state.actions, actionFields(era), show);
     }),
   );
-  rest.delete("/targets/:device/actions/:action", ...managed(double, "rollouts", (request) => cancel(double, request)));
-  rest.get("/targets/:device/installedDS", ...managed(double, "read", (request) => installed(double, request)));
+  rest.delete(
+    "/targets/:device/actions/:action",
+    ...managed(double, "rollouts", (request) => cancel(double, request)),
+  );
+  rest.get(
+    "/targets/:device/installedDS",
+    ...managed(double, "read", (request) => installed(double, request)),
+  );
   for (const verb of ["start", "resume", "retry"] as const)
-    rest.post(`/rollouts/:id/${verb}`, ...managed(double, "rollouts", (request) => VERBS[verb](double, request)));
+    rest.post(
+      `/rollouts/:id/${verb}`,
+      ...managed(double, "rollouts", (request) => VERBS[verb](double, request)),
+    );
   rest.get(
     "/targets/:device/actions/:action/status",
     ...managed(double, "read", (request) => history(double, request)),
@@ -370,7 +379,10 @@ function history(double: Double, request: Request): Told {
   const action = actionOf(double, request);
   if (action === undefined) return NO_ACTION;
   const rows = action.history.map((row, index) => ({ ...row, id: action.id * 1_000 + index }));
-  const fields = { id: ({ id }: { id: number }) => [id], reportedat: (row: { reportedAt: number }) => [row.reportedAt] };
+  const fields = {
+    id: ({ id }: { id: number }) => [id],
+    reportedat: (row: { reportedAt: number }) => [row.reportedAt],
+  };
   return list(request, rows, fields, ({ id, type, messages, reportedAt, timestamp, code }) => ({
     id,
     type,
@@ -387,7 +399,11 @@ function cancel(double: Double, request: Request): Told {
   if (action === undefined) return NO_ACTION;
   const isForced = request.query["force"] === "true";
   if (!action.active || (!isForced && action.status === "canceling"))
-    return mistake(405, "action.notCancelable", "Only active actions which are in state pending are cancelable.");
+    return mistake(
+      405,
+      "action.notCancelable",
+      "Only active actions which are in state pending are cancelable.",
+    );
   if (isForced && action.status !== "canceling")
     return mistake(405, "action.notForceQuitable", "Action is not canceled yet and cannot be force quit.");
   if (isForced) double.state.feedback(action, { execution: "closed", finished: "success", isOfCancel: true });
@@ -423,7 +439,8 @@ const createSchema = z.object({
 /** `creating` until the scheduler has come by; only then it can be started. */
 function create({ state }: Double, request: Request): Told {
   const asked = createSchema.safeParse(request.body);
-  if (!asked.success) return mistake(400, "rest.body.notReadable", "The given request body is not well formed.");
+  if (!asked.success)
+    return mistake(400, "rest.body.notReadable", "The given request body is not well formed.");
   const { distributionSetId, targetFilterQuery: filter, amountGroups: groups, ...conditions } = asked.data;
   const set = state.sets.find(({ id }) => id === distributionSetId);
   if (set === undefined) return mistake(404, "repo.entitiyNotFound", "DistributionSet does not exist.");

@@ -1,8 +1,10 @@
-// The whole way with Capgo: a fleet that asks Capgo which bundle to run and reports to Lastgood what came of it, a bad
+// The whole way with Capgo: a fleet with its plugin, whose updateUrl leads to Capgo and whose statsUrl to ingest, a bad
 // bundle on a channel of which Capgo keeps no history, reads that lag behind, and Lastgood, configured by a file.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createCapgoDouble } from "../doubles/capgo.ts";
 import type { CapgoDouble } from "../doubles/capgo.ts";
+import { createCapgoDevice } from "../simulation/capgo-device.ts";
+import type { CapgoDevice } from "../simulation/capgo-device.ts";
 import { startHttpServer } from "../../runtime/http-server.ts";
 import type { RunningServer } from "../../runtime/http-server.ts";
 import { startLastgood } from "../support/lastgood.ts";
@@ -19,7 +21,7 @@ const NEWER_BUILDS = 10;
 let capgo: CapgoDouble;
 let server: RunningServer;
 let lastgood: TestLastgood;
-const running = Array.from({ length: DEVICES }, () => "1.2.0");
+let fleet: CapgoDevice[];
 
 beforeAll(async () => {
   capgo = createCapgoDouble({
@@ -35,10 +37,23 @@ apps:
   ${APP}:
     ingest_keys: [example-ingest-key]
     ota_server: { type: capgo, url: "${server.url}", api_key: example-capgo-key, channels: { production: { channel: Production } } }
+    sources: { capgo: { channel: production, channels: { Production: production } } }
     channels: { production: { policy: standard } }
 policies:
   standard: { rules: [{ signal: update_failure, limit: 5% }] }
 `);
+  fleet = Array.from({ length: DEVICES }, (_, index) =>
+    createCapgoDevice({
+      appId: APP,
+      versionBuild: index < NEWER_BUILDS ? "1.3.5" : "1.0.0",
+      running: "1.2.0",
+      channel: "Production",
+      statsUrl: `${lastgood.ingestUrl}/capgo/stats`,
+      updateUrl: `${server.url}/updates`,
+      boots: (version) => version !== "1.4.0" || index % BAD_EVERY !== 0,
+      clock: () => Date.now(),
+    }),
+  );
 });
 
 afterAll(async () => {
@@ -51,53 +66,13 @@ function release(version: string): void {
   capgo.state.setVersion(APP, "Production", version);
 }
 
-const buildOf = (index: number): string => (index < NEWER_BUILDS ? "1.3.5" : "1.0.0");
-
-/** Every device asks Capgo, does what it is told, and reports. */
+/** Every app comes to the foreground: it asks Capgo, does what it is told, and sends what the plugin queued. */
 async function checkAll(): Promise<void> {
-  const reports = await Promise.all(running.map((_version, index) => check(index)));
-  const response = await fetch(`${lastgood.ingestUrl}/v1/reports`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", Authorization: "Bearer example-ingest-key" },
-    body: JSON.stringify(reports.flat()),
-  });
-  expect(await response.json()).toMatchObject({ rejected: [] });
+  const taken = await Promise.all(fleet.map((device) => device.foreground()));
+  expect(taken.every(Boolean)).toBe(true);
 }
 
-async function check(index: number): Promise<object[]> {
-  const response = await fetch(`${server.url}/updates`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({
-      app_id: APP,
-      device_id: `device-${index}`,
-      version_name: running[index],
-      version_build: buildOf(index),
-      is_emulator: false,
-      is_prod: true,
-      platform: "android",
-      plugin_version: "8.51.23",
-      defaultChannel: "Production",
-    }),
-  });
-  const { version, error } = (await response.json()) as {
-    readonly version?: string;
-    readonly error?: string;
-  };
-  if (error !== undefined || version === undefined) return [];
-  const isBad = version === "1.4.0" && index % BAD_EVERY === 0;
-  if (!isBad) running[index] = version;
-  return ["update_started", isBad ? "reverted" : "confirmed"].map((event) => ({
-    app: APP,
-    channel: "production",
-    device: `device-${index}`,
-    version,
-    event,
-    native_version: buildOf(index),
-  }));
-}
-
-const countOn = (version: string): number => running.filter((each) => each === version).length;
+const countOn = (version: string): number => fleet.filter((device) => device.running() === version).length;
 
 it("a bad bundle goes back to what the channel had, and not to the beta in between", async () => {
   await checkAll();
@@ -128,4 +103,12 @@ it("a bad bundle goes back to what the channel had, and not to the beta in betwe
   const stuck = NEWER_BUILDS - NEWER_BUILDS / BAD_EVERY;
   expect([countOn("1.3.0"), countOn("1.4.0")]).toEqual([DEVICES - NEWER_BUILDS, stuck]);
   expect(onBad).toBeGreaterThan(stuck);
+  const bad = await waitUntil(
+    () => lastgood.operator.release(APP, "1.4.0"),
+    (found) => found?.devices["reverted"] === DEVICES / BAD_EVERY,
+  );
+  expect(bad).toMatchObject({ condemned: true });
+  // Devices that healed themselves blamed the good bundle while the bad one was offered: nothing of that counts.
+  const good = await lastgood.operator.release(APP, "1.3.0");
+  expect(good?.devices).toMatchObject({ reverted: 0, install_failed: 0, download_failed: 0 });
 }, 60_000);

@@ -34,9 +34,11 @@ export function chooseTarget({
     (release) =>
       release.version !== version &&
       // Whatever it is called now: content that was condemned under another name is no better under this one.
-      ![release.version, ...(release.sameAs ?? [])].some((name) => condemned.has(name) || failing.has(name)),
+      !namesOf(release).some((name) => condemned.has(name) || failing.has(name)),
   );
-  const proven = policy.target === "proven" ? good.filter((release) => healthy.has(release.version)) : good;
+  const isProven = (release: (typeof good)[number]): boolean =>
+    namesOf(release).some((name) => healthy.has(name));
+  const proven = policy.target === "proven" ? good.filter(isProven) : good;
   if (good.length > 0 && proven.length === 0)
     return refuse(
       "no_proven_target",
@@ -58,6 +60,16 @@ export function chooseTarget({
     "target_below_native_build",
     `Every good release before ${version} (the newest is ${allowed[0]?.version}) is below ${lowestNativeBuild}, the lowest native build of the devices that took ${version} up, and the OTA server gives no device a release below its own: none would get it. Publish a repaired release.`,
   );
+}
+
+function namesOf({
+  version,
+  sameAs = [],
+}: {
+  readonly version: Version;
+  readonly sameAs?: readonly Version[];
+}) {
+  return [version, ...sameAs];
 }
 
 /** An OTA server may list what was only ever on other channels, such as a beta: that is nothing to go back to. */

@@ -99,10 +99,7 @@ export interface HawkbitApi {
   listTargets(query: ListQuery): Promise<Page<HawkbitTarget> | Wrong>;
   listActions(query: ListQuery): Promise<Page<HawkbitAction> | Wrong>;
   /** What an action went through, from its beginning or from its end; none of one that is not there any more. */
-  listStatuses(
-    action: HawkbitAction,
-    from: "beginning" | "end",
-  ): Promise<Page<HawkbitStatus> | Wrong>;
+  listStatuses(action: HawkbitAction, from: "beginning" | "end"): Promise<Page<HawkbitStatus> | Wrong>;
   /** `illegal_state` = the rollout is in no state for it (400), or the server is too old to know the verb (404, 405). */
   changeRollout(
     id: number,
@@ -226,8 +223,14 @@ export function statusOf({ status, detailStatus }: Pick<HawkbitAction, "status" 
   return (detailStatus ?? status).toLowerCase();
 }
 
+/** HAL's own name for them (hal+json). */
+export function linksOf(action: Pick<HawkbitAction, "_links">): HawkbitAction["_links"] {
+  // oxlint-disable-next-line no-underscore-dangle -- see above
+  return action._links;
+}
+
 export function controllerIdOf(action: Pick<HawkbitAction, "_links">): string {
-  const last = action._links.target.href.split("?")[0]!.replace(/\/+$/, "").split("/").at(-1) ?? "";
+  const last = linksOf(action).target.href.split("?")[0]!.replace(/\/+$/, "").split("/").at(-1) ?? "";
   try {
     return decodeURIComponent(last);
   } catch {

@@ -2,7 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { chooseTarget } from "../../../../../agent/policy/guards/good-target.ts";
 import type { TargetChoice } from "../../../../../agent/policy/guards/good-target.ts";
-import { failingVerdict, releaseOf, sampleSituation, version } from "../../../../support/verdicts.ts";
+import {
+  failingVerdict,
+  releaseOf,
+  sampleSituation,
+  version,
+  samplePolicy,
+} from "../../../../support/verdicts.ts";
 
 interface Facts {
   readonly accused?: string;
@@ -63,6 +69,16 @@ describe("the target", () => {
     expect(target([])).toEqual({ kind: "target", version: "v14" });
     expect(target(["v12"])).toEqual({ kind: "target", version: "v13" });
     expect(target(["v12", "v11"])).toMatchObject({ kind: "refuse", reason: "no_good_target" });
+    const proven = chooseTarget(
+      sampleSituation({
+        verdict: failingVerdict({ release: releaseOf("v15") }),
+        channel: { kind: "known", version: version("v15"), releases },
+        policy: samplePolicy({ target: "proven" }),
+        healthy: new Set(["v11"]),
+      }),
+    );
+    // What v11 proved holds for v13, which is v11 again.
+    expect(proven).toEqual({ kind: "target", version: "v13" });
   });
 
   it("is never a release that came after the accused one, even where its number is lower", () => {
