@@ -38,7 +38,7 @@ import type { Policy } from "../policy/policy.ts";
 import { operatorsSchema } from "./operators.ts";
 import type { Operator } from "./operators.ts";
 
-import { otaServerSchema } from "./ota-servers.ts";
+import { otaServerSchema, refuseUnknownServerChannels } from "./ota-servers.ts";
 import type { OtaServerSettings } from "./ota-servers.ts";
 
 export type { Operator };
@@ -211,6 +211,7 @@ const appSchema = z
   .superRefine(refuseIdleTrust)
   .superRefine(refuseUnprovenSources)
   .superRefine(refuseUnknownSourceChannels)
+  .superRefine(refuseUnknownServerChannels)
   .transform((app): AppSettings => ({
     ingestKeys: app.ingest_keys,
     otaServer: app.ota_server,
