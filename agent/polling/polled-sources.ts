@@ -61,7 +61,9 @@ function createPoller(
   { clock, version }: { readonly clock: Clock; readonly version: string },
 ): Create {
   switch (otaServer.type) {
+    case "capgo":
     case "codepush":
+    case "hot_updater":
     case "http":
       return undefined;
     case "hawkbit":

@@ -19,7 +19,7 @@ function read(more: string, url = "https://hosted.mender.io/") {
   till:
     ingest_keys: [example-ingest-key]
     ota_server: { type: mender, url: "${url}", token: "\${MENDER_TOKEN}", ${more} }
-    channels: { production: { policy: p } }
+    channels: { production: { policy: p }, beta: { policy: p } }
 policies: { p: { rules: [{ signal: update_failure, limit: 5% }] } }
 `,
   );
