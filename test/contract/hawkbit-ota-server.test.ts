@@ -364,9 +364,31 @@ describe("going back at hawkBit", () => {
     await hawkbit.stop();
   });
 
+  it.each([[400], [404], [405]])("pauses where the stop is answered %i", async (status) => {
+    const { hawkbit, rollout } = await startHawkbitWithHistory();
+    hawkbit.fault("stop", { kind: "error", status });
+    expect(await hawkbitServer(hawkbit).rollback(request)).toEqual({ kind: "done", version: OLD });
+    expect(rollout.status).toBe("paused");
+    await hawkbit.stop();
+  });
+
+  it.each([
+    [403, "refused"],
+    [409, "unavailable"],
+    [423, "unavailable"],
+    [429, "unavailable"],
+  ])("%i to the stop is %s, and nobody is assigned anything", async (status, kind) => {
+    const { hawkbit, rollout } = await startHawkbitWithHistory();
+    hawkbit.fault("stop", { kind: "error", status });
+    expect(await hawkbitServer(hawkbit).rollback(request)).toMatchObject({ kind });
+    expect([rollout.status, hawkbit.assignments()]).toEqual(["running", 0]);
+    await hawkbit.stop();
+  });
+
   it.each([
     [401, "refused"],
     [403, "refused"],
+    [404, "refused"],
     [409, "unavailable"],
     [423, "unavailable"],
     [429, "unavailable"],

@@ -12,7 +12,7 @@ import { createHawkbitDouble } from "../doubles/hawkbit.ts";
 import type { HawkbitDouble, HawkbitDoubleOptions } from "../doubles/hawkbit.ts";
 import type { RolloutRow, TargetRow } from "../doubles/hawkbit-state.ts";
 
-export const HAWKBIT_TIMEOUT_MS = 300;
+export const HAWKBIT_TIMEOUT_MS = 1_000;
 export const HAWKBIT_FILTER = "tag==production";
 export const HAWKBIT_SET = "till-firmware";
 export const HAWKBIT_KEY: ChannelKey = {
@@ -74,7 +74,7 @@ export function rollOut(
   { state }: HawkbitDouble,
   version: string,
   targets: readonly TargetRow[],
-  more: { groups?: number; errorPercent?: number; filter?: string } = {},
+  more: { groups?: number; errorPercent?: number; successPercent?: number; filter?: string } = {},
 ): RolloutRow {
   const { filter = HAWKBIT_FILTER, ...rest } = more;
   const set = state.sets.find((each) => each.version === version) ?? state.addSet(HAWKBIT_SET, version);
