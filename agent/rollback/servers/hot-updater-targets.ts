@@ -39,11 +39,25 @@ export function knownOf(bundles: readonly HotUpdaterBundle[]): readonly KnownBun
   return known.toSorted((left, right) => (left.version < right.version ? 1 : -1));
 }
 
-/** The newest that some device is offered. One that is halted (no cohorts left, none named) is offered to nobody. */
+/**
+ * The newest that some device is offered. A bundle that is halted (no cohorts left, none named) is offered to nobody.
+ * Bundles for other app versions live side by side, and a channel of Lastgood has one release at a time: it is that of
+ * the devices which the newest bundle is for, also when it was disabled, and of no others while these are offered any.
+ */
 export function offeredOf(bundles: readonly KnownBundle[]): KnownBundle | undefined {
-  return bundles.find(
+  const live = bundles.filter(
     (bundle) => bundle.enabled && (cohortsOf(bundle) > 0 || (bundle.targetCohorts ?? []).length > 0),
   );
+  if (live.length === 0) return undefined;
+  const asked = new Set<string>();
+  for (const newest of bundles) {
+    const line = lineOf(newest);
+    if (asked.has(line)) continue;
+    asked.add(line);
+    const offered = live.find((bundle) => bundle === newest || fitsSomeOf(bundle, newest));
+    if (offered !== undefined) return offered;
+  }
+  return undefined;
 }
 
 export function toState(bundles: readonly KnownBundle[]): ChannelState {
