@@ -24,6 +24,7 @@ import type { Settings } from "./config/schema.ts";
 import { keepCountsLayout } from "./health/layout.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
 import { hourOf, startCalendar } from "./jobs/calendar.ts";
+import { hadBefore } from "./jobs/channel-view.ts";
 import { createOutlets, registerPageMetrics } from "./jobs/outlets.ts";
 import { createPolling } from "./jobs/poll.ts";
 import type { Polling } from "./jobs/poll.ts";
@@ -182,7 +183,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const server = await startHttpServer(front.app, settings.agent.listen);
   reload?.start();
   // Of a process that was started by hand or by a supervisor: what is amiss at the OTA servers is said, and waited for.
-  if (options.origin !== undefined) sayWhatChannelsLack(channels, logger);
+  if (options.origin !== undefined) sayWhatChannelsLack({ channels, stores, clock, logger });
   return {
     url: server.url,
     reload: async () => reload?.lookNow(),
@@ -201,8 +202,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
 }
 
-function sayWhatChannelsLack(channels: WatchedChannels, logger: Logger): void {
-  checkChannels(channels.all).then(
+function sayWhatChannelsLack({
+  channels,
+  stores: { summaries },
+  clock,
+  logger,
+}: Pick<FrontDeps, "channels" | "clock"> & { readonly stores: Stores; readonly logger: Logger }): void {
+  checkChannels(channels.all, (key, state) => hadBefore(key, state, { summaries, nowMs: clock() })).then(
     (findings) => findings.forEach((finding) => logger.warn(finding)),
     (err: unknown) => logger.warn({ err }, "the channels could not be looked at"),
   );

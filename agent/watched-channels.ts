@@ -8,7 +8,11 @@ import type { OtaServerSettings } from "./config/ota-servers.ts";
 import type { Settings } from "./config/schema.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import type { OtaServer } from "./rollback/ota-server.ts";
+import { createCapgoOtaServer } from "./rollback/servers/capgo.ts";
+import { createCapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
+import type { CapgoAuthBrake } from "./rollback/servers/capgo-auth-brake.ts";
 import { createCodePushOtaServer } from "./rollback/servers/codepush.ts";
+import { createHawkbitOtaServer } from "./rollback/servers/hawkbit.ts";
 import { createHotUpdaterOtaServer } from "./rollback/servers/hot-updater.ts";
 import { createHttpOtaServer } from "./rollback/servers/http.ts";
 import { createMenderOtaServer } from "./rollback/servers/mender.ts";
@@ -30,8 +34,9 @@ export function createWatchedChannels({ settings, clock, version }: WatchedChann
   let of: Settings | undefined;
   let byKey: ReadonlyMap<string, WatchedChannel> = new Map();
   let all: readonly WatchedChannel[] = [];
+  const product = { clock, productVersion: version, brake: createCapgoAuthBrake(clock) };
   const serverOf = (asked: OtaServerSettings): OtaServer => {
-    const server = servers.get(asked) ?? createOtaServer(asked, clock, version);
+    const server = servers.get(asked) ?? createOtaServer(asked, product);
     servers.set(asked, server);
     return server;
   };
@@ -75,8 +80,17 @@ function channelsOf(
   return byKey;
 }
 
-function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersion: string): OtaServer {
+/** What every server is made with; failed log-ins are counted by address, whichever app they were for. */
+interface Product {
+  readonly clock: Clock;
+  readonly productVersion: string;
+  readonly brake: CapgoAuthBrake;
+}
+
+function createOtaServer(settings: OtaServerSettings, { clock, productVersion, brake }: Product): OtaServer {
   switch (settings.type) {
+    case "capgo":
+      return createCapgoOtaServer({ ...settings, clock, productVersion, brake });
     case "http":
       return createHttpOtaServer({
         url: settings.url,
@@ -87,6 +101,8 @@ function createOtaServer(settings: OtaServerSettings, clock: Clock, productVersi
       });
     case "codepush":
       return createCodePushOtaServer({ ...settings, clock, productVersion });
+    case "hawkbit":
+      return createHawkbitOtaServer({ ...settings, clock, productVersion });
     case "hot_updater":
       return createHotUpdaterOtaServer({ ...settings, clock, productVersion });
     case "mender":

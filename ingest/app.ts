@@ -88,6 +88,7 @@ export function createIngestApp({
         redis,
         registry,
         keepReports,
+        noteTurnedAway: onTurnedAway,
         metrics,
         clock,
         logger,

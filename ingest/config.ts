@@ -22,8 +22,9 @@ import {
 import type { IngestSettings } from "./contract/settings.ts";
 import { refuseUnknownSourceChannels, refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
 import type { SourcesSettings } from "./contract/sources.ts";
-import { refuseSharedCapgoIds } from "./contract/sources/capgo.ts";
+import { refuseSharedCapgoApps } from "./contract/sources/capgo.ts";
 import { refuseSharedDeploymentKeys } from "./contract/sources/codepush.ts";
+import { refuseSharedSentryProjects } from "./contract/sources/sentry.ts";
 import { readKeyFile } from "./device-auth/key-file.ts";
 
 export interface IngestAppSettings {
@@ -77,8 +78,9 @@ const fileSchema = z
     apps: z.record(appIdSchema, appSchema),
   })
   .superRefine(({ apps }, context) => {
-    refuseSharedCapgoIds(Object.entries(apps ?? {}), context);
+    refuseSharedCapgoApps(Object.entries(apps ?? {}), context);
     refuseSharedDeploymentKeys(Object.entries(apps ?? {}), context);
+    refuseSharedSentryProjects(Object.entries(apps ?? {}), context);
   })
   .transform((file) => ({
     dataDir: file.data_dir,

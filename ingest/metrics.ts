@@ -41,6 +41,8 @@ export const SOURCE_RESULTS = [
   "excluded",
   /** Of which release it speaks can't be told, and guessing would blame a good one. */
   "unattributed",
+  /** It names no device, so it can't be counted once per device: the app has to name one. */
+  "no_device",
   "unknown_app",
   "unknown_channel",
   /** An action, a status or an item that this version of Lastgood does not know. */

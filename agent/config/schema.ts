@@ -22,8 +22,9 @@ import {
   refuseUnprovenSources,
   sourcesSchema,
 } from "../../ingest/contract/sources.ts";
-import { refuseSharedCapgoIds } from "../../ingest/contract/sources/capgo.ts";
+import { refuseSharedCapgoApps } from "../../ingest/contract/sources/capgo.ts";
 import { refuseSharedDeploymentKeys } from "../../ingest/contract/sources/codepush.ts";
+import { refuseSharedSentryProjects } from "../../ingest/contract/sources/sentry.ts";
 import type { SourcesSettings } from "../../ingest/contract/sources.ts";
 import { didYouMean } from "../../runtime/closest-name.ts";
 import type { RedisAddress } from "../../runtime/redis.ts";
@@ -247,8 +248,9 @@ export const settingsSchema = z
   .superRefine(({ apps, policies }, context) => {
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
     if (!(apps instanceof Map && policies instanceof Map)) return;
-    refuseSharedCapgoIds(apps, context);
+    refuseSharedCapgoApps(apps, context);
     refuseSharedDeploymentKeys(apps, context);
+    refuseSharedSentryProjects(apps, context);
     for (const [app, { channels }] of apps)
       for (const [channel, { policyName }] of channels)
         if (!policies.has(policyName))

@@ -1,9 +1,11 @@
 // What the OTA server says of a channel: asked when there is something to decide, and remembered for the people who
 // look. Enters: a watched channel. Leaves: a ChannelView, and the remembered one kept fresh.
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
+import type { ChannelKey, Version } from "../../ingest/contract/release-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { SummaryStore } from "../journal/summary-store.ts";
 import type { ChannelView } from "../policy/situation.ts";
+import type { ChannelState } from "../rollback/ota-server.ts";
 import type { WatchedChannel } from "./watched-channel.ts";
 
 /** How old the remembered version of a channel may get while reports arrive, in milliseconds. */
@@ -22,11 +24,34 @@ export async function readChannelView(
   const readAtMs = clock();
   const answer = await server.readChannel(key);
   if (answer.kind !== "channel") return answer;
-  const { version, releases, paused } = answer.state;
+  const { version, releases, paused, pausable, refusesBelowNativeBuild } = answer.state;
+  const had = await hadBefore(key, answer.state, { summaries, nowMs: readAtMs });
   const known = await summaries.readChannel(key);
   if (known === undefined || known.readAtMs <= readAtMs)
     await summaries.writeChannel(key, { version, releases, paused: paused ?? null, readAtMs });
-  return { kind: "known", version, releases };
+  return {
+    kind: "known",
+    version,
+    releases,
+    ...(had === undefined ? {} : { had }),
+    ...(pausable === undefined ? {} : { pausable }),
+    ...(refusesBelowNativeBuild === undefined ? {} : { refusesBelowNativeBuild }),
+  };
+}
+
+/**
+ * What the channel had, newest first, where the server keeps no history of it: what Lastgood saw it offer. Not what
+ * devices say that they run, which a tester with a beta build or a forged report may: only what the server itself once
+ * gave to everybody on the channel is a place to go back to. Undefined where the server's own list tells.
+ */
+export async function hadBefore(
+  key: ChannelKey,
+  { offered }: Pick<ChannelState, "offered">,
+  { summaries, nowMs }: { readonly summaries: Pick<SummaryStore, "noteOffered">; readonly nowMs: number },
+): Promise<readonly Version[] | undefined> {
+  if (offered === undefined) return undefined;
+  const seen = await summaries.noteOffered(key, offered, nowMs);
+  return [...offered, ...seen.filter((version) => !offered.includes(version))];
 }
 
 /**

@@ -21,11 +21,14 @@ import { channelHistory, roundsOf } from "../rollback/channel-history.ts";
 import { decisionIdOf } from "../rollback/decision-record.ts";
 import type { DecisionOutcome, DecisionRecord } from "../rollback/decision-record.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
+import type { HealthStore } from "../health/health-store.ts";
+import { lowestNativeBuildOf } from "../health/native-builds.ts";
 import { readChannelView } from "./channel-view.ts";
 import type { Judged } from "./judge-release.ts";
 import type { WatchedChannel } from "./watched-channel.ts";
 
 export interface DecideDeps {
+  readonly health: HealthStore;
   readonly summaries: SummaryStore;
   readonly decisions: DecisionStore;
   readonly absolutions: AbsolutionStore;
@@ -124,6 +127,7 @@ export async function gatherSituation(
     nowMs,
     policy,
     minimumVersion,
+    lowestNativeBuild: await readLowestNativeBuild(channel, verdict, deps),
     verdict,
     cause,
     causeSentence: sentence,
@@ -134,6 +138,16 @@ export async function gatherSituation(
     freezes,
   };
   return { situation, decisions };
+}
+
+/** Read only where the OTA server goes by it. */
+async function readLowestNativeBuild(
+  channel: ChannelView,
+  { release }: Verdict,
+  { health }: Pick<DecideDeps, "health">,
+): Promise<string | undefined> {
+  if (channel.kind !== "known" || channel.refusesBelowNativeBuild !== true) return undefined;
+  return lowestNativeBuildOf(await health.readDetail(release));
 }
 
 async function standings(

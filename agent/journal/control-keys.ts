@@ -42,6 +42,10 @@ export const SUMMARIES = `${TAG}:summaries`;
 export const SUSPECTS = `${TAG}:suspects`;
 /** Hash: channel key text -> what the OTA server said of the channel last, as JSON. */
 export const CHANNELS = `${TAG}:channels`;
+/** Sorted set: versions that the channel was seen to offer and has not gone back from, by when that began, epoch milliseconds. */
+export function offeredKey(channelKeyText: string): string {
+  return `${TAG}:offered:${channelKeyText}`;
+}
 /** Hash: key of a page -> page as it was told to Alertmanager, as JSON. */
 export const PAGES = `${TAG}:pages`;
 /** Hash: reader's name -> how far it has read the journal; and `<name>:begun` -> the entry that it is telling of. */

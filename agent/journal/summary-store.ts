@@ -6,7 +6,7 @@ import type { Redis } from "../../runtime/redis.ts";
 import { NO_DEVICE_HOURS } from "../health/health-window.ts";
 import type { DeviceHours } from "../health/health-window.ts";
 import { toOutcomeCounts } from "../health/outcomes.ts";
-import { CHANNELS, SUMMARIES, SUSPECTS, liveVersionsKey } from "./control-keys.ts";
+import { CHANNELS, SUMMARIES, SUSPECTS, liveVersionsKey, offeredKey } from "./control-keys.ts";
 import type { Verdict } from "../judge/verdict.ts";
 
 export interface ReleaseSummary {
@@ -33,6 +33,9 @@ export interface ChannelSummary {
   readonly readAtMs: number;
 }
 
+/** Releases of one channel that are remembered: years of them, in some kilobytes. */
+export const OFFERED_MAX = 100;
+
 /** A release that looks bad, without enough evidence to act. */
 export interface Suspect {
   /** RFC 3339. */
@@ -53,6 +56,12 @@ export interface SummaryStore {
   listSuspects(): Promise<ReadonlyMap<string, Suspect>>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
   readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
+  /**
+   * Remembers that the channel offers these, newest first. Leaves: what it was seen to offer, newest first, but for what
+   * was left for the last of these: a channel that was put back, or whose rollout was ended, does not return by itself to
+   * what somebody had a reason to leave.
+   */
+  noteOffered(key: ChannelKey, versions: readonly Version[], nowMs: number): Promise<Version[]>;
 }
 
 export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
@@ -98,6 +107,17 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     writeChannel: async (key, summary) =>
       void (await redis.hset(CHANNELS, formatChannelKey(key), JSON.stringify(summary))),
     readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),
+    async noteOffered(key, versions, nowMs) {
+      const offered = offeredKey(formatChannelKey(key));
+      const last = versions.at(-1);
+      const lastSince = last === undefined ? null : await redis.zscore(offered, last);
+      if (lastSince !== null) await redis.zremrangebyscore(offered, `(${lastSince}`, "+inf");
+      // Those seen together for the first time keep their order.
+      for (const [index, version] of versions.entries())
+        await redis.zadd(offered, "NX", nowMs - index, version);
+      await redis.zremrangebyrank(offered, 0, -OFFERED_MAX - 1);
+      return (await redis.zrevrange(offered, 0, -1)) as Version[];
+    },
   };
 }
 

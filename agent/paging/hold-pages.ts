@@ -83,6 +83,7 @@ export const HOLD_ALERTS: Readonly<Record<string, HoldAlert>> = {
   no_good_target: held("critical", "before"),
   no_proven_target: held("critical", "before"),
   target_below_minimum_version: held("critical", "before"),
+  target_below_native_build: held("critical", "before"),
 };
 const UNKNOWN_REASON = held("warning", "before");
 

@@ -30,6 +30,7 @@ export const DECISION_REASONS = [
   "no_good_target",
   "no_proven_target",
   "target_below_minimum_version",
+  "target_below_native_build",
 ] as const;
 export type DecisionReason = (typeof DECISION_REASONS)[number];
 
@@ -46,6 +47,7 @@ export const PASSING_REASONS: ReadonlySet<DecisionReason> = new Set([
   "ota_server_refused",
   "no_good_target",
   "no_proven_target",
+  "target_below_native_build",
 ]);
 
 /** The guards that can hold a rollback back, one file each under guards/. */

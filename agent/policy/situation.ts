@@ -17,6 +17,12 @@ export type ChannelView =
         readonly releasedAt?: string;
         readonly sameAs?: readonly Version[];
       }[];
+      /** Those of them that this channel is known to have had, newest first; absent = all of them. */
+      readonly had?: readonly Version[];
+      /** False where the channel can't be paused as it is now. */
+      readonly pausable?: boolean;
+      /** The server gives no device a release below the native build that it runs. */
+      readonly refusesBelowNativeBuild?: boolean;
     }
   | { readonly kind: "unavailable" | "refused"; readonly detail: string };
 
@@ -44,6 +50,11 @@ export interface Situation {
   readonly policy: Policy;
   /** Never roll back below it: a forged wave of failures must not become a downgrade attack. */
   readonly minimumVersion: Version | undefined;
+  /**
+   * The lowest native build of a device that took the accused release up, where the OTA server gives no device a release
+   * below its own. Undefined = there is no such rule, or not every such device told its build: nothing is checked.
+   */
+  readonly lowestNativeBuild?: string | undefined;
   readonly verdict: Verdict;
   readonly cause: Cause;
   /** What is said of the cause, where it is not the verdict. */

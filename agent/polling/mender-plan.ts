@@ -142,6 +142,7 @@ function statusesOf(lane: Lane): readonly string[] {
 
 function textOf(counters: Readonly<Record<string, number>>): string {
   return Object.keys(counters)
+    .filter((status) => counters[status] !== 0)
     .toSorted()
     .map((status) => `${status}=${counters[status]}`)
     .join();

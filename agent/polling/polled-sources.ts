@@ -4,6 +4,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { OtaServerSettings } from "../config/ota-servers.ts";
 import type { AppSettings, Settings } from "../config/schema.ts";
 import type { AppId } from "../../ingest/contract/release-key.ts";
+import { createHawkbitPoller } from "./hawkbit.ts";
 import { createMenderPoller } from "./mender.ts";
 import type { PolledSource } from "./poll-source.ts";
 
@@ -60,9 +61,16 @@ function createPoller(
   { clock, version }: { readonly clock: Clock; readonly version: string },
 ): Create {
   switch (otaServer.type) {
+    case "capgo":
     case "codepush":
+    case "hot_updater":
     case "http":
       return undefined;
+    case "hawkbit":
+      return {
+        poller: createHawkbitPoller({ ...otaServer, app, clock, productVersion: version }),
+        everyMs: otaServer.pollEveryMs,
+      };
     case "mender": {
       const watched = [...channels.keys()];
       const poller = createMenderPoller({ ...otaServer, app, watched, clock, productVersion: version });

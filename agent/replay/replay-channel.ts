@@ -284,7 +284,7 @@ function decideAt(replay: Replay, release: Followed, minute: number): void {
   if (decision !== undefined && decision.kind !== "none") keepAct(replay, release, { decision, minute });
 }
 
-/** What the guards may look at, as it would have been. What nobody knows any more (freezes, say) is not in it. */
+/** What the guards may look at, as it would have been. What nobody knows any more (freezes, or what the OTA server went by) is not in it. */
 function situationAt(replay: Replay, verdict: Verdict, minute: number): Situation {
   const { policy, facts, order, releases, condemned, acted, pastRollbacks } = replay;
   const versions = (kind: Verdict["kind"]): Set<string> =>

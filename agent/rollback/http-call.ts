@@ -18,6 +18,8 @@ export interface HttpRequest {
   readonly body?: string;
   /** For the whole exchange: connect, send, wait, read to the end. */
   readonly timeoutMs: number;
+  /** For lists that are long by nature; left out = ANSWER_BYTES_MAX. */
+  readonly answerBytesMax?: number;
   readonly fetch: typeof fetch;
 }
 
@@ -34,11 +36,10 @@ export async function callHttp(request: HttpRequest): Promise<HttpAnswer | Unava
   try {
     const response = await request.fetch(url, body === undefined ? init : { ...init, body });
     if (isRedirect(response)) return await redirected(request, response);
-    const text = await readText(response);
+    const bytesMax = request.answerBytesMax ?? ANSWER_BYTES_MAX;
+    const text = await readText(response, bytesMax);
     if (text === undefined)
-      return unavailable(
-        `${nameOf(request)} answered more than ${ANSWER_BYTES_MAX} bytes, which nobody reads`,
-      );
+      return unavailable(`${nameOf(request)} answered more than ${bytesMax} bytes, which nobody reads`);
     return { kind: "answered", status: response.status, headers: response.headers, text };
   } catch (error) {
     return unavailable(explain(error, request));
@@ -69,14 +70,14 @@ async function redirected(request: HttpRequest, response: Response): Promise<Una
 }
 
 /** Undefined when the answer is longer than the limit; the rest of it is then never fetched. */
-async function readText(response: Response): Promise<string | undefined> {
+async function readText(response: Response, bytesMax: number): Promise<string | undefined> {
   if (response.body === null) return "";
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
     // Leaving the loop cancels the stream.
-    if (bytes > ANSWER_BYTES_MAX) return undefined;
+    if (bytes > bytesMax) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

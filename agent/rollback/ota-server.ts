@@ -22,6 +22,16 @@ export interface ChannelState {
   readonly releases: readonly Release[];
   /** Whether the offer is paused: devices that don't have it don't get it. Absent where the server does not say. */
   readonly paused?: boolean;
+  /**
+   * Of a server that keeps no history of a channel, and lists in `releases` what was only ever on other channels as
+   * well: all that the channel offers now, `version` first, then what devices get that its rollout has not reached.
+   * Whoever asks has to remember it (`channel-view.ts`). Absent = `releases` is the channel's own history.
+   */
+  readonly offered?: readonly Version[];
+  /** False where this channel can't be paused as it is now, though the server can pause others. Absent = as the server can. */
+  readonly pausable?: boolean;
+  /** The server gives no device a release below the native build that it runs. Absent = it has no such rule. */
+  readonly refusesBelowNativeBuild?: boolean;
 }
 
 /** Whether devices of the channel get this release, by its own name or by the one it was released again under. */

@@ -4,8 +4,12 @@
 import { z } from "zod";
 import { capgoSourceSchema } from "./sources/capgo.ts";
 import { codePushSourceSchema } from "./sources/codepush.ts";
+import { namedChannels } from "./sources/environment-channels.ts";
 import { expoSourceSchema } from "./sources/expo.ts";
 import { hotUpdaterSourceSchema } from "./sources/hot-updater.ts";
+import { otlpSourceSchema } from "./sources/otlp.ts";
+import { sentrySourceSchema } from "./sources/sentry.ts";
+import type { SentrySource } from "./sources/sentry.ts";
 
 /** One field per system, named as in the file; a system that is not named is left out. */
 export const sourcesSchema = z
@@ -14,6 +18,8 @@ export const sourcesSchema = z
     codepush: codePushSourceSchema.optional(),
     expo: expoSourceSchema.optional(),
     hot_updater: hotUpdaterSourceSchema.optional(),
+    otlp: otlpSourceSchema.optional(),
+    sentry: sentrySourceSchema.optional(),
   })
   .prefault({});
 
@@ -46,7 +52,7 @@ export function refuseUnknownSourceChannels(
   context: z.RefinementCtx,
 ): void {
   // zod comes here with what it has when a value inside was refused; those mistakes are told first.
-  const { capgo, codepush, expo, hot_updater } = app.sources ?? {};
+  const { capgo, codepush, expo, hot_updater, otlp, sentry } = app.sources ?? {};
   const named: (readonly [path: readonly string[], channel: string])[] = [
     ...namedIn(["capgo", "channels"], capgo?.channels),
     ...(capgo?.channel === undefined ? [] : [[["capgo", "channel"], capgo.channel] as const]),
@@ -54,6 +60,8 @@ export function refuseUnknownSourceChannels(
     ...namedIn(["expo", "channels"], expo?.channels),
     ...namedIn(["hot_updater", "channels"], hot_updater?.channels),
     ...(expo?.channel === undefined ? [] : [[["expo", "channel"], expo.channel] as const]),
+    ...(otlp?.channels === undefined ? [] : namedChannels(["otlp"], otlp.channels)),
+    ...namedInProjects(sentry?.projects),
   ];
   for (const [path, channel] of named)
     if (!Object.hasOwn(app.channels ?? {}, channel))
@@ -70,4 +78,13 @@ function namedIn(
 ): (readonly [readonly string[], string])[] {
   if (!(channels instanceof Map)) return [];
   return [...(channels as ReadonlyMap<string, string>)].map(([name, channel]) => [[...path, name], channel]);
+}
+
+function namedInProjects(
+  projects: SentrySource["projects"] | undefined,
+): (readonly [readonly string[], string])[] {
+  if (!(projects instanceof Map)) return [];
+  return [...(projects as SentrySource["projects"])].flatMap(([id, { channels }]) =>
+    namedChannels(["sentry", "projects", id], channels),
+  );
 }

@@ -3,6 +3,13 @@
 import type { DeviceEvent } from "../contract/device-report.ts";
 import type { SourceResult } from "../metrics.ts";
 
+/** What is known of a crash; each is left out where nobody said it. */
+export interface CrashWords {
+  readonly type?: string | undefined;
+  readonly message?: string | undefined;
+  readonly fingerprint?: string | undefined;
+}
+
 /** A native report without its app; names are still as the device sent them, and checked later (checkDraft). */
 export interface ReportDraft {
   readonly channel: string;
@@ -12,8 +19,12 @@ export interface ReportDraft {
   /** As native reports have it; left out = the time it came in. */
   readonly at?: unknown;
   readonly from?: string | undefined;
-  readonly crash?: { readonly message: string } | undefined;
+  readonly id?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly crash?: CrashWords | undefined;
   readonly platform?: string | undefined;
+  readonly model?: string | undefined;
+  readonly os_version?: string | undefined;
   readonly native_version?: string | undefined;
 }
 

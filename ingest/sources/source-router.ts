@@ -9,6 +9,8 @@ import { capgoRouter } from "./capgo/capgo-router.ts";
 import { codePushRouter } from "./codepush/codepush-router.ts";
 import { expoRouter } from "./expo/expo-router.ts";
 import { hotUpdaterRouter } from "./hot-updater/hot-updater-router.ts";
+import { otlpRouter } from "./otlp/otlp-router.ts";
+import { sentryRouter } from "./sentry/sentry-router.ts";
 import type { CreateSourceRouter, SourceDeps } from "./source.ts";
 
 const ROUTERS: Partial<Record<SourceName, CreateSourceRouter>> = {
@@ -16,6 +18,8 @@ const ROUTERS: Partial<Record<SourceName, CreateSourceRouter>> = {
   codepush: codePushRouter,
   expo: expoRouter,
   hot_updater: hotUpdaterRouter,
+  otlp: otlpRouter,
+  sentry: sentryRouter,
 };
 
 export function servedSources(apps: ReadonlyMap<AppId, IngestAppSettings>): SourceName[] {

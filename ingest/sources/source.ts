@@ -20,6 +20,8 @@ export interface SourceDeps {
   readonly redis: Redis;
   readonly registry: Registry;
   readonly keepReports: KeepReports;
+  /** To be called when good reports are turned away before `keepReports` saw them. */
+  readonly noteTurnedAway: () => void;
   readonly metrics: IngestMetrics;
   readonly clock: Clock;
   readonly logger: Logger;

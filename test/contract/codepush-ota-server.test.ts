@@ -1,17 +1,17 @@
 // The `codepush` adapter against its double: the common contract, then what only this make has: a rollback is a new release
-// of old content, targets that the server can't go back to, answers in text. And what the double itself must reproduce.
+// of old content, targets that the server can't go back to, answers in text, two families of servers. What the
+// double itself must reproduce: codepush-double.test.ts.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { ChannelState, OtaServer, RollbackRequest } from "../../agent/rollback/ota-server.ts";
-import { createCodePushOtaServer } from "../../agent/rollback/servers/codepush.ts";
+import { UPLOAD_TIME_MS_MAX, createCodePushOtaServer } from "../../agent/rollback/servers/codepush.ts";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { Channel, ChannelKey } from "../../ingest/contract/release-key.ts";
 import { systemClock } from "../../runtime/clock.ts";
-import { createCodePushDouble } from "../doubles/codepush.ts";
-import type { CodePushDouble, CodePushFault } from "../doubles/codepush.ts";
-import { rolloutBucket } from "../doubles/codepush-rollout.ts";
+import { HISTORY_MAX, createCodePushDouble } from "../doubles/codepush.ts";
+import type { CodePushDouble, CodePushDoubleOptions, CodePushFault } from "../doubles/codepush.ts";
 import { startJsonDouble } from "../support/json-double.ts";
 import { otaServerContract } from "./ota-server.ts";
 import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
@@ -37,7 +37,7 @@ interface Running {
 }
 
 /** With v1, v2 and v3, of which each has content of its own. */
-async function start(): Promise<Running> {
+async function start(options: Partial<CodePushDoubleOptions> = {}): Promise<Running> {
   let nowMs = systemClock() - 3 * 86_400_000;
   const double = createCodePushDouble({
     app: "till",
@@ -45,6 +45,7 @@ async function start(): Promise<Running> {
     deploymentKey: DEPLOYMENT_KEY,
     accessKey: ACCESS_KEY,
     clock: () => (nowMs += 3_600_000),
+    ...options,
   });
   for (const hash of ["hash-1", "hash-2", "hash-3"]) double.release(hash);
   const server = createServer(double.express);
@@ -92,35 +93,42 @@ function toFault(fault: NeutralFault): CodePushFault {
   }
 }
 
-otaServerContract(
-  "codepush",
-  async (): Promise<OtaServerHarness> => {
-    const { double, url, stop } = await start();
-    const elsewhere = await startJsonDouble();
-    return {
-      server: adapter(url),
-      stranger: adapter(url, "another-access-key"),
-      key,
-      publish: (version) => void double.release(`hash-${version.slice(1)}`),
-      fault: (call, fault) => double.fault(call === "read" ? "history" : "rollback", toFault(fault)),
-      acts: () => double.rollbacks(),
-      strayRequests: () => elsewhere.requests.length,
-      elsewhere: elsewhere.url,
-      stopServer: stop,
-      async dispose() {
-        await stop();
-        await elsewhere.close();
-      },
-    };
-  },
-  {
-    older: label("v1"),
-    old: label("v2"),
-    new: label("v3"),
-    newer: label("v4"),
-    neverReleased: label("v99"),
-  },
-);
+/** The servers that this API is spoken by. */
+const FAMILIES: readonly (readonly [name: string, options: Partial<CodePushDoubleOptions>])[] = [
+  ["codepush, as Microsoft's server", {}],
+  ["codepush, as lisong's server", { isOfLisong: true }],
+];
+
+for (const [name, options] of FAMILIES)
+  otaServerContract(
+    name,
+    async (): Promise<OtaServerHarness> => {
+      const { double, url, stop } = await start(options);
+      const elsewhere = await startJsonDouble();
+      return {
+        server: adapter(url),
+        stranger: adapter(url, "another-access-key"),
+        key,
+        publish: (version) => void double.release(`hash-${version.slice(1)}`),
+        fault: (call, fault) => double.fault(call === "read" ? "history" : "rollback", toFault(fault)),
+        acts: () => double.rollbacks(),
+        strayRequests: () => elsewhere.requests.length,
+        elsewhere: elsewhere.url,
+        stopServer: stop,
+        async dispose() {
+          await stop();
+          await elsewhere.close();
+        },
+      };
+    },
+    {
+      older: label("v1"),
+      old: label("v2"),
+      new: label("v3"),
+      newer: label("v4"),
+      neverReleased: label("v99"),
+    },
+  );
 
 async function stateOf(server: OtaServer): Promise<ChannelState> {
   const answer = await server.readChannel(key);
@@ -199,6 +207,35 @@ describe("what can't be gone back to", () => {
     expect(double.rollbacks()).toBe(0);
   });
 
+  it("nothing is, while the newest release is for other store versions, though it is disabled", async () => {
+    const { double, url } = await start();
+    double.release("hash-4", { appVersion: "1.3.0", isDisabled: true });
+    const server = adapter(url);
+    expect(shown(await stateOf(server))).toBe("v3 v3");
+    const answer = await server.rollback(request());
+    expect([answer.kind, detailOf(answer)]).toEqual([
+      "refused",
+      expect.stringMatching(/v2 is for the store versions 1\.2\.0, and v4 for 1\.3\.0.*by hand/),
+    ]);
+    expect(double.rollbacks()).toBe(0);
+    // Of the same store versions it is in nobody's way.
+    double.history.at(-1)!.appVersion = "1.2.0";
+    expect(await server.rollback(request())).toEqual({ kind: "done", version: "v5" });
+  });
+
+  it("a release that the server no longer keeps is none", async () => {
+    const { double, url } = await start();
+    for (let number = 4; number <= HISTORY_MAX; number += 1) double.release(`hash-${number}`);
+    const server = adapter(url);
+    const from = label(`v${HISTORY_MAX + 1}`);
+    expect((await stateOf(server)).releases).toHaveLength(HISTORY_MAX);
+    double.release("hash-51");
+    const { version, releases } = await stateOf(server);
+    expect([version, releases.length, releases.at(-1)?.version]).toEqual([from, HISTORY_MAX, "v2"]);
+    const answer = await server.rollback(request({ from, to: label("v1") }));
+    expect([answer.kind, detailOf(answer)]).toEqual(["refused", expect.stringMatching(/has no v1: .*50/)]);
+  });
+
   it("what is offered is the newest that is enabled, be it to a part of the devices", async () => {
     const { double, url } = await start();
     double.release("hash-4", { rollout: 20 });
@@ -235,57 +272,20 @@ describe("what the server answers in words", () => {
       expect.stringMatching(/409: Cannot perform rollback: locked/),
     ]);
   });
-});
 
-describe("the double", () => {
-  it.each([
-    ["device-1", "v7", 36],
-    ["device-2", "v7", 27],
-    ["11111111-2222-3333-4444-555555555555", "v12", 14],
-  ])("puts %s of %s into bucket %i, as the server does", (device, release, bucket) => {
-    expect(rolloutBucket(device, release)).toBe(bucket);
+  it("a rollback that was told and not made is not believed: the channel is still on the bad release", async () => {
+    const { double, url } = await start({ isOfLisong: true });
+    double.fault("rollback", { kind: "says_ok_and_does_nothing" });
+    expect(await adapter(url).rollback(request())).toEqual({ kind: "done", version: "v3" });
+    expect(double.rollbacks()).toBe(0);
   });
 
-  async function check(url: string, query: Record<string, string>): Promise<Record<string, unknown>> {
-    const fields = { deployment_key: DEPLOYMENT_KEY, app_version: "1.2.0", ...query };
-    const response = await fetch(
-      `${url}/v0.1/public/codepush/update_check?${new URLSearchParams(fields).toString()}`,
-    );
-    return ((await response.json()) as { update_info: Record<string, unknown> }).update_info;
-  }
-
-  it("offers a partial release to the selected, and the one before it to the others", async () => {
+  it("a release of no time that there is makes the answer one that nobody can read", async () => {
     const { double, url } = await start();
-    double.release("hash-4", { rollout: 50 });
-    const offered = await Promise.all(
-      Array.from({ length: 40 }, (_, index) => check(url, { client_unique_id: `device-${index}` })),
-    );
-    offered.forEach(({ label: told }, index) =>
-      expect(told).toBe(rolloutBucket(`device-${index}`, "v4") < 50 ? "v4" : "v3"),
-    );
-  });
-
-  it("makes the offer mandatory for a device that names no label, where any older one was", async () => {
-    const { double, url } = await start();
-    double.history[0]!.isMandatory = true;
-    expect(await check(url, { package_hash: "hash-2", label: "v2" })).toMatchObject({ is_mandatory: false });
-    expect(await check(url, { package_hash: "hash-2" })).toMatchObject({ is_mandatory: true, label: "v3" });
-  });
-
-  it("counts a repeated success twice, as the real one does", async () => {
-    const { double, url } = await start();
-    const report = {
-      deployment_key: DEPLOYMENT_KEY,
-      app_version: "1.2.0",
-      label: "v3",
-      status: "DeploymentSucceeded",
-    };
-    for (let times = 0; times < 2; times += 1)
-      await fetch(`${url}/v0.1/public/codepush/report_status/deploy`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-CodePush-SDK-Version": "4.2.3" },
-        body: JSON.stringify(report),
-      });
-    expect(double.metrics.get("v3")).toMatchObject({ active: 2, installed: 2 });
+    double.history[0]!.uploadTime = UPLOAD_TIME_MS_MAX;
+    expect((await stateOf(adapter(url))).releases.at(-1)?.releasedAt).toBe("+275760-09-13T00:00:00.000Z");
+    double.history[0]!.uploadTime = UPLOAD_TIME_MS_MAX + 1_000;
+    const answer = await adapter(url).readChannel(key);
+    expect([answer.kind, detailOf(answer)]).toEqual(["unavailable", expect.stringMatching(/uploadTime/)]);
   });
 });

@@ -5,6 +5,7 @@ import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import {
   MENDER_DEVICES_PER_REPAIR_MAX,
+  MENDER_LIST_READINGS_MAX,
   MENDER_RELEASE_AGE_MS_MAX,
 } from "../../agent/rollback/servers/mender.ts";
 import { MENDER_PER_PAGE } from "../../agent/rollback/servers/mender-api.ts";
@@ -76,7 +77,7 @@ function harnessWith(faultsOfRollback: "create" | "abort"): () => Promise<OtaSer
           : mender.state.deployments.length - made - published,
       strayRequests: () => elsewhere.requests.length,
       elsewhere: elsewhere.url,
-      stopServer: mender.stop,
+      stopServer: () => mender.stop(),
       async dispose() {
         await mender.stop();
         await elsewhere.close();
@@ -161,7 +162,7 @@ describe("going back at Mender", () => {
     mender.report(devices[8]!, "downloading");
     expect(await menderServer(mender).rollback(request)).toEqual({ kind: "done", version: OLD });
     expect(callsOf(mender, "abort", "create")).toEqual(["abort 204", "abort 204", "create 201"]);
-    const told = [...devices.slice(0, 6), devices[7], devices[8]];
+    const told = [...devices.slice(0, 6), devices[7]!, devices[8]!];
     expect([...repairsOf(mender)[0]!.deviceList].toSorted()).toEqual(told.toSorted());
   });
 
@@ -190,7 +191,19 @@ describe("going back at Mender", () => {
   it("makes it once when two agents act at the same time", async () => {
     const { mender } = await startMenderWithHistory();
     const answers = await Promise.all([1, 2].map(() => menderServer(mender).rollback(request)));
-    expect(answers).toEqual(Array(2).fill({ kind: "done", version: OLD }));
+    expect(answers).toEqual([1, 2].map(() => ({ kind: "done", version: OLD })));
+    expect(repairsOf(mender)).toHaveLength(1);
+  });
+
+  it("makes it once when one agent is asked twice at once, and devices are back before the second try", async () => {
+    const { mender } = await startMenderWithHistory();
+    // Then the server sees no conflict: only who looked first knows.
+    mender.beforeCall(({ kind }) => {
+      if (kind === "create") for (const repair of repairsOf(mender)) mender.state.abort(repair);
+    });
+    const server = menderServer(mender);
+    const answers = await Promise.all([server.rollback(request), server.rollback(request)]);
+    expect(answers).toEqual([1, 2].map(() => ({ kind: "done", version: OLD })));
     expect(repairsOf(mender)).toHaveLength(1);
   });
 
@@ -258,7 +271,9 @@ describe("going back at Mender", () => {
     mender.beforeCall(({ kind }) => void (kind === "create" && mender.state.artifacts.splice(0)));
     const answer = await menderServer(mender).rollback(request);
     expect(answer).toMatchObject({ kind: "refused" });
-    expect(detailOf(answer)).toMatch(/422: No artifact for the deployment/);
+    expect(detailOf(answer)).toMatch(
+      /422: No artifact for the deployment; .* are aborted, but those that have it keep it: deploy 1\.3\.0 to them/,
+    );
   });
 });
 
@@ -324,6 +339,23 @@ describe("a repair of many devices", () => {
     expect(isMoved).toBe(true);
     expect(repairsOf(mender)[0]!.deviceList).toContain(last);
     expect(repairsOf(mender)[0]!.deviceList).toHaveLength(2 * MENDER_PER_PAGE);
+  });
+});
+
+describe("a list that never stands still", () => {
+  it("is read so many times, and what was seen of it is repaired", async () => {
+    const { mender } = await startMenderWithHistory();
+    const bad = mender.state.deployments.at(-1)!;
+    let readings = 0;
+    mender.beforeCall(({ url }) => {
+      if (!url.includes("/devices/list")) return;
+      readings += 1;
+      // Counted by the server, and gone when it is listed: each time another one.
+      mender.fault("read", { kind: "total", count: 100 + readings });
+    });
+    expect(await menderServer(mender).rollback(request)).toEqual({ kind: "done", version: OLD });
+    expect(readings).toBe(MENDER_LIST_READINGS_MAX);
+    expect(repairsOf(mender)[0]!.deviceList).toHaveLength(bad.rows.size);
   });
 });
 

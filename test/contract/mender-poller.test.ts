@@ -1,7 +1,11 @@
 // The poller of a Mender server against its double, whose entries change in place while they are read: nothing that a
 // device told is left out, what is told twice is the same, and what stands still is not read again.
 import { describe, expect, it } from "vitest";
-import { MENDER_DEPLOYMENT_AGE_MS_MAX, createMenderPoller } from "../../agent/polling/mender.ts";
+import {
+  MENDER_DEPLOYMENT_AGE_MS_MAX,
+  MENDER_LOOK_PAGES_MAX,
+  createMenderPoller,
+} from "../../agent/polling/mender.ts";
 import type { MenderPollerOptions } from "../../agent/polling/mender.ts";
 import {
   MENDER_FULL_READ_MS,
@@ -46,7 +50,7 @@ function createReader(poller: StatusPoller) {
     reports,
     cursor: () => cursor,
     /** Leaves: how many calls of `poll` it took. */
-    async readToEnd(pagesMax = 1_000): Promise<number> {
+    readToEnd: async (pagesMax = 1_000): Promise<number> => {
       for (let calls = 1; calls <= pagesMax; calls += 1) {
         const page = await poller.poll(cursor);
         if (page.kind !== "page") throw new Error(page.detail);
@@ -113,7 +117,8 @@ describe("no gaps", () => {
       const mender = await startMender();
       mender.state.addDevices(3 * MENDER_PER_PAGE + 50);
       const deployment = mender.deploy("1.4.0");
-      const random = createRandom(seed).next;
+      const seeded = createRandom(seed);
+      const random = (): number => seeded.next();
       const { readToEnd, reports } = createReader(pollerOf(mender));
       let isMoving = true;
       mender.beforeCall(() => {
@@ -183,6 +188,28 @@ describe("no gaps", () => {
     expect(devicesWith(reports, "confirmed")).toEqual(new Set([left, right]));
   });
 
+  it("finds one that took another's place in a list: when the deployment ends, else within ten minutes", async () => {
+    for (const isEnd of [true, false]) {
+      const mender = await startMender();
+      const [left, right] = mender.state.addDevices(isEnd ? 2 : 3);
+      const deployment = mender.deploy("1.4.0");
+      mender.report(left!, "downloading", "success");
+      mender.report(right!, "downloading");
+      const { readToEnd, reports } = createReader(pollerOf(mender));
+      await readToEnd();
+      mender.state.setStatus(left!, deployment.id, { status: "failure" });
+      mender.state.setStatus(right!, deployment.id, { status: "success" });
+      mender.passMs(MENDER_FULL_READ_MS - 1);
+      await readToEnd();
+      expect([deployment.status === "finished", deployment.counters.success]).toEqual([isEnd, 1]);
+      expect(devicesWith(reports, "confirmed").has(right!)).toBe(isEnd);
+      // And the rest after the list that was just read.
+      mender.passMs(MENDER_REST_MS_PER_ROW);
+      await readToEnd();
+      expect(devicesWith(reports, "confirmed")).toEqual(new Set([left, right]));
+    }
+  });
+
   it("goes on from any cursor after a crash, and tells the same again with the same times and ids", async () => {
     const mender = await startMender();
     const devices = mender.state.addDevices(MENDER_PER_PAGE + 20);
@@ -226,8 +253,12 @@ describe("no gaps", () => {
     await readToEnd();
     mender.state.setStatus(device!, deployment.id, { status: "failure" });
     expect(deployment.status).toBe("finished");
-    // Newer ones push it out of the first page, and the young ones end the list.
-    mender.deploy("1.5.0");
+    // Others have pushed it out of the first page, and that it ended out of the list of those that run.
+    const [trial] = mender.state.addDevices(1, { group: "lab" });
+    const agoMs = MENDER_DEPLOYMENT_AGE_MS_MAX + HOUR_MS;
+    mender.passMs(-agoMs);
+    for (let count = 0; count < MENDER_PER_PAGE; count += 1) mender.deploy("1.5.0", { devices: [trial!] });
+    mender.passMs(agoMs);
     await readToEnd();
     expect(devicesWith(reports, "install_failed")).toEqual(new Set([device]));
     expect(devicesWith(reports, "confirmed")).toEqual(new Set());
@@ -253,7 +284,7 @@ describe("no more work than there is", () => {
       expect(await readToEnd()).toBe(1);
     }
     expect(mender.calls.map(({ url }) => new URL(url, mender.url).search)).toEqual(
-      Array(3).fill(["?page=1&per_page=100", "?page=1&per_page=100&status=inprogress"]).flat(),
+      [1, 2, 3].flatMap(() => ["?page=1&per_page=100", "?page=1&per_page=100&status=inprogress"]),
     );
   });
 
@@ -324,6 +355,24 @@ describe("no more work than there is", () => {
     expect(reports.map(({ version }) => version)).toEqual(["1.4.0", "1.4.0"]);
   });
 
+  it("looks at so many pages of deployments, newest first", async () => {
+    const mender = await settled(2);
+    const [other] = mender.state.addDevices(1, { group: "other" });
+    const fill = (count: number): void => {
+      for (let index = 0; index < count; index += 1) mender.deploy("7.0.0", { devices: [other!] });
+    };
+    fill(MENDER_PER_PAGE * MENDER_LOOK_PAGES_MAX - 1);
+    const near = createReader(pollerOf(mender));
+    await near.readToEnd();
+    expect(near.reports).toHaveLength(4);
+    fill(1);
+    const far = createReader(pollerOf(mender));
+    await far.readToEnd();
+    expect(far.reports).toEqual([]);
+    // Who has been watching it goes on: it is asked for by its id, or has been read to its end.
+    expect(await near.readToEnd()).toBe(1);
+  });
+
   it("gives up a list that is gone, and goes on with the others", async () => {
     const mender = await settled(3);
     const poller = pollerOf(mender);
@@ -365,12 +414,14 @@ describe("what is told of which channel", () => {
     await readToEnd();
     const told = reports
       .filter(({ event }) => event !== "update_started")
-      .map(({ channel, version, device, event, model }) => [channel, version, device, event, model]);
+      .map(({ channel, version, device, event, model }) =>
+        [channel, version, device, event, model].join(" "),
+      );
     expect(told.toSorted()).toEqual(
       [
-        ["beta", "2.0.0", beta, "confirmed", "till-mk2"],
-        ["production", "1.4.0", store, "confirmed", "till-mk2"],
-        ["production", "1.3.0", store, "active", "till-mk2"],
+        `beta 2.0.0 ${beta} confirmed till-mk2`,
+        `production 1.4.0 ${store} confirmed till-mk2`,
+        `production 1.3.0 ${store} active till-mk2`,
       ].toSorted(),
     );
   });

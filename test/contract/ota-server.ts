@@ -39,6 +39,8 @@ export interface OtaServerHarness {
   readonly key: ChannelKey;
   /** Somebody releases on the channel, or puts it on an earlier release by hand. */
   publish(version: Version): Promise<void> | void;
+  /** Makes of the channel one that can be paused while it offers NEW, where that needs more than offering it. */
+  readyToPause?(): Promise<void> | void;
   /** The next call of this kind meets the fault. */
   fault(call: "rollback" | "pause" | "read", fault: NeutralFault): Promise<void> | void;
   /** How often the double moved the channel because Lastgood asked. */
@@ -268,14 +270,24 @@ export function otaServerContract(
 
       it("keeps the version on the channel, and shows that it is paused", async () => {
         if (!harness.server.capabilities.pause) return;
+        await harness.readyToPause?.();
         expect(await harness.server.pause(pauseRequest())).toEqual({ kind: "done", version: NEW });
         expect(await versionNow()).toBe(NEW);
         expect(await isPaused()).not.toBe(false);
         expect(await harness.acts()).toBe(1);
       });
 
+      it("is refused, with nothing done, exactly where the channel's state says that it can't be paused now", async () => {
+        const { pausable = harness.server.capabilities.pause } = await channelNow();
+        const { kind } = await harness.server.pause(pauseRequest());
+        expect(kind).toBe(pausable ? "done" : "refused");
+        expect(await harness.acts()).toBe(pausable ? 1 : 0);
+        expect(await versionNow()).toBe(NEW);
+      });
+
       it("is stale when the channel has moved on, and leaves it alone", async () => {
         if (!harness.server.capabilities.pause) return;
+        await harness.readyToPause?.();
         await harness.publish(NEWER);
         expect(await harness.server.pause(pauseRequest())).toMatchObject({ kind: "stale" });
         expect(await harness.acts()).toBe(0);
@@ -283,6 +295,7 @@ export function otaServerContract(
 
       it("does it once when the same decision is sent twice, also when the first answer was lost", async () => {
         if (!harness.server.capabilities.pause) return;
+        await harness.readyToPause?.();
         const same = pauseRequest();
         await harness.fault("pause", { kind: "acts_but_answer_is_lost" });
         expect(await harness.server.pause(same)).toMatchObject({ kind: "unavailable" });

@@ -3,9 +3,9 @@
 // section 4), ugly parts included: text errors, labels appended by a rollback, `undefined` as text, counters that count
 // repeats. State can be looked at, and each call can be made to fail.
 import express from "express";
-import type { Express, Request, RequestHandler, Response } from "express";
+import type { Express, NextFunction, Request, RequestHandler, Response } from "express";
 import semver from "semver";
-import { isSelectedForRollout } from "./codepush-rollout.ts";
+import { toCamelCase, toWholeVersion, updateFor } from "./codepush-updates.ts";
 
 export interface CodePushPackage {
   appVersion: string;
@@ -39,7 +39,9 @@ export type CodePushFault =
   | { readonly kind: "garbage" }
   | { readonly kind: "oversize"; readonly bytes: number }
   | { readonly kind: "redirect"; readonly location: string }
-  | { readonly kind: "another_label"; readonly label: string };
+  | { readonly kind: "another_label"; readonly label: string }
+  /** As some versions of lisong's did for ever. */
+  | { readonly kind: "says_ok_and_does_nothing" };
 
 export interface CodePushDouble {
   readonly express: Express;
@@ -59,10 +61,17 @@ export interface CodePushDoubleOptions {
   readonly deploymentKey: string;
   readonly accessKey: string;
   readonly clock: () => number;
+  /**
+   * Answers as lisong/code-push-server and what was made from it do, where that differs for who rolls back: the history
+   * newest first and short, 200 `ok` for a rollback, 406 for one that can't be.
+   */
+  readonly isOfLisong?: boolean;
 }
 
-/** As the server keeps it. */
-const HISTORY_MAX = 50;
+/** As Microsoft's server keeps it. */
+export const HISTORY_MAX = 50;
+/** As the other family tells it. */
+const LISONG_HISTORY_MAX = 15;
 /** From this SDK on the server keeps no memory of devices. */
 const MODERN_SDK = "1.5.2-beta";
 
@@ -142,7 +151,7 @@ function createApp(state: State): Express {
   );
   app.get(
     `${base}/history`,
-    ...managed("history", () => ({ status: 200, json: { history: state.history } })),
+    ...managed("history", () => ({ status: 200, json: { history: historyAsTold(state) } })),
   );
   app.post(`${base}/rollback`, ...managed("rollback", (request, fault) => rollBack(state, request, fault)));
   app.post(
@@ -153,6 +162,19 @@ function createApp(state: State): Express {
   app.get(`${base}/metrics`, authorise(state), (_request, response) => {
     response.json({ metrics: Object.fromEntries(state.metrics) });
   });
+  app.get("/apps", authorise(state), (_request, response) => {
+    response.json({ apps: [{ name: state.options.app, deployments: [state.options.deployment] }] });
+  });
+  app.get("/apps/:app/deployments", authorise(state), (_request, response) => {
+    response.json({ deployments: [deploymentOf(state)] });
+  });
+  app.get(base, authorise(state), (_request, response) => {
+    response.json({ deployment: deploymentOf(state) });
+  });
+  app.delete(`${base}/history`, authorise(state), (_request, response) => {
+    state.history.splice(0);
+    response.status(204).end();
+  });
   for (const [prefix, isSnake] of [
     ["/v0.1/public/codepush", true],
     ["", false],
@@ -162,15 +184,36 @@ function createApp(state: State): Express {
     app.post(`${prefix}${report}/deploy`, takeDeployReport(state));
     app.post(`${prefix}${report}/download`, takeDownloadReport(state));
   }
+  // A body that is not JSON is no 400: it is null to the handler, which fails at it.
+  app.use((error: { status?: number }, _request: Request, response: Response, _next: NextFunction) => {
+    response
+      .status(error.status === 413 ? 413 : 500)
+      .type("text")
+      .send("An unexpected error occurred.");
+  });
   return app;
 }
 
 // ---- the management API -----------------------------------------------------------------------------------
 
+function deploymentOf({ options, history }: State): object {
+  const newest = history.at(-1);
+  return {
+    key: options.deploymentKey,
+    name: options.deployment,
+    ...(newest === undefined ? {} : { package: newest }),
+  };
+}
+
+function historyAsTold({ options, history }: State): readonly CodePushPackage[] {
+  return options.isOfLisong === true ? history.toReversed().slice(0, LISONG_HISTORY_MAX) : history;
+}
+
 interface Told {
   readonly status: number;
   readonly json?: unknown;
   readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 type Act = (request: Request, fault: CodePushFault | undefined) => Told;
 
@@ -219,7 +262,8 @@ function withFault(state: State, call: CodePushCall, act: Act): RequestHandler {
           .type("text")
           .send("Too many requests");
       case "redirect":
-        return void response.redirect(307, fault.location);
+        response.redirect(307, fault.location);
+        return;
       case "late": {
         const told = act(request, fault);
         setTimeout(() => tell(response, told), fault.ms).unref();
@@ -238,6 +282,8 @@ function withFault(state: State, call: CodePushCall, act: Act): RequestHandler {
           status: act(request, fault).status,
           json: { padding: "x".repeat(fault.bytes) },
         });
+      case "says_ok_and_does_nothing":
+        return tell(response, { status: 200, text: "ok" });
       case "another_label":
       case undefined:
         return tell(response, act(request, fault));
@@ -245,7 +291,8 @@ function withFault(state: State, call: CodePushCall, act: Act): RequestHandler {
   };
 }
 
-function tell(response: Response, { status, json, text }: Told): void {
+function tell(response: Response, { status, json, text, headers = {} }: Told): void {
+  response.set(headers);
   if (json !== undefined) response.status(status).json(json);
   else
     response
@@ -255,31 +302,39 @@ function tell(response: Response, { status, json, text }: Told): void {
 }
 
 function rollBack(state: State, request: Request, fault: CodePushFault | undefined): Told {
-  const { history, append, noteRollback } = state;
+  const { options, history, append, noteRollback } = state;
+  const refuse = (status: 404 | 409, why: string): Told => ({
+    status: options.isOfLisong === true ? 406 : status,
+    text: `Cannot perform rollback ${why}`,
+  });
   const newest = history.at(-1);
-  if (newest === undefined)
-    return { status: 404, text: "Cannot perform rollback because there are no releases on this deployment." };
+  if (newest === undefined) return refuse(404, "because there are no releases on this deployment.");
   const label = fault?.kind === "another_label" ? fault.label : request.params["label"];
   // Without a target it takes the second newest, whatever that was.
   const target = label === undefined ? history.at(-2) : history.find((each) => each.label === label);
+  if (target === undefined && label === undefined)
+    return refuse(404, "because there are no prior releases to rollback to.");
   if (target === undefined)
-    return { status: 404, text: "Cannot perform rollback because the target release does not exist." };
+    return refuse(
+      404,
+      `because the target release (${String(label)}) could not be found in the deployment history.`,
+    );
   if (target.label === newest.label)
-    return {
-      status: 409,
-      text: `Cannot perform rollback because the target release (${target.label}) is already the latest release.`,
-    };
+    return refuse(409, `because the target release (${target.label}) is already the latest release.`);
+  // With the newest, be it disabled; and as text.
   if (target.appVersion !== newest.appVersion)
-    return {
-      status: 409,
-      text: "Cannot perform rollback to a different app version. Please perform a new release with the desired replacement package.",
-    };
+    return refuse(
+      409,
+      "to a different app version. Please perform a new release with the desired replacement package.",
+    );
   // Disabled and mandatory come along from the target.
   const { originalLabel: _original, ...copied } = target;
   const made = append({ ...copied, releaseMethod: "Rollback", originalLabel: target.label, rollout: null });
   noteRollback();
+  if (options.isOfLisong === true) return { status: 200, text: "ok" };
   const { label: _label, ...shown } = made;
-  return { status: 201, json: { package: shown } };
+  const headers = { Location: `/apps/${options.app}/deployments/${options.deployment}` };
+  return { status: 201, json: { package: shown }, headers };
 }
 
 function patch({ history }: State, request: Request): Told {
@@ -306,96 +361,36 @@ function patch({ history }: State, request: Request): Told {
 
 // ---- the device API ---------------------------------------------------------------------------------------
 
-function checkUpdate(state: State, isSnake: boolean): RequestHandler {
+function checkUpdate({ options, history }: State, isSnake: boolean): RequestHandler {
   return (request, response) => {
-    // What is missing becomes the text "undefined" before it is compared.
-    const read = (camel: string, snake: string): string => textOf(request.query[isSnake ? snake : camel]);
-    const appVersion = semver.coerce(read("appVersion", "app_version"));
-    if (read("deploymentKey", "deployment_key") !== state.options.deploymentKey || appVersion === null) {
+    // Either spelling on either path. What is missing or empty becomes the text "undefined" before it is compared.
+    const read = (camel: string, snake: string): string =>
+      [request.query[camel], request.query[snake]].find(isFilled) ?? "undefined";
+    const asked = read("appVersion", "app_version");
+    const appVersion = toWholeVersion(asked);
+    if (read("deploymentKey", "deployment_key") !== options.deploymentKey || appVersion === null) {
       response
         .status(400)
         .type("text")
         .send("An update check must include a valid deployment key and app version.");
       return;
     }
-    const device = {
-      appVersion: appVersion.version,
+    const label = request.query["label"];
+    const info = updateFor(history, {
+      appVersion,
       packageHash: read("packageHash", "package_hash"),
-      label: read("label", "label"),
+      label: typeof label === "string" ? label : "undefined",
       clientUniqueId: read("clientUniqueId", "client_unique_id"),
-    };
-    const info = updateFor(state.history, device);
-    response.json(isSnake ? { update_info: info } : { updateInfo: toCamel(info) });
+      isCompanion: read("isCompanion", "is_companion").toLowerCase() === "true",
+    });
+    const told =
+      info.app_version === appVersion ? { ...info, app_version: asked, target_binary_range: asked } : info;
+    response.json(isSnake ? { update_info: told } : { updateInfo: toCamelCase(told) });
   };
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "undefined";
-}
-
-interface AskingDevice {
-  readonly appVersion: string;
-  readonly packageHash: string;
-  readonly label: string;
-  readonly clientUniqueId: string;
-}
-
-const NO_UPDATE = {
-  download_url: "",
-  description: "",
-  is_available: false,
-  is_mandatory: false,
-  target_binary_range: "",
-  app_version: "",
-  package_hash: "",
-  label: "",
-  package_size: 0,
-  update_app_version: false,
-  should_run_binary_version: false,
-};
-type UpdateInfo = typeof NO_UPDATE;
-
-function updateFor(history: readonly CodePushPackage[], device: AskingDevice): UpdateInfo {
-  const newestFirst = history.toReversed();
-  const enabled = newestFirst.filter(({ isDisabled }) => !isDisabled);
-  const fitting = enabled.filter(({ appVersion }) => semver.satisfies(device.appVersion, appVersion));
-  const offered = fitting.find(
-    ({ rollout, label, packageHash }) =>
-      rollout === null ||
-      rollout === 100 ||
-      isSelectedForRollout(device.clientUniqueId, rollout, label || packageHash),
-  );
-  if (offered === undefined)
-    return { ...NO_UPDATE, should_run_binary_version: true, app_version: device.appVersion };
-  if (offered.packageHash === device.packageHash)
-    return { ...NO_UPDATE, app_version: device.appVersion, target_binary_range: device.appVersion };
-  // A device that names no label never finds itself: any older mandatory release then counts.
-  const own = fitting.findIndex(({ label }) => label === device.label);
-  const since = own === -1 ? fitting : fitting.slice(0, own);
-  return {
-    ...NO_UPDATE,
-    download_url: offered.blobUrl,
-    description: offered.description,
-    is_available: true,
-    is_mandatory: since.some(({ isMandatory }) => isMandatory),
-    // Both echo the version that the device asked with.
-    target_binary_range: device.appVersion,
-    app_version: device.appVersion,
-    package_hash: offered.packageHash,
-    label: offered.label,
-    package_size: offered.size,
-  };
-}
-
-function toCamel(info: UpdateInfo): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(info).map(([name, value]) => [
-      name === "download_url"
-        ? "downloadURL"
-        : name.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase()),
-      value,
-    ]),
-  );
+function isFilled(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 /** Either spelling, camelCase first. */
@@ -423,7 +418,10 @@ function takeDeployReport(state: State): RequestHandler {
     const status = read("status", "status");
     if (label !== undefined && status === undefined)
       return refuse("A deploy status report for a labelled package must contain a valid status.");
-    if (status !== undefined && !["DeploymentSucceeded", "DeploymentFailed", "Downloaded"].includes(status))
+    if (
+      label !== undefined &&
+      !["DeploymentSucceeded", "DeploymentFailed", "Downloaded"].includes(status ?? "")
+    )
       return refuse(`Invalid status: ${status}`);
     const sdk = request.get("X-CodePush-SDK-Version");
     const isModern = sdk !== undefined && semver.valid(sdk) !== null && semver.gte(sdk, MODERN_SDK);
@@ -436,7 +434,11 @@ function takeDeployReport(state: State): RequestHandler {
         name: label ?? appVersion,
         client,
         isModern,
-        previous: read("previousLabelOrAppVersion", "previous_label_or_app_version"),
+        // Of another deployment, it is taken off there.
+        previous:
+          (read("previousDeploymentKey", "previous_deployment_key") ?? key) === key
+            ? read("previousLabelOrAppVersion", "previous_label_or_app_version")
+            : undefined,
       });
     response.status(200).type("text").send("OK");
   };

@@ -128,7 +128,7 @@ async function createBundles({ request, bundles }: Asked): Promise<Response> {
 }
 
 async function patchBundle({ request, bundles, id }: Asked): Promise<Response> {
-  const body = (await request.json()) as unknown;
+  const body: unknown = await request.json();
   const patch = (Array.isArray(body) ? body[0] : body) as Partial<HotUpdaterRecord> | null | undefined;
   if (patch === null || typeof patch !== "object") throw new BadRequest("Invalid bundle payload");
   if (patch.id !== undefined && patch.id !== id) throw new BadRequest("Bundle id mismatch");
@@ -210,6 +210,8 @@ function listBundles({ url, bundles }: Asked): Response {
   const start = startOf(url, matching, { limit, page, pages });
   const data = matching.slice(start, start + limit);
   const hasNext = start + limit < total;
+  // Past the end the real server names the cursor that it was asked with as the way back.
+  const previousCursor = data.length > 0 ? (start > 0 ? data[0]!.id : null) : url.searchParams.get("after");
   return json(200, {
     data,
     pagination: {
@@ -219,7 +221,7 @@ function listBundles({ url, bundles }: Asked): Response {
       currentPage: total === 0 ? 1 : Math.floor(start / limit) + 1,
       totalPages: pages,
       ...(data.length > 0 && hasNext ? { nextCursor: data.at(-1)!.id } : {}),
-      ...(data.length > 0 && start > 0 ? { previousCursor: data[0]!.id } : {}),
+      ...(previousCursor === null ? {} : { previousCursor }),
     },
   });
 }

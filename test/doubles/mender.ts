@@ -25,7 +25,9 @@ export type MenderFault =
   | { readonly kind: "lost_answer" }
   | { readonly kind: "garbage" }
   | { readonly kind: "oversize"; readonly bytes: number }
-  | { readonly kind: "another_artifact"; readonly name: string };
+  | { readonly kind: "another_artifact"; readonly name: string }
+  /** A list says that it has so many entries. */
+  | { readonly kind: "total"; readonly count: number };
 
 export interface MenderCall {
   readonly kind: MenderCallKind | "other";
@@ -43,6 +45,8 @@ export interface MenderDouble {
   readonly calls: MenderCall[];
   /** The next call of this kind meets it; before acting, or after. */
   fault(on: MenderCallKind, fault: MenderFault): void;
+  /** While it is down, its management API answers 503; devices go on. */
+  setDown(isDown: boolean): void;
   /** Called before each call of the management API: for what happens in between. */
   beforeCall(hook: ((call: MenderCall) => void) | undefined): void;
 }
@@ -53,6 +57,7 @@ interface Double {
   readonly calls: MenderCall[];
   readonly faults: { on: MenderCallKind; fault: MenderFault }[];
   hook: ((call: MenderCall) => void) | undefined;
+  isDown: boolean;
 }
 
 export function createMenderDouble(options: {
@@ -65,12 +70,14 @@ export function createMenderDouble(options: {
     calls: [],
     faults: [],
     hook: undefined,
+    isDown: false,
   };
   return {
     express: createApp(double),
     state: double.state,
     calls: double.calls,
     fault: (on, fault) => void double.faults.push({ on, fault }),
+    setDown: (isDown) => void (double.isDown = isDown),
     beforeCall: (hook) => void (double.hook = hook),
   };
 }
@@ -112,6 +119,7 @@ function guardManagement(double: Double): RequestHandler {
     double.calls.push(call);
     response.once("finish", () => (call.status = response.statusCode));
     double.hook?.(call);
+    if (double.isDown) return fail(response, 503, "down");
     if (request.get("Authorization") !== `Bearer ${double.token}`) return fail(response, 401, "unauthorized");
     const at = double.faults.findIndex(({ on }) => on === call.kind);
     const fault = at < 0 ? undefined : double.faults.splice(at, 1)[0]!.fault;
@@ -137,6 +145,11 @@ async function meet(
     case "another_artifact":
       (request.body as { artifact_name: string }).artifact_name = fault.name;
       return next();
+    case "total":
+      return afterActing(response, next, (end) => {
+        response.set("X-Total-Count", String(fault.count));
+        end();
+      });
     case "late":
       return afterActing(response, next, async (end) => {
         await sleepMs(fault.ms, undefined, { ref: false });
@@ -265,10 +278,10 @@ function paged<T>(all: readonly T[], request: Request, response: Response): read
 }
 
 function listDeployments(state: MenderState, request: Request, response: Response): void {
-  const { status, type, search } = request.query;
-  if (status !== undefined && !["pending", "inprogress", "finished"].includes(String(status)))
-    return fail(response, 400, `unknown status ${String(status)}`);
-  const words = typeof search === "string" ? search.toLowerCase().split(/\s+/) : [];
+  const { status, type, search } = request.query as Partial<Record<string, string>>;
+  if (status !== undefined && !["pending", "inprogress", "finished"].includes(status))
+    return fail(response, 400, `unknown status ${status}`);
+  const words = search === undefined ? [] : search.toLowerCase().split(/\s+/);
   const matching = state.deployments
     .filter(
       (deployment) =>
@@ -300,14 +313,22 @@ function viewOf(deployment: MenderDeployment): Record<string, unknown> {
   };
 }
 
+interface NewDeploymentBody {
+  readonly name: string;
+  readonly artifact_name: string;
+  readonly all_devices: boolean;
+  readonly force_installation: boolean;
+  readonly devices: readonly string[];
+}
+
 function create(state: MenderState, request: Request, response: Response, group: string | undefined): void {
-  const body = request.body as Record<string, unknown> | undefined;
+  const body = (request.body ?? {}) as Partial<NewDeploymentBody>;
   const created = state.create({
-    name: String(body?.["name"] ?? ""),
-    artifactName: String(body?.["artifact_name"] ?? ""),
-    allDevices: body?.["all_devices"] === true,
-    forceInstallation: body?.["force_installation"] === true,
-    devices: (body?.["devices"] as string[] | undefined) ?? [],
+    name: body.name ?? "",
+    artifactName: body.artifact_name ?? "",
+    allDevices: body.all_devices === true,
+    forceInstallation: body.force_installation === true,
+    devices: body.devices ?? [],
     ...(group === undefined ? {} : { group }),
   });
   switch (created.kind) {
@@ -327,7 +348,8 @@ function create(state: MenderState, request: Request, response: Response, group:
 
 /** Version 1 of this list writes its names with a capital, and takes a part of a name for the name. */
 function listReleases(state: MenderState, request: Request, response: Response): void {
-  const part = String(request.query["name"] ?? "").toLowerCase();
+  const { name: asked = "" } = request.query as Partial<Record<string, string>>;
+  const part = asked.toLowerCase();
   const names = [...new Set(state.artifacts.map(({ name }) => name))].toSorted();
   response.json(
     names

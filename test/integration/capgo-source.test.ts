@@ -1,37 +1,38 @@
-// `statsUrl` of the Capgo plugin at ingest, on a real Redis: what a device is answered, that a fleet that heals itself does
-// not blame the good bundle, what is known of each device, and that a copy goes on to Capgo.
+// The statistics route of Capgo at ingest, against a real Redis and a server behind it: what is answered, kept, counted and
+// sent on; and that no answer keeps a device from asking for updates.
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { gzipSync } from "node:zlib";
+import { deflateSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { deviceDigest, shardOfDevice } from "../../ingest/contract/shard.ts";
-import { capgoTimelineKey } from "../../ingest/contract/stream-names.ts";
-import { STATS_PATHS } from "../../ingest/sources/capgo/capgo-router.ts";
-import { TIMELINE_MS } from "../../ingest/sources/capgo/timeline-store.ts";
-import { MOMENTS_MAX } from "../../ingest/sources/capgo/timeline.ts";
+import { EVENTS_PER_REQUEST_MAX } from "../../ingest/sources/capgo/capgo-body.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { createCapgoDevice } from "../simulation/capgo-device.ts";
 import { createRandom } from "../simulation/random.ts";
+import { CAPGO_AT_MS, CAPGO_DEVICE, capgoEvent } from "../support/capgo-events.ts";
 import { startCodePushUpstream } from "../support/codepush-upstream.ts";
 import type { CodePushUpstream } from "../support/codepush-upstream.ts";
-import { TEST_SHARDS, createTestIngest, sampleOf, storedReports } from "../support/ingest-app.ts";
+import { createTestIngest, sampleOf, storedEntries, storedReports } from "../support/ingest-app.ts";
+import type { TestIngestOptions } from "../support/ingest-app.ts";
+import { recordCommands } from "../support/recorded-commands.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
-import { anyJson } from "../support/source-app.ts";
+import { HOSTILE_TEXTS, anyJson } from "../support/source-app.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const RECEIVED_AT_MS = Date.UTC(2026, 0, 31, 12);
+const STATS = "/capgo/stats";
+const BODY_BYTES_MAX = 1024 ** 2;
 
 let redisServer: TestRedis;
 let redis: Redis;
-let capgo: CodePushUpstream;
+let upstream: CodePushUpstream;
 let ingest: Server | undefined;
 let registry: Registry;
 let closes: (() => Promise<void>)[];
+let turnedAway: number;
 let url: string;
 
 beforeAll(async () => {
@@ -46,13 +47,13 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await redis.flushall();
-  capgo = await startCodePushUpstream();
-  await startIngest({});
+  upstream = await startCodePushUpstream();
+  await startIngest();
 });
 
 afterEach(async () => {
   await stopIngest();
-  await capgo.stop();
+  await upstream.stop();
 });
 
 async function connectTo({ url: redisUrl }: TestRedis): Promise<Redis> {
@@ -63,17 +64,24 @@ async function connectTo({ url: redisUrl }: TestRedis): Promise<Redis> {
 }
 
 async function startIngest(
-  source: Record<string, unknown>,
-  more: { redis?: Redis; clock?: () => number } = {},
+  capgo: Record<string, unknown> = {},
+  more: Partial<TestIngestOptions> = {},
 ): Promise<void> {
   await stopIngest();
   closes = [];
+  turnedAway = 0;
   const made = createTestIngest({
-    redis: more.redis ?? redis,
-    clock: more.clock ?? (() => RECEIVED_AT_MS),
+    redis,
+    clock: () => RECEIVED_AT_MS,
+    bodyBytesMax: BODY_BYTES_MAX,
     streamEntriesMax: 100_000,
-    sources: { capgo: { channel: "production", ...source } },
+    sources: { capgo },
+    kioskSources: {
+      capgo: { app_id: "com.acme.kiosk.app", channel: "stable", channels: { Live: "stable" } },
+    },
     onClose: (close) => void closes.push(close),
+    onTurnedAway: () => void (turnedAway += 1),
+    ...more,
   });
   registry = made.registry;
   ingest = createServer(made.app);
@@ -89,240 +97,431 @@ async function stopIngest(): Promise<void> {
   ingest = undefined;
 }
 
-function event(action: string, fields: Record<string, unknown> = {}): Record<string, unknown> {
-  return {
-    platform: "android",
-    device_id: "3b0f6a52-91c7-4c55-a0f1-2f7f4d1f9b10",
-    app_id: "com.acme.till",
-    version_build: "4.2.0",
-    version_os: "15",
-    version_name: "4.2.7",
-    action,
-    timestamp: RECEIVED_AT_MS - 1_000,
-    ...fields,
-  };
+interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
 }
 
-async function post(
-  body: unknown,
-  { path = "/capgo/stats", headers = {} }: { path?: string; headers?: Record<string, string> } = {},
-) {
-  const bytes =
-    Buffer.isBuffer(body) || typeof body === "string" ? Buffer.from(body) : Buffer.from(JSON.stringify(body));
+/** Whatever it is: nothing in it may keep the plugin from asking for updates. */
+async function post(body: unknown, headers: Record<string, string> = {}, path = STATS): Promise<Answer> {
+  const isRaw = typeof body === "string" || Buffer.isBuffer(body);
   const response = await fetch(url + path, {
     method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: new Uint8Array(bytes),
+    headers: {
+      "Content-Type": "application/json; charset=utf-8",
+      "User-Agent": "CapacitorUpdater/8.51.23 (com.acme.till) android/15",
+      ...headers,
+    },
+    body: isRaw ? new Uint8Array(Buffer.from(body)) : JSON.stringify(body),
     redirect: "manual",
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text };
+  expect(response.headers.get("retry-after")).toBeNull();
+  expect(response.headers.get("x-ratelimit-reset")).toBeNull();
+  expect(response.headers.get("content-type")).toBe("application/json; charset=utf-8");
+  expect(text).not.toMatch(/retryAfterSeconds|rateLimitResetAt/);
+  expect(response.status).not.toBe(429);
+  return { status: response.status, body: JSON.parse(text) as Record<string, unknown> };
 }
 
-const count = (result: string) =>
+const eventsOf = (result: string): Promise<number | undefined> =>
   sampleOf(registry, `ota_ingest_source_events_total{source="capgo",result="${result}"}`);
+const refusedOf = (code: string): Promise<number | undefined> =>
+  sampleOf(registry, `ota_ingest_requests_refused_total{code="${code}"}`);
+const ok = (index: number): object => ({ status: "ok", index });
 
-describe("what a device is answered", () => {
-  test.each(STATS_PATHS)("%s takes one event and an array; GET says ok", async (path) => {
-    expect(await post(event("set"), { path })).toMatchObject({ status: 200, text: '{"status":"ok"}' });
-    expect(await post([event("app_launch_ready"), event("ping")], { path })).toMatchObject({
-      status: 200,
-      text: '{"status":"ok","results":[{"status":"ok","index":0},{"status":"ok","index":1}]}',
-    });
-    expect(await (await fetch(url + path)).json()).toEqual({ status: "ok" });
-    expect((await fetch(url + path, { method: "PUT" })).status).toBe(405);
-  });
+describe("an answer", () => {
+  test.each([STATS, "/stats", "/plugin/stats"])(
+    "at %s is Capgo's, and Redis holds the reports by then",
+    async (path) => {
+      expect(await post(capgoEvent({ action: "app_launch_ready" }), {}, path)).toEqual({
+        status: 200,
+        body: { status: "ok" },
+      });
+      expect(await storedReports(redis)).toEqual([
+        {
+          app: "com.acme.till",
+          channel: "production",
+          device: CAPGO_DEVICE,
+          version: "4.2.7",
+          event: "confirmed",
+          platform: "android",
+          os_version: "15",
+          native_version: "4.2.0",
+          atMs: CAPGO_AT_MS,
+        },
+      ]);
+      const got = await fetch(url + path);
+      expect([got.status, await got.json()]).toEqual([200, { status: "ok" }]);
+      const durations = `http_server_request_duration_seconds_count{route="${path}",method="POST",status_class="2xx"}`;
+      expect(await sampleOf(registry, durations)).toBe(1);
+    },
+  );
 
-  test("an empty array is fine, and gzip is", async () => {
-    expect(await post([])).toMatchObject({ status: 200, text: '{"status":"ok","results":[]}' });
-    const gzipped = await post(gzipSync(JSON.stringify(event("ping"))), {
-      headers: { "Content-Encoding": "gzip" },
-    });
-    expect(gzipped.status).toBe(200);
-    expect(await storedReports(redis)).toMatchObject([{ event: "active" }]);
-  });
-
-  test("a bad event in a batch costs the others nothing: a plugin would drop all of them on a 4xx", async () => {
-    const answer = await post([
-      event("ping", { app_id: "com.acme.other" }),
+  test("to a batch has a result for each event, and one bad event costs no other", async () => {
+    const batch = [
+      capgoEvent({ action: "set", old_version_name: "4.2.6" }),
+      capgoEvent({ app_id: "com.acme.unknown" }),
+      capgoEvent({ action: "brand_new" }),
+      capgoEvent({ defaultChannel: "nowhere" }),
       null,
-      event("moonwalk"),
-      event("ping"),
+      capgoEvent({ device_id: "x".repeat(129) }),
+      capgoEvent({ version_name: "no version 🙂" }),
+      capgoEvent({ action: "set_next" }),
+      capgoEvent({ is_emulator: true }),
+      capgoEvent({ is_prod: false }),
+      capgoEvent({ action: "download_fail", version_name: "4.2.7" }),
+      capgoEvent({ app_id: "com.acme.kiosk.app", defaultChannel: "Live" }),
+      capgoEvent({ app_id: "com.acme.kiosk.app", defaultChannel: "" }),
+    ];
+    const { status, body } = await post(batch);
+    expect(status).toBe(200);
+    expect(body["status"]).toBe("ok");
+    const errors = (body["results"] as { error?: string; index: number }[]).map(({ error = "ok", index }) => [
+      index,
+      error,
     ]);
-    expect(answer.status).toBe(200);
-    expect(JSON.parse(answer.text)).toMatchObject({
-      results: [
-        { error: "on_premise_app" },
-        { error: "invalid_json_body" },
-        { status: "ok" },
-        { status: "ok" },
-      ],
-    });
-    expect(await storedReports(redis)).toHaveLength(1);
-    expect(await Promise.all(["unknown_app", "invalid", "unknown_kind", "reported"].map(count))).toEqual([
-      1, 1, 1, 1,
+    expect(errors).toEqual([
+      [0, "ok"],
+      [1, "on_premise_app"],
+      [2, "ok"],
+      [3, "no_channel"],
+      [4, "invalid_json_body"],
+      [5, "invalid_json_body"],
+      [6, "invalid_json_body"],
+      [7, "ok"],
+      [8, "ok"],
+      [9, "ok"],
+      [10, "ok"],
+      [11, "ok"],
+      [12, "ok"],
+    ]);
+    const counted = [
+      "reported",
+      "unknown_app",
+      "unknown_kind",
+      "unknown_channel",
+      "invalid",
+      "no_outcome",
+      "excluded",
+      "unattributed",
+    ];
+    expect(await Promise.all(counted.map(eventsOf))).toEqual([3, 1, 1, 1, 3, 1, 2, 1]);
+    expect(
+      (await storedReports(redis)).map(({ app, channel, event }) => `${app} ${channel} ${event}`).toSorted(),
+    ).toEqual([
+      "com.acme.kiosk stable active",
+      "com.acme.kiosk stable active",
+      "com.acme.till production installed",
     ]);
   });
 
-  test("one event of an unknown app is 200 too: Capgo's 429 would stop the update checks", async () => {
-    expect(await post(event("ping", { app_id: "com.acme.other" }))).toMatchObject({ status: 200 });
+  test("to a single event that is not taken is 200, too: the plugin could do nothing about it", async () => {
+    for (const body of [
+      {},
+      null,
+      7,
+      "",
+      "text",
+      capgoEvent({ app_id: "com.acme.unknown" }),
+      capgoEvent({ version_name: "a b" }),
+    ])
+      expect(await post(JSON.stringify(body))).toMatchObject({
+        status: 200,
+        body: { error: expect.any(String) },
+      });
+    expect(await post([])).toEqual({ status: 200, body: { status: "ok", results: [] } });
+    expect(await storedEntries(redis)).toBe(0);
   });
 
   test.each([
-    ["no JSON", "{", 400],
-    ["wrong UTF-8", Buffer.from([0x22, 0xff, 0x22]), 400],
-    ["nothing", "", 400],
-    ["too much", "x".repeat(6 * 1024 ** 2), 413],
-  ])("%s is told in Capgo's form", async (_name, body, status) => {
-    const answer = await post(body);
-    expect(answer.status).toBe(status);
-    expect(JSON.parse(answer.text)).toMatchObject({ error: expect.any(String) });
+    ["is no JSON", "[{", {}, 400, "invalid_json_parse_body", "malformed_json"],
+    ["is empty", "", {}, 400, "invalid_json_parse_body", "malformed_json"],
+    ["is no gzip", "[]", { "Content-Encoding": "gzip" }, 400, "malformed_gzip", "malformed_gzip"],
+    [
+      "has an unknown encoding",
+      "[]",
+      { "Content-Encoding": "lzma" },
+      415,
+      "unsupported_encoding",
+      "unsupported_encoding",
+    ],
+    ["is too large", " ".repeat(BODY_BYTES_MAX + 1), {}, 413, "body_too_large", "body_too_large"],
+  ])("to a body that %s says so", async (_what, body, headers, status, error, code) => {
+    expect(await post(body, headers)).toMatchObject({ status, body: { error } });
+    expect(await refusedOf(code)).toBe(1);
   });
 
-  test("while Redis is away it is a bare 503: the plugin keeps its queue, and still asks for updates", async () => {
+  test("to any other method names those that there are", async () => {
+    const response = await fetch(url + STATS, { method: "DELETE" });
+    expect([response.status, response.headers.get("allow"), response.headers.get("retry-after")]).toEqual([
+      405,
+      "GET, HEAD, POST",
+      null,
+    ]);
+    await response.text();
+  });
+
+  test(`to ${EVENTS_PER_REQUEST_MAX} events and one more leaves the last one out`, async () => {
+    const events = Array.from({ length: EVENTS_PER_REQUEST_MAX + 1 }, () => capgoEvent());
+    const { body } = await post(events);
+    expect((body["results"] as object[]).at(-1)).toEqual(ok(EVENTS_PER_REQUEST_MAX - 1));
+    expect([await eventsOf("reported"), await eventsOf("invalid")]).toEqual([EVENTS_PER_REQUEST_MAX, 1]);
+  });
+
+  test("is the same for gzip, deflate, a byte order mark, no media type and broken UTF-8", async () => {
+    const json = JSON.stringify([capgoEvent()]);
+    const ofOne = { status: 200, body: { status: "ok", results: [ok(0)] } };
+    expect(await post(gzipSync(json), { "Content-Encoding": "gzip" })).toEqual(ofOne);
+    expect(await post(deflateSync(json), { "Content-Encoding": "deflate" })).toEqual(ofOne);
+    expect(await post(`\uFEFF${json}`, { "Content-Type": "" })).toEqual(ofOne);
+    const broken = Buffer.from(json.replace("com.android.vending", "\u00ff"), "latin1");
+    expect(await post(broken)).toEqual(ofOne);
+    expect(await eventsOf("reported")).toBe(4);
+  });
+
+  test("while Redis is away is 503, so that the plugin keeps the batch", async () => {
     const gone = await startTestRedis();
     const connection = await connectTo(gone);
-    await startIngest({}, { redis: connection });
-    await gone.kill();
-    for (const body of [event("ping"), event("set")]) {
-      const answer = await post(body);
-      expect(answer.status).toBe(503);
-      expect(answer.headers.get("retry-after")).toBeNull();
-      expect(answer.text).not.toMatch(/retry|rateLimit/i);
-    }
-    connection.disconnect();
     await gone.stop();
+    await startIngest({ relay: `${upstream.url}/stats` }, { redis: connection });
+    // One that needs the timeline, and one that does not.
+    for (const [times, action] of ["set", "app_moved_to_foreground"].entries()) {
+      expect(await post([capgoEvent({ action })])).toMatchObject({
+        status: 503,
+        body: { error: "redis_unavailable" },
+      });
+      expect(turnedAway).toBe(times + 1);
+    }
+    expect(await refusedOf("redis_unavailable")).toBe(2);
+    expect(await eventsOf("reported")).toBe(0);
+    // What there is nothing to keep of needs no Redis.
+    expect((await post([capgoEvent({ action: "set_next" })])).status).toBe(200);
+    await waitUntil(
+      () => upstream.got.length,
+      (got) => got === 1,
+    );
+    await closeRedis(connection);
   });
 
-  test("no body makes it fail: 300 of them by chance", async () => {
-    const random = createRandom(7, "capgo");
-    const names = [
-      "device_id",
-      "app_id",
-      "action",
-      "version_name",
-      "metadata",
-      "timestamp",
-      "set",
-      "com.acme.till",
-    ];
-    for (let round = 0; round < 300; round += 1) {
-      const { status } = await post(anyJson(random, names));
-      expect([200, 400]).toContain(status);
-    }
+  test("while too much waits to be counted is 503, and nothing more", async () => {
+    await startIngest({}, { streamEntriesMax: 1, shards: 1 });
+    expect((await post([capgoEvent()])).status).toBe(200);
+    expect(await post([capgoEvent()])).toMatchObject({ status: 503, body: { error: "backlog_full" } });
+    expect(turnedAway).toBe(1);
   });
 });
 
-describe("of which bundle an event speaks", () => {
-  test("300 devices heal themselves, and come to the foreground 5 times: the good bundle stays clean", async () => {
-    let nowMs = RECEIVED_AT_MS;
-    const clock = (): number => nowMs;
-    await startIngest({}, { clock });
-    const offers = createServer((_request, response) => response.end(JSON.stringify({ version: "4.2.8" })));
-    await new Promise<void>((resolve) => void offers.listen(0, "127.0.0.1", resolve));
-    const updateUrl = `http://127.0.0.1:${(offers.address() as AddressInfo).port}/updates`;
-    const devices = Array.from({ length: 300 }, () =>
-      createCapgoDevice({
-        appId: "com.acme.till",
-        versionBuild: "4.2.0",
-        running: "4.2.7",
-        channel: "production",
-        statsUrl: `${url}/capgo/stats`,
-        updateUrl,
-        boots: (version) => version !== "4.2.8",
-        clock,
+describe("emulators and development builds", () => {
+  test.each([
+    ["include_emulators", { is_emulator: true }],
+    ["include_development", { is_prod: false }],
+  ])("count with %s", async (setting, fields) => {
+    await post(capgoEvent({ action: "set", ...fields }));
+    expect([await eventsOf("excluded"), await storedEntries(redis), await redis.dbsize()]).toEqual([1, 0, 0]);
+    await startIngest({ [setting]: true });
+    await post(capgoEvent({ action: "set", ...fields }));
+    expect([await eventsOf("reported"), await storedEntries(redis)]).toEqual([1, 1]);
+  });
+});
+
+describe("the timeline of a device", () => {
+  const update = [
+    capgoEvent({ action: "download_10", timestamp: CAPGO_AT_MS }),
+    capgoEvent({ action: "set", old_version_name: "4.2.6", timestamp: CAPGO_AT_MS + 1_000 }),
+    capgoEvent({ action: "app_launch_timeout", timestamp: CAPGO_AT_MS + 11_000 }),
+    capgoEvent({ action: "update_fail", timestamp: CAPGO_AT_MS + 11_000 }),
+    capgoEvent({
+      action: "set",
+      version_name: "4.2.6",
+      old_version_name: "4.2.0",
+      timestamp: CAPGO_AT_MS + 11_000,
+    }),
+    capgoEvent({ action: "delete", timestamp: CAPGO_AT_MS + 11_001 }),
+    capgoEvent({ action: "download_fail", version_name: "4.2.6", timestamp: CAPGO_AT_MS + 20_000 }),
+    capgoEvent({
+      action: "app_crash",
+      version_name: "4.2.6",
+      timestamp: CAPGO_AT_MS + 30_000,
+      metadata: { exit_timestamp: String(CAPGO_AT_MS + 5_000), pid: "4711" },
+    }),
+  ];
+  const told = async (): Promise<string[]> =>
+    [
+      ...new Set(
+        (await storedReports(redis)).map(
+          ({ event, version, atMs, id = "" }) => `${event} ${version} ${atMs} ${id}`,
+        ),
+      ),
+    ].toSorted();
+
+  test("is the same, and so are the reports, in any order of a batch and however often it is sent", async () => {
+    await post(update);
+    const once = await told();
+    expect(once.map((text) => text.split(" ").slice(0, 2).join(" "))).toEqual([
+      "active 4.2.6",
+      "crashed 4.2.7",
+      "installed 4.2.7",
+      "reverted 4.2.7",
+      "update_started 4.2.7",
+    ]);
+    await post(update.toReversed());
+    await post([...update, ...update]);
+    const random = createRandom("capgo");
+    for (let round = 0; round < 20; round += 1) {
+      const shuffled = update
+        .map((event) => ({ event, key: random.next() }))
+        .toSorted((left, right) => left.key - right.key);
+      await post(shuffled.map(({ event }) => event));
+    }
+    expect(await told()).toEqual(once);
+    await redis.flushall();
+    await post(update.toReversed());
+    expect(await told()).toEqual(once);
+  });
+
+  test("holds over requests, for each device its own", async () => {
+    for (const event of update) await post(event);
+    expect(
+      (await told()).filter(
+        (text) => text.startsWith("installed 4.2.6") || text.startsWith("download_failed"),
+      ),
+    ).toEqual([]);
+    const stranger = { ...update[6], device_id: "9b0f6a52-91c7-4c55-a0f1-2f7f4d1f9b10" };
+    await post([stranger, capgoEvent({ ...stranger, action: "download_fail", version_name: "4.2.7" })]);
+    expect(await eventsOf("unattributed")).toBe(3);
+  });
+
+  test("costs a device in use no question to Redis", async () => {
+    const inUse = ["app_moved_to_foreground", "app_launch_ready", "ping", "webview_page_loaded"].map(
+      (action) => capgoEvent({ action }),
+    );
+    const commandsOf = async (events: object[]): Promise<string[]> => {
+      const commands = await recordCommands(redis, () => post(events));
+      return commands.map(([name]) => name!).filter((name) => name !== "info");
+    };
+    expect(await commandsOf(inUse)).toEqual(["xadd", "xlen"]);
+    expect(await commandsOf([...inUse, ...update, ...update])).toEqual([
+      "zrange",
+      "zadd",
+      "zremrangebyrank",
+      "pexpire",
+      "xadd",
+      "xlen",
+    ]);
+  });
+
+  test("is not pushed out by the exits that a device tells of at once", async () => {
+    await post(capgoEvent({ action: "set", version_name: "4.2.6", timestamp: CAPGO_AT_MS - 100_000 }));
+    await post(capgoEvent({ action: "set", version_name: "4.2.7", timestamp: CAPGO_AT_MS - 50_000 }));
+    const exits = Array.from({ length: 8 }, (_, index) =>
+      capgoEvent({
+        action: "app_crash",
+        timestamp: CAPGO_AT_MS + index,
+        metadata: { exit_timestamp: String(CAPGO_AT_MS - 100_000 + index * 10_000), pid: String(index) },
       }),
     );
-    for (let turn = 0; turn < 5; turn += 1) {
-      nowMs += 600_000;
-      const taken = await Promise.all(devices.map((device) => device.foreground()));
-      expect(taken.every(Boolean)).toBe(true);
-    }
-    await new Promise<void>((resolve) => void offers.close(() => resolve()));
-    const reports = await storedReports(redis);
-    const saying = (version: string, name: string): number =>
-      new Set(
-        reports.filter((each) => each.version === version && each.event === name).map(({ device }) => device),
-      ).size;
-    expect(saying("4.2.8", "reverted")).toBe(300);
-    expect(saying("4.2.8", "installed")).toBe(300);
-    for (const name of ["download_failed", "install_failed", "reverted", "installed", "update_started"])
-      expect([name, saying("4.2.7", name)]).toEqual([name, 0]);
-    expect(saying("4.2.7", "active")).toBe(300);
-    expect(await count("unattributed")).toBe(4 * 300);
+    await post(exits);
+    await post(exits.toReversed());
+    const crashes = (await told()).filter((text) => text.startsWith("crashed"));
+    expect(crashes.map((text) => text.split(" ")[1])).toEqual([
+      ...Array.from({ length: 5 }, () => "4.2.6"),
+      ...Array.from({ length: 3 }, () => "4.2.7"),
+    ]);
   });
 
-  test("a batch that is sent again is attributed as it was, and a switch is remembered between requests", async () => {
-    const at = (offsetMs: number) => ({ timestamp: RECEIVED_AT_MS - 60_000 + offsetMs });
-    const batch = [
-      event("set", { version_name: "4.2.8", old_version_name: "4.2.7", ...at(0) }),
-      event("update_fail", { version_name: "4.2.8", ...at(1) }),
-      event("set", { version_name: "4.2.7", old_version_name: "builtin", ...at(2) }),
-    ];
-    await post(batch);
-    const once = await storedReports(redis);
-    await post(batch.toReversed());
-    await post(event("download_fail", { version_name: "4.2.7", ...at(30_000) }));
-    const told = (reports: typeof once) =>
-      reports.map(({ version, event: name }) => `${name} ${version}`).toSorted();
-    expect(told((await storedReports(redis)).slice(0))).toEqual(told([...once, ...once]));
-    expect(await count("unattributed")).toBe(1);
-  });
-
-  test("a device is known by its newest moments, in a small key that goes by itself", async () => {
-    const device = "3b0f6a52-91c7-4c55-a0f1-2f7f4d1f9b10";
-    const digest = deviceDigest("com.acme.till", device);
-    const key = capgoTimelineKey(shardOfDevice(digest, TEST_SHARDS), digest);
-    for (let index = 0; index < 4; index += 1)
-      await post(
-        event("set", {
-          version_name: `4.2.${index + 1}`,
-          old_version_name: `4.2.${index}`,
-          timestamp: RECEIVED_AT_MS - 90_000 + index,
-        }),
-      );
-    const bytes = Number(await redis.call("MEMORY", "USAGE", key));
-    expect(bytes).toBeLessThan(320);
-    for (let index = 4; index < 20; index += 1)
-      await post(
-        event("set", { version_name: `4.2.${index + 1}`, timestamp: RECEIVED_AT_MS - 90_000 + index }),
-      );
-    expect(await redis.zcard(key)).toBe(MOMENTS_MAX);
-    const leftMs = await redis.pttl(key);
-    expect(leftMs).toBeGreaterThan(TIMELINE_MS - 60_000);
-    expect(leftMs).toBeLessThanOrEqual(TIMELINE_MS);
-  });
-
-  test("a device in use leaves nothing there", async () => {
-    await post([event("ping"), event("app_moved_to_foreground")]);
-    expect(await redis.keys("*capgo*")).toEqual([]);
+  test("learns from a crash what ran, when the switch to it was never told: the next one counts", async () => {
+    const crashAt = (atMs: number) =>
+      capgoEvent({
+        action: "app_crash",
+        timestamp: atMs + 60_000,
+        metadata: { exit_timestamp: String(atMs), pid: "1" },
+      });
+    await post(capgoEvent({ action: "set", version_name: "4.2.6", timestamp: CAPGO_AT_MS }));
+    await post(crashAt(CAPGO_AT_MS + 600_000));
+    expect(await eventsOf("unattributed")).toBe(1);
+    for (let time = 0; time < 3; time += 1) await post(crashAt(CAPGO_AT_MS + 1_200_000));
+    expect((await told()).filter((text) => text.startsWith("crashed"))).toEqual([
+      expect.stringMatching(`^crashed 4.2.7 ${CAPGO_AT_MS + 1_200_000} `),
+    ]);
   });
 });
 
-describe("the copy for Capgo", () => {
-  test("goes on as it came, and what Capgo answers never reaches the device", async () => {
-    capgo.answerWith(
+describe("the relay", () => {
+  const got = (count: number): Promise<number> =>
+    waitUntil(
+      () => upstream.got.length,
+      (length) => length >= count,
+    );
+
+  test("gets the body as it came, with whose it is; and nobody hears what it answers", async () => {
+    await startIngest({ relay: `${upstream.url}/stats` });
+    upstream.answerWith(
       (_request, response) => void response.writeHead(429, { "Retry-After": "3600" }).end("{}"),
     );
-    await startIngest({ relay: `${capgo.url}/stats` });
-    const body = ` ${JSON.stringify([event("ping")])}\n`;
-    const answer = await post(body, {
-      headers: { "User-Agent": "CapacitorUpdater/8.51.23 (com.acme.till) android/15" },
-    });
-    expect([answer.status, answer.headers.get("retry-after")]).toEqual([200, null]);
-    await waitUntil(
-      () => capgo.got.length,
-      (copies) => copies >= 1,
+    const body = gzipSync(JSON.stringify([capgoEvent(), capgoEvent({ is_emulator: true }), { odd: true }]));
+    expect((await post(body, { "Content-Encoding": "gzip", "X-Forwarded-For": "203.0.113.7" })).status).toBe(
+      200,
     );
-    const [copy] = capgo.got;
-    expect(copy).toMatchObject({ method: "POST", url: "/stats" });
-    expect(copy!.body.toString()).toBe(body);
-    expect(copy!.headers["user-agent"]).toMatch(/^CapacitorUpdater/);
-    expect(copy!.headers["x-forwarded-for"]).toContain("127.0.0.1");
+    await got(1);
+    expect(upstream.got[0]!.body).toEqual(body);
+    expect(upstream.got[0]).toMatchObject({
+      method: "POST",
+      url: "/stats",
+      headers: {
+        "content-type": "application/json; charset=utf-8",
+        "content-encoding": "gzip",
+        "user-agent": "CapacitorUpdater/8.51.23 (com.acme.till) android/15",
+        "x-forwarded-for": "203.0.113.7, 127.0.0.1",
+      },
+    });
+    // It is asked again in an hour; the next device is not kept waiting.
+    expect((await post([capgoEvent()])).status).toBe(200);
   });
 
-  test("is none without `relay`, nor of what was not kept", async () => {
-    await post(event("ping"));
-    expect(capgo.got).toEqual([]);
+  test("gets nothing of other apps, nor what came from here", async () => {
+    await startIngest({ relay: `${upstream.url}/stats` });
+    await post([capgoEvent({ app_id: "com.acme.kiosk.app" }), capgoEvent({ app_id: "com.acme.unknown" })]);
+    await post([capgoEvent()], { Via: "1.1 lastgood-ingest" });
+    await post("[", {});
+    await stopIngest();
+    expect(upstream.got).toEqual([]);
   });
+
+  test("is in nobody's way when it is not there", async () => {
+    await startIngest({ relay: "http://127.0.0.1:1/stats" });
+    expect((await post([capgoEvent()])).status).toBe(200);
+    await stopIngest();
+    expect(await sampleOf(registry, 'ota_ingest_forwarded_total{source="capgo",result="given_up"}')).toBe(1);
+  });
+});
+
+test("no JSON value gives anything but 200", async () => {
+  const random = createRandom("capgo-hostile");
+  const names = [
+    ...Object.keys(capgoEvent()),
+    "metadata",
+    "exit_timestamp",
+    "com.acme.till",
+    "set",
+    "download_fail",
+    "app_crash",
+  ];
+  for (let round = 0; round < 400; round += 1) {
+    const any = anyJson(random, [...names, ...HOSTILE_TEXTS]);
+    const events = [
+      any,
+      { ...capgoEvent(), ...(any as object) },
+      capgoEvent({ metadata: any }),
+      capgoEvent({ version_name: any }),
+    ];
+    const { status } = await post(JSON.stringify(random.chance(0.5) ? events : random.pick(events)));
+    expect(status).toBe(200);
+  }
+  const depth = 100_000;
+  expect((await post("[".repeat(depth) + "]".repeat(depth))).status).toBe(200);
+  expect((await post(`{"metadata":${'{"a":'.repeat(depth)}1${"}".repeat(depth)}}`)).status).toBe(200);
+  expect((await post('{"__proto__":{"app_id":"com.acme.till"},"constructor":1}')).status).toBe(200);
+  expect((await storedReports(redis)).length).toBeGreaterThan(100);
+  expect(await refusedOf("internal_error")).toBe(0);
 });

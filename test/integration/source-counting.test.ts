@@ -1,4 +1,4 @@
-// What CodePush, hot-updater and Expo clients say, through the counting on a real Redis: they tell the same thing again and
+// What CodePush, hot-updater and Expo clients and Sentry SDKs say, through the counting on a real Redis: they tell the same thing again and
 // again, and each device counts once.
 import { beforeEach, describe, expect, it } from "vitest";
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
@@ -6,6 +6,7 @@ import type { IngestAppSettings } from "../../ingest/config.ts";
 import { readDeployReport, readDownloadReport } from "../../ingest/sources/codepush/status-report.ts";
 import { readManifestRequest } from "../../ingest/sources/expo/manifest-event.ts";
 import type { ForeignEvent } from "../../ingest/sources/foreign-event.ts";
+import { readSession } from "../../ingest/sources/sentry/session-item.ts";
 import { readNotifyEvent } from "../../ingest/sources/hot-updater/notify-event.ts";
 import { checkDraft } from "../../ingest/sources/source.ts";
 import { readCounts } from "../support/read-counts.ts";
@@ -22,6 +23,7 @@ const app: IngestAppSettings = appWithSources({
   codepush: { deployments: { KEYA: "production" } },
   hot_updater: {},
   expo: { channel: "production" },
+  sentry: { projects: { "42": { key: "pub", channel: "production" } } },
 });
 
 function reportsOf(event: ForeignEvent): DeviceReport[] {
@@ -154,5 +156,55 @@ describe("hot-updater", () => {
     await tellAt(NOON_MS + HOUR_MS, recovered, recovered);
     await expectDevices(shard, { attempted: 1, failed: 1, running: 0 }, NEW);
     await expectDevices(shard, { attempted: 1, failed: 0, running: 1 }, OLD);
+  });
+});
+
+describe("sentry", () => {
+  const source = app.sources!.sentry!;
+  const context = { source, project: source.projects.get("42")!, shiftMs: 0 };
+  const rfc = (timeMs: number): string => new Date(timeMs).toISOString();
+  const session = (did: string, fields: object = {}): ForeignEvent => {
+    const read = readSession(
+      {
+        did,
+        started: rfc(NOON_MS),
+        timestamp: rfc(NOON_MS + MINUTE_MS),
+        status: "ok",
+        attrs: { release: "com.acme.till@1.4.0" },
+        ...fields,
+      },
+      context,
+    );
+    if (read.kind !== "drafts") throw new Error(read.result);
+    return read;
+  };
+
+  it("each state of a session is a set of reports: in any order and number it counts the same", async () => {
+    const states = [
+      session("till-1"),
+      session("till-1", { duration: 2 * 3_600, timestamp: rfc(NOON_MS + 2 * HOUR_MS), status: "exited" }),
+      session("till-2"),
+      session("till-2", { timestamp: rfc(NOON_MS + 90 * MINUTE_MS), status: "crashed" }),
+      session("till-3", { status: "abnormal", abnormal_mechanism: "anr_foreground" }),
+    ];
+    await tellAt(NOON_MS + 3 * HOUR_MS, ...states);
+    const once = { active: 3, crashed: 1, not_responding: 1, running: 3, attempted: 0 };
+    await expectDevices(shard, once);
+    const before = (await readCounts(shard.health))[`${TILL.app}|${TILL.channel}|1.4.0`]!;
+    expect(before.hours).toMatchObject({ active: 6, crashed: 1, firstCrashed: 1, notResponding: 1 });
+    await tellAt(NOON_MS + 4 * HOUR_MS, ...states.toReversed(), ...states);
+    await expectDevices(shard, once);
+    const after = (await readCounts(shard.health))[`${TILL.app}|${TILL.channel}|1.4.0`]!;
+    expect({ devices: after.devices, hours: after.hours, windows: after.windows }).toEqual({
+      devices: before.devices,
+      hours: before.hours,
+      windows: before.windows,
+    });
+  });
+
+  it("a device that only uses the app owes no word, and is never silent", async () => {
+    await tellAt(NOON_MS, session("till-1"));
+    await shard.foldAt(NOON_MS + 10 * DAY_MS);
+    await expectDevices(shard, { active: 1, silent: 0, attempted: 0 });
   });
 });

@@ -42,6 +42,7 @@ const PURE_FILES = [
   "agent/health/fold-plan.ts",
   "agent/health/health-window.ts",
   "agent/health/hour-set.ts",
+  "agent/health/native-builds.ts",
   "agent/health/open-device.ts",
   "agent/health/outcomes.ts",
   "agent/health/packed-bytes.ts",

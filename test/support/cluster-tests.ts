@@ -9,5 +9,6 @@ export const CLUSTER_TESTS: string[] = [
   "test/integration/examples.test.ts",
   "test/integration/release-history.test.ts",
   "test/integration/source-counting.test.ts",
+  "test/integration/capgo-timelines.test.ts",
   "test/property/counting.test.ts",
 ];

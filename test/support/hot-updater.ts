@@ -77,7 +77,7 @@ export interface HotUpdaterFront {
   patch(id: string, fields: Partial<HotUpdaterRecord>): Promise<void>;
   /** What a device is answered: `UPDATE <id>`, `ROLLBACK <id>` or `nothing`. */
   check(device: AskingDevice): Promise<string>;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface Answer {

@@ -37,6 +37,7 @@ export interface TestIngestOptions {
   readonly sources?: Record<string, unknown>;
   readonly kioskSources?: Record<string, unknown>;
   readonly onClose?: (close: () => Promise<void>) => void;
+  readonly onTurnedAway?: () => void;
 }
 
 export function createTestIngest(options: TestIngestOptions): { app: Express; registry: Registry } {
@@ -67,6 +68,7 @@ export function createTestIngest(options: TestIngestOptions): { app: Express; re
     logger: createLogger({ name: "test", level: "silent" }),
     errorReporter: options.errorReporter ?? { capture: () => {}, flush: () => Promise.resolve() },
     ...(options.onClose === undefined ? {} : { onClose: options.onClose }),
+    ...(options.onTurnedAway === undefined ? {} : { onTurnedAway: options.onTurnedAway }),
   });
   return { app, registry };
 }

@@ -1,6 +1,8 @@
 // A Mender server for tests, on a real port: its double, a clock that tests move, and short ways to a history of
 // deployments. Enters: what is special about it. Leaves: the double with a URL, and what people and devices do to it.
 import { afterEach } from "vitest";
+import type { MenderOtaServerSettings } from "../../agent/config/ota-servers/mender.ts";
+import type { Settings } from "../../agent/config/schema.ts";
 import type { OtaServer } from "../../agent/rollback/ota-server.ts";
 import { createMenderOtaServer } from "../../agent/rollback/servers/mender.ts";
 import type { MenderOtaServerOptions } from "../../agent/rollback/servers/mender.ts";
@@ -39,10 +41,10 @@ export interface TestMender extends MenderDouble {
   stop(): Promise<void>;
 }
 
-/** `realTime` = its clock is the real one, else it stands still until a test moves it. */
-export async function startMender({ realTime = false } = {}): Promise<TestMender> {
+/** Without a clock, time stands still until a test moves it. */
+export async function startMender(options: { readonly clock?: () => number } = {}): Promise<TestMender> {
   let nowMs = Date.now() - 3_600_000;
-  const clock = (): number => (realTime ? Date.now() : nowMs);
+  const clock = options.clock ?? ((): number => nowMs);
   const double = createMenderDouble({ token: MENDER_TOKEN, clock });
   const listening = await startHttpServer(double.express, { host: "127.0.0.1", port: 0 });
   const { state } = double;
@@ -97,6 +99,20 @@ export async function startMenderWithHistory(): Promise<{
   mender.report(devices[4]!, "downloading", "installing", "rebooting");
   mender.report(devices[5]!);
   return { mender, devices };
+}
+
+/** Settings of the agent with this server for each of its apps, polled every second. */
+export function withMender(settings: Settings, mender: TestMender, artifact: RegExp): Settings {
+  const otaServer: MenderOtaServerSettings = {
+    type: "mender",
+    url: mender.url,
+    token: MENDER_TOKEN,
+    channels: new Map(),
+    artifact,
+    timeoutMs: 2_000,
+    pollEveryMs: 1_000,
+  };
+  return { ...settings, apps: new Map([...settings.apps].map(([app, of]) => [app, { ...of, otaServer }])) };
 }
 
 export function menderServer(mender: TestMender, options: Partial<MenderOtaServerOptions> = {}): OtaServer {

@@ -104,6 +104,7 @@ function createDriver(database: PGlite): Driver {
 
 function createConnection(database: PGlite): DatabaseConnection {
   return {
+    // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- Kysely's own signature
     async executeQuery<R>({ sql, parameters }: { sql: string; parameters: readonly unknown[] }) {
       const { rows, affectedRows } = await database.query<R>(sql, [...parameters]);
       return { rows, numAffectedRows: BigInt(affectedRows ?? 0) } satisfies QueryResult<R>;

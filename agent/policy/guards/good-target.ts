@@ -1,5 +1,6 @@
 // The target must be good: the newest release that the channel had before the accused one, never
-// condemned, with no standing evidence against it, and not below the minimum version.
+// condemned, with no standing evidence against it, not below the minimum version, and not below the native build of
+// every device that would have to take it.
 import { compareVersions } from "../../../ingest/contract/release-key.ts";
 import type { Version } from "../../../ingest/contract/release-key.ts";
 import type { Situation } from "../situation.ts";
@@ -9,7 +10,11 @@ export type TargetChoice =
   | { readonly kind: "target"; readonly version: Version }
   | Extract<GuardAnswer, { kind: "refuse" }>;
 
-type MissingTarget = "no_good_target" | "no_proven_target" | "target_below_minimum_version";
+type MissingTarget =
+  | "no_good_target"
+  | "no_proven_target"
+  | "target_below_minimum_version"
+  | "target_below_native_build";
 
 export function chooseTarget({
   channel,
@@ -19,9 +24,10 @@ export function chooseTarget({
   healthy,
   policy,
   minimumVersion,
+  lowestNativeBuild,
 }: Situation): TargetChoice {
   const { version } = verdict.release;
-  const releases = channel.kind === "known" ? channel.releases : [];
+  const releases = ownReleases(channel);
   const accusedAt = releases.findIndex((release) => release.version === version);
   const before = accusedAt < 0 ? [] : releases.slice(accusedAt + 1);
   const good = before.filter(
@@ -38,14 +44,29 @@ export function chooseTarget({
     );
   const newest = proven[0];
   if (newest === undefined) return refuse("no_good_target", describeMissingTarget(version, before.length));
-  const isAllowed = (release: { readonly version: Version }): boolean =>
-    minimumVersion === undefined || compareVersions(release.version, minimumVersion) >= 0;
-  const target = proven.find(isAllowed);
+  const isAtLeast = (least: string | undefined) => (release: { readonly version: Version }) =>
+    least === undefined || compareVersions(release.version, least) >= 0;
+  const allowed = proven.filter(isAtLeast(minimumVersion));
+  if (allowed.length === 0)
+    return refuse(
+      "target_below_minimum_version",
+      `Every good release before ${version} (the newest is ${newest.version}) is below the channel's minimum version ${minimumVersion}.`,
+    );
+  const target = allowed.find(isAtLeast(lowestNativeBuild));
   if (target !== undefined) return { kind: "target", version: target.version };
   return refuse(
-    "target_below_minimum_version",
-    `Every good release before ${version} (the newest is ${newest.version}) is below the channel's minimum version ${minimumVersion}.`,
+    "target_below_native_build",
+    `Every good release before ${version} (the newest is ${allowed[0]?.version}) is below ${lowestNativeBuild}, the lowest native build of the devices that took ${version} up, and the OTA server gives no device a release below its own: none would get it. Publish a repaired release.`,
   );
+}
+
+/** An OTA server may list what was only ever on other channels, such as a beta: that is nothing to go back to. */
+function ownReleases(channel: Situation["channel"]) {
+  if (channel.kind !== "known") return [];
+  const { had, releases } = channel;
+  if (had === undefined) return releases;
+  const byVersion = new Map(releases.map((release) => [release.version, release]));
+  return had.flatMap((version) => byVersion.get(version) ?? []);
 }
 
 function describeMissingTarget(version: Version, earlierReleases: number): string {

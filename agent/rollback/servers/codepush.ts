@@ -3,6 +3,10 @@
 // channel that was put back on v11 offers v13. The server has no idempotency key: every act begins by reading the history,
 // which tells whether it was done before. Enters: the port's requests. Leaves: the port's answers.
 //
+// Two families speak this API. Microsoft's server and what was made from it tell the history oldest first and answer a
+// rollback with 201 and the package; lisong/code-push-server and what was made from that tell it newest first and answer
+// 200 `ok`, some versions without doing anything. So the order is read from the labels, and what was done from the history.
+//
 // There is no pause. `rollout` can only rise (409), and a release that is disabled takes its devices back to the release
 // before it at their next check: that is a rollback to a target that nobody chose, not a stop where things are.
 import { z } from "zod";
@@ -38,12 +42,15 @@ export interface CodePushOtaServerOptions {
   readonly fetch?: typeof fetch;
 }
 
+/** The latest time that a Date can hold, in epoch milliseconds (ECMA-262, 21.4.1.1): one beyond it can't be told. */
+export const UPLOAD_TIME_MS_MAX = 8_640_000_000_000_000;
+
 const packageSchema = z.looseObject({
   label: z.string(),
   packageHash: z.string(),
   appVersion: z.string(),
   isDisabled: z.boolean().nullish(),
-  uploadTime: z.number(),
+  uploadTime: z.number().min(0).max(UPLOAD_TIME_MS_MAX),
 });
 type Package = z.infer<typeof packageSchema>;
 
@@ -125,8 +132,16 @@ async function readHistory(
   if ("kind" in named) return named;
   if (named.answer.status !== 200) return notDone(named, clock, REMEDIES);
   const parsed = historySchema.safeParse(parseJson(named.answer.text));
-  if (parsed.success) return { kind: "history", packages: parsed.data.history.toReversed() };
+  if (parsed.success) return { kind: "history", packages: newestFirst(parsed.data.history) };
   return unreadable(named, parsed.error);
+}
+
+/** Labels count up (v1, v2, ...), whatever the order they are told in. Without such labels: as Microsoft's server tells them. */
+function newestFirst(history: readonly Package[]): Package[] {
+  const numberOf = ({ label }: Package): number => Number(/^v(\d+)$/.exec(label)?.[1] ?? Number.NaN);
+  return history.some((each) => Number.isNaN(numberOf(each)))
+    ? history.toReversed()
+    : history.toSorted((left, right) => numberOf(right) - numberOf(left));
 }
 
 function unreadable({ call, answer }: NamedAnswer, error: z.ZodError): Unavailable {
@@ -151,9 +166,14 @@ function offeredOf(packages: readonly Package[]): Package | undefined {
   return packages.find(isEnabled);
 }
 
+/** The server compares a target's text with that of the newest release, even where nobody is offered that one. */
+function isReachable({ appVersion }: Package, packages: readonly Package[]): boolean {
+  return appVersion === packages[0]?.appVersion && appVersion === offeredOf(packages)?.appVersion;
+}
+
 /**
- * What the channel can be set to: enabled (a rollback to a disabled release makes a disabled one), for the same store
- * binaries as what is offered (the server compares the text, and answers 409), and each content once, under its newest name.
+ * What is offered, and what the channel can be set to: enabled (a rollback to a disabled release makes a disabled one), for
+ * the same store binaries (else the server answers 409), and each content once, under its newest name.
  */
 function toState(packages: readonly Package[]): ChannelState {
   const offered = offeredOf(packages);
@@ -161,7 +181,8 @@ function toState(packages: readonly Package[]): ChannelState {
   const releases: Release[] = [];
   const told = new Set<string>();
   for (const each of packages) {
-    if (!isEnabled(each) || each.appVersion !== offered.appVersion || told.has(each.packageHash)) continue;
+    const isListed = each === offered || (isEnabled(each) && isReachable(each, packages));
+    if (!isListed || told.has(each.packageHash)) continue;
     told.add(each.packageHash);
     const version = versionSchema.safeParse(each.label);
     if (version.success) releases.push(toRelease(version.data, each, packages));
@@ -197,15 +218,23 @@ async function rollback(request: RollbackRequest, codePush: CodePush): Promise<R
   if ("kind" in named) return named;
   // "Already the newest", or another app version: the history tells which, and whether somebody was faster.
   if (named.answer.status === 409) return afterConflict(request, named, codePush);
-  if (named.answer.status !== 201) return notDone(named, codePush.clock, REMEDIES);
-  const parsed = rollbackSchema.safeParse(parseJson(named.answer.text));
-  if (!parsed.success) return unreadable(named, parsed.error);
-  // The answer does not name the new label.
+  const unsaid = whyNotSaid(named, codePush.clock);
+  if (unsaid !== undefined) return unsaid;
+  // The answer does not name the new label, and may say more than was done.
   const after = await readHistory(request, codePush);
   if (after.kind !== "history") return after.kind === "refused" ? { ...after, kind: "unavailable" } : after;
   const { version } = toState(after.packages);
   if (version !== null) return { kind: "done", version };
   return { kind: "unavailable", detail: "the CodePush server made the release, and does not offer it" };
+}
+
+/** Undefined where the server says, in the words of either family, that it rolled back. */
+function whyNotSaid(named: NamedAnswer, clock: Clock): Refused | Unavailable | undefined {
+  const { status, text } = named.answer;
+  if (status === 200 && text.trim() === "ok") return undefined;
+  if (status !== 201) return notDone(named, clock, REMEDIES);
+  const parsed = rollbackSchema.safeParse(parseJson(text));
+  return parsed.success ? undefined : unreadable(named, parsed.error);
 }
 
 type Aim = { readonly kind: "act" } | Exclude<RollbackAnswer, Unavailable>;
@@ -219,10 +248,9 @@ function aimOf({ from, to }: RollbackRequest, packages: readonly Package[]): Aim
   if (target === undefined)
     return {
       kind: "refused",
-      detail: `the deployment's history has no ${to}: it holds the newest 50 releases`,
+      detail: `the deployment's history has no ${to}: the server keeps the newest releases only (Microsoft's 50)`,
     };
-  if (offered.label !== from && offered.packageHash === target.packageHash)
-    return { kind: "done", version: state.version };
+  if (offered.packageHash === target.packageHash) return { kind: "done", version: state.version };
   if (offered.label !== from)
     return { kind: "stale", detail: `the deployment no longer offers ${from}, but ${offered.label}` };
   if (!isEnabled(target))
@@ -230,12 +258,14 @@ function aimOf({ from, to }: RollbackRequest, packages: readonly Package[]): Aim
       kind: "refused",
       detail: `${to} is disabled, and going back to it would offer nothing: enable it first`,
     };
-  if (target.appVersion !== offered.appVersion)
-    return {
-      kind: "refused",
-      detail: `${to} is for the store versions ${target.appVersion}, and ${from} for ${offered.appVersion}: CodePush does not go back across that`,
-    };
+  if (!isReachable(target, packages))
+    return { kind: "refused", detail: explainUnreachable(target, packages) };
   return { kind: "act" };
+}
+
+function explainUnreachable(target: Package, packages: readonly Package[]): string {
+  const inTheWay = [offeredOf(packages), packages[0]].find((each) => each?.appVersion !== target.appVersion);
+  return `${target.label} is for the store versions ${target.appVersion}, and ${inTheWay?.label} for ${inTheWay?.appVersion}: CodePush does not go back across that; release the content of ${target.label} again by hand`;
 }
 
 async function afterConflict(

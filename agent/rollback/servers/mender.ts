@@ -29,7 +29,7 @@ export const MENDER_DEVICES_PER_REPAIR_MAX = 5_000;
 /** How long it is believed that the server holds an artifact, or does not, in milliseconds. */
 export const MENDER_RELEASE_AGE_MS_MAX = 60_000;
 /** Readings of a list whose entries move while it is read. */
-const LIST_READINGS_MAX = 3;
+export const MENDER_LIST_READINGS_MAX = 3;
 
 export interface MenderOtaServerOptions extends MenderApiOptions {
   /** Channels that are not here are the group of the same name. */
@@ -189,7 +189,7 @@ async function readTold(
   for (const { id } of deployments) {
     const seen = new Set<string>();
     // An entry that changes meanwhile moves, and may move out of sight: then the list is read once more.
-    for (let reading = 0; reading < LIST_READINGS_MAX; reading += 1) {
+    for (let reading = 0; reading < MENDER_LIST_READINGS_MAX; reading += 1) {
       let total: number | undefined;
       for (let page = 1, isLast = false; !isLast; page += 1) {
         const answer = await api.listDevices(id, page);
@@ -233,7 +233,12 @@ async function createRepairs(
       artifactName,
       devices: devices.filter((device) => partOf(device, parts) === part),
     });
-    if (answer.kind === "refused" || answer.kind === "unavailable") return answer;
+    if (answer.kind === "unavailable") return answer;
+    if (answer.kind === "refused")
+      return {
+        kind: "refused",
+        detail: `${answer.detail}; no device gets ${request.from} any more, its deployments are aborted, but those that have it keep it: deploy ${artifactName} to them`,
+      };
   }
   return undefined;
 }

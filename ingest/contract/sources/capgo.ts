@@ -1,13 +1,20 @@
-// `sources.capgo`, as a schema piece: apps with the Capgo plugin, whose `statsUrl` leads here. Enters: parsed YAML.
-// Leaves: how its events find their app and channel, which devices count, and where a copy goes.
+// `sources.capgo`, as a schema piece: apps with Capgo's plugin, whose `statsUrl` leads here. Enters: parsed YAML. Leaves:
+// how the app is called there, which Lastgood channel each of its channels is, what of its devices counts, and where
+// Capgo's own statistics are, if they are to go on.
 import { z } from "zod";
 import { channelSchema } from "../release-key.ts";
 import { mappedChannelsSchema } from "./mapped-channels.ts";
 
+/** Longest app id of Capgo, in characters. */
+const APP_ID_CHARS_MAX = 128;
+/** Where events belong that name no channel, as most do: the plugin tells only one that the app itself configures. */
+const CHANNEL_DEFAULT = "production";
+
 const relaySchema = z
   .url({
     protocol: /^https?$/,
-    error: "must be an http:// or https:// address, such as Capgo's own statsUrl",
+    error:
+      "must be the http:// or https:// address to send copies to, such as https://plugin.capgo.app/stats",
   })
   .superRefine((relay, context) => {
     if (!URL.canParse(relay)) return;
@@ -16,32 +23,21 @@ const relaySchema = z
       context.addIssue({ code: "custom", message: "must be an address without user and fragment" });
   });
 
-export const capgoSourceSchema = z
-  .strictObject({
-    app_id: z.string().min(1).max(128).optional(),
-    channel: channelSchema,
-    channels: mappedChannelsSchema,
-    relay: relaySchema.optional(),
-    include_emulators: z.boolean().prefault(false),
-    include_development: z.boolean().prefault(false),
-  })
-  .transform((source) => ({
-    /** As the plugin sends it; undefined = the name that the app has here. */
-    appId: source.app_id,
-    /** For events that name none. */
-    channel: source.channel,
-    /** Capgo's channel -> ours; what does not stand here is called the same. */
-    channels: source.channels,
-    /** Where a copy of each request goes. */
-    relay: source.relay,
-    includeEmulators: source.include_emulators,
-    includeDevelopment: source.include_development,
-  }));
+export const capgoSourceSchema = z.strictObject({
+  /** Left out = as the app is called here. */
+  app_id: z.string().min(1).max(APP_ID_CHARS_MAX).optional(),
+  channel: channelSchema.prefault(CHANNEL_DEFAULT),
+  channels: mappedChannelsSchema,
+  relay: relaySchema.optional(),
+  include_emulators: z.boolean().default(false),
+  /** Development builds. */
+  include_development: z.boolean().default(false),
+});
 
 export type CapgoSource = z.infer<typeof capgoSourceSchema>;
 
-/** For the schema of the whole file: an event names its app by `app_id` alone. */
-export function refuseSharedCapgoIds(
+/** For the schema of the whole file: an event names its app by nothing else. */
+export function refuseSharedCapgoApps(
   apps: Iterable<
     readonly [string, { readonly sources?: { readonly capgo?: CapgoSource | undefined } | undefined }]
   >,
@@ -49,15 +45,19 @@ export function refuseSharedCapgoIds(
 ): void {
   const appOf = new Map<string, string>();
   for (const [app, { sources }] of apps) {
-    if (sources?.capgo === undefined) continue;
-    const id = sources.capgo.appId ?? app;
-    const other = appOf.get(id);
-    if (other === undefined) appOf.set(id, app);
-    else
-      context.addIssue({
-        code: "custom",
-        path: ["apps", app, "sources", "capgo", "app_id"],
-        message: `${other} has the Capgo app "${id}" too: an event names its app by this alone`,
-      });
+    const capgo = sources?.capgo;
+    // zod comes here with what it has when a value inside was refused; those mistakes are told first.
+    if (typeof capgo !== "object" || capgo === null) continue;
+    const appId = capgo.app_id ?? app;
+    const other = appOf.get(appId);
+    if (other === undefined) {
+      appOf.set(appId, app);
+      continue;
+    }
+    context.addIssue({
+      code: "custom",
+      path: ["apps", app, "sources", "capgo", "app_id"],
+      message: `${other} takes the events of the Capgo app ${appId} already: give each its own app_id, or leave the source with one`,
+    });
   }
 }

@@ -1,57 +1,46 @@
-// `statsUrl` of the Capgo plugin: `POST /capgo/stats`, and the paths that Capgo itself has. Enters: an array of events
-// (plugins since 2026), or one. Leaves: what a device needs to hear, and nothing that could keep it from asking for
-// updates, for by these a rollback reaches it:
+// POST /capgo/stats (also /stats and /plugin/stats, as Capgo has them): what devices with Capgo's plugin tell of their
+// updates, once `statsUrl` leads here. Enters: one event or an array of them. Leaves: Capgo's own answer, once Redis holds
+// the reports; and, if the app asks for it, a copy to Capgo, whose answer reaches nobody.
 //
-// - 200 whatever an event says: a plugin drops the batch on any 4xx, and nothing of it would be sent again.
-// - Never 429, and no `Retry-After` or `retryAfterSeconds`: the plugin then stops *all* its requests, update checks too.
-// - A bare 503 while Redis does not take the reports: the plugin keeps its queue (200 events, on disk since 8.51) and
-//   tries again every second. An answer of 200 would lose them for certain.
+// What the plugin does with an answer (ota-systems 1.6):
+// - 2xx: the batch is done, whatever the body says. Other 4xx: it is thrown away. So no content is refused: one bad event,
+//   or one of an app that is unknown here, would take up to 199 good ones with it. 400, 413 and 415 are left for what can't
+//   be read at all and would be the same the next time.
+// - 5xx: it is kept (200 events, since 8.51 over a restart), and sent again a second later. So 503 while Redis is away
+//   loses nothing; a 200 that nobody stands for would. The price is one request a second of each device that has something
+//   to tell, until Redis is back.
+// - 429 with a hint when to come back, in the header or in the body: the plugin then asks nobody, not even for updates. It
+//   would keep the rollback from the device. So 429 is never sent, and no answer has `Retry-After`, `retryAfterSeconds` or
+//   `rateLimitResetAt`.
 import { Router } from "express";
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { Problem } from "../../../runtime/problem.ts";
-import { REPORTS_PER_REQUEST_MAX } from "../../contract/device-report.ts";
-import type { DeviceReport } from "../../contract/device-report.ts";
 import { createForwarder } from "../../forwarding/forwarder.ts";
 import type { Forwarder } from "../../forwarding/forwarder.ts";
-import { cameThroughHere, onwardHeaders } from "../../forwarding/relayed-headers.ts";
 import { countRefusedRequest } from "../../metrics.ts";
-import type { SourceResult } from "../../metrics.ts";
+import type { IngestMetrics, SourceResult } from "../../metrics.ts";
+import { allowOnly } from "../../middleware/allow-only.ts";
 import { nameRoute } from "../../middleware/measure-requests.ts";
 import { anyBodyOf, readAnyBody } from "../../middleware/read-body.ts";
+import { problem } from "../../problems.ts";
 import type { ProblemCode } from "../../problems.ts";
-import { splitBody } from "../../split-body.ts";
-import { checkDraft } from "../source.ts";
+import { VIA, cameThroughHere } from "../../forwarding/relayed-headers.ts";
 import type { SourceDeps } from "../source.ts";
-import { needsTimeline } from "./actions.ts";
-import { attribute, momentOf } from "./attribute.ts";
-import { createCapgoApps } from "./capgo-apps.ts";
-import type { CapgoApps } from "./capgo-apps.ts";
-import { readStatsEvent } from "./stats-event.ts";
-import type { ReadEvent, StatsEvent } from "./stats-event.ts";
+import { readCapgoBody } from "./capgo-body.ts";
+import type { CapgoBody } from "./capgo-body.ts";
+import { createTakeEvents } from "./take-events.ts";
+import type { TakeEvents, TakenEvent } from "./take-events.ts";
 import { createTimelineStore } from "./timeline-store.ts";
-import type { DeviceMoments, TimelineStore } from "./timeline-store.ts";
-import type { Timeline } from "./timeline.ts";
 
-export const STATS_PATHS = ["/capgo/stats", "/stats", "/plugin/stats"];
-
-/** Copies that wait to be sent on: Capgo's own numbers miss what is beyond, ours don't. */
-const RELAY_QUEUE_MAX = 10_000;
-const RELAY_QUEUE_BYTES_MAX = 16 * 1024 ** 2;
+const PATHS = ["/capgo/stats", "/stats", "/plugin/stats"];
 const RELAY_ATTEMPTS_MAX = 5;
+/** Of one attempt. */
 const RELAY_MS_MAX = 10_000;
 
-interface CapgoDeps extends SourceDeps {
-  readonly capgoApps: CapgoApps;
-  readonly timelines: TimelineStore;
-  readonly relay: Forwarder;
-}
-
 export function capgoRouter(deps: SourceDeps): Router {
-  const { registry, clock, logger, onClose, bodyBytesMax, metrics } = deps;
+  const { apps, shards, redis, clock, logger, registry, metrics, onClose } = deps;
   const relay = createForwarder({
     name: "capgo",
-    queueMax: RELAY_QUEUE_MAX,
-    queueBytesMax: RELAY_QUEUE_BYTES_MAX,
     attemptsMax: RELAY_ATTEMPTS_MAX,
     timeoutMs: RELAY_MS_MAX,
     clock,
@@ -59,180 +48,108 @@ export function capgoRouter(deps: SourceDeps): Router {
     registry,
   });
   onClose(() => relay.stop());
-  const capgoDeps = {
-    ...deps,
-    relay,
-    capgoApps: createCapgoApps(deps.apps),
-    timelines: createTimelineStore(deps),
-  };
+  const takeEvents = createTakeEvents({ apps, timelines: createTimelineStore({ redis, shards }), clock });
   const router = Router();
-  for (const path of STATS_PATHS) {
+  for (const path of PATHS) {
     router.all(path, nameRoute(path));
-    router.get(path, (_request, response) => answer(response, 200, { status: "ok" }));
-    router.post(path, readAnyBody({ bodyBytesMax }), takeEvents(capgoDeps));
-    router.all(path, (_request, response) => answer(response, 405, { error: "method_not_allowed" }));
+    router.get(path, (_request, response) => void response.json({ status: "ok" }));
+    router.post(path, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
+    router.all(path, allowOnly("GET", "HEAD", "POST"));
+    router.use(path, capgoProblems(metrics));
   }
-  router.use(withoutRetryAfter(metrics));
   return router;
 }
 
-/** Problems on these paths, in Capgo's form; what nobody foresaw goes on to the handler of all. */
-function withoutRetryAfter(metrics: SourceDeps["metrics"]): ErrorRequestHandler {
+interface StatsDeps extends SourceDeps {
+  readonly takeEvents: TakeEvents;
+  readonly relay: Forwarder;
+}
+
+/** Kept first, answered then, and only then sent on: what is not answered comes again, and Capgo would count it twice. */
+function takeStats({ takeEvents, relay, keepReports, noteTurnedAway, metrics }: StatsDeps): RequestHandler {
+  return async (request, response) => {
+    const bytes = anyBodyOf(response);
+    const body = readCapgoBody(bytes.bytes);
+    const answer = await takeEvents(body.values);
+    if (answer.kind === "redis_unavailable") {
+      noteTurnedAway();
+      throw problem("redis_unavailable", "What is known of the devices can't be read: send all of it again.");
+    }
+    const taken = answer.events;
+    const unkept = await keepReports(taken.flatMap(({ reports }) => reports));
+    if (unkept !== undefined) throw unkept;
+    for (const { result } of taken) metrics.sourceEvents.inc({ source: "capgo", result });
+    metrics.sourceEvents.inc({ source: "capgo", result: "invalid" }, body.ignored);
+    response.status(200).json(answerTo(body, taken));
+    sendOn(request, bytes.sent, taken, relay);
+  };
+}
+
+/** Of an event that was not taken, in Capgo's words where it has some; a device reads none of it. */
+const ERRORS: Partial<Record<SourceResult, readonly [error: string, message: string]>> = {
+  invalid: [
+    "invalid_json_body",
+    "Not an event of the plugin, or a name in it is none that a release may have",
+  ],
+  unknown_app: ["on_premise_app", "No app has this app_id under sources.capgo here"],
+  unknown_channel: ["no_channel", "The app has no such channel here: map it under sources.capgo.channels"],
+};
+
+function answerTo(body: CapgoBody, taken: readonly TakenEvent[]): object {
+  const errors = taken.map(({ result }) => ERRORS[result]);
+  if (!body.isBatch) {
+    const [first] = errors;
+    return first === undefined ? { status: "ok" } : { error: first[0], message: first[1] };
+  }
+  const results = errors.map((found, index) =>
+    found === undefined
+      ? { status: "ok", index }
+      : { status: "error", error: found[0], message: found[1], index },
+  );
+  return { status: "ok", results };
+}
+
+/** As it came. Capgo classifies the caller by its address, so it learns the device's. */
+function sendOn(request: Request, body: Buffer, taken: readonly TakenEvent[], relay: Forwarder): void {
+  // `relay` leads back here: each turn would be one more to send on, for ever.
+  if (cameThroughHere(request.headers)) return;
+  const urls = new Set(taken.flatMap(({ relay: url }) => (url === undefined ? [] : [url])));
+  if (urls.size === 0) return;
+  const headers = relayedHeaders(request);
+  for (const url of urls) relay.offer({ url, headers, body });
+}
+
+function relayedHeaders(request: Request): Record<string, string> {
+  const headers: Record<string, string> = { via: VIA };
+  for (const name of ["content-type", "content-encoding", "user-agent"]) {
+    const value = request.get(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  const from = [request.get("x-forwarded-for"), request.socket.remoteAddress];
+  headers["x-forwarded-for"] = from.filter((address) => address !== undefined).join(", ");
+  return headers;
+}
+
+/** Problems in Capgo's form; what they say of when to come back stays here. What nobody foresaw goes on. */
+function capgoProblems(metrics: IngestMetrics): ErrorRequestHandler {
   return (error, _request, response, next) => {
     if (!(error instanceof Problem) || response.headersSent) {
       next(error);
       return;
     }
-    const { code, status } = error.kind;
-    countRefusedRequest(metrics, code as ProblemCode);
-    answer(response, status, { error: code, message: error.details.detail });
+    const { kind, details } = error;
+    countRefusedRequest(metrics, kind.code as ProblemCode);
+    answerError(
+      response,
+      kind.status,
+      ERROR_NAMES[kind.code] ?? kind.code,
+      `${kind.title}. ${details.detail}`,
+    );
   };
 }
 
-function answer(response: Response, status: number, body: object): void {
-  response.statusCode = status;
-  response.setHeader("Content-Type", "application/json; charset=utf-8");
-  response.end(JSON.stringify(body));
-}
+const ERROR_NAMES: Readonly<Record<string, string>> = { malformed_json: "invalid_json_parse_body" };
 
-function takeEvents(deps: CapgoDeps): RequestHandler {
-  const { capgoApps, keepReports, metrics, clock } = deps;
-  return async (request, response) => {
-    const body = anyBodyOf(response);
-    const values = valuesOf(body.bytes);
-    if (values === undefined) {
-      answer(response, 400, { error: "invalid_json_parse_body", message: "The body is not JSON." });
-      return;
-    }
-    if (values.list.length > REPORTS_PER_REQUEST_MAX) {
-      answer(response, 413, {
-        error: "too_many_events",
-        message: `At most ${REPORTS_PER_REQUEST_MAX} at once.`,
-      });
-      return;
-    }
-    const receivedAtMs = clock();
-    const read = values.list.map((value) => readStatsEvent(value, capgoApps, receivedAtMs));
-    const timelines = await readTimelines(read, deps.timelines);
-    if (timelines === undefined) {
-      answer(response, 503, { error: "redis_unavailable", message: "Send the batch again." });
-      return;
-    }
-    const taken = read.map((each) => toReport(each, timelines));
-    const unkept = await keepReports(taken.flatMap(({ report }) => report ?? []));
-    if (unkept !== undefined) {
-      answer(response, 503, { error: unkept.kind.code, message: unkept.details.detail });
-      return;
-    }
-    for (const { result } of taken) metrics.sourceEvents.inc({ source: "capgo", result });
-    answer(response, 200, answerOf(values.isBatch, taken));
-    relayCopy(request, read, body.sent, deps);
-  };
-}
-
-interface SentValues {
-  readonly isBatch: boolean;
-  readonly list: readonly unknown[];
-}
-
-/** Undefined for what is no JSON. */
-function valuesOf(bytes: Buffer): SentValues | undefined {
-  const split = splitBody({ form: "json", bytes });
-  switch (split.kind) {
-    case "single":
-      return split.item.kind === "value" ? { isBatch: false, list: [split.item.value] } : undefined;
-    case "batch":
-      return {
-        isBatch: true,
-        list: split.items.map((item) => (item.kind === "value" ? item.value : undefined)),
-      };
-    case "refused":
-      // An empty array, which is fine here, or one that is too long.
-      return split.problem.kind.code === "empty_batch"
-        ? { isBatch: true, list: [] }
-        : { isBatch: true, list: Array.from({ length: REPORTS_PER_REQUEST_MAX + 1 }) };
-  }
-}
-
-type Timelines = ReadonlyMap<string, Timeline>;
-
-function nameOf({ app, device }: StatsEvent): string {
-  return `${app.app} ${device}`;
-}
-
-/** Of the devices that need one: a device that only says that it is in use costs no round trip. Undefined = no Redis. */
-async function readTimelines(
-  read: readonly ReadEvent[],
-  store: TimelineStore,
-): Promise<Timelines | undefined> {
-  const devices = new Map<
-    string,
-    { app: string; device: string; moments: DeviceMoments["moments"][number][] }
-  >();
-  for (const each of read) {
-    if (each.kind !== "event" || !needsTimeline(each.event.meaning)) continue;
-    const name = nameOf(each.event);
-    const known = devices.get(name) ?? { app: each.event.app.app, device: each.event.device, moments: [] };
-    devices.set(name, known);
-    const moment = momentOf(each.event);
-    if (moment !== undefined) known.moments.push(moment);
-  }
-  if (devices.size === 0) return new Map();
-  try {
-    const timelines = await store.tell([...devices.values()]);
-    return new Map([...devices.keys()].map((name, index) => [name, timelines[index]!]));
-  } catch {
-    return undefined;
-  }
-}
-
-interface Taken {
-  readonly result: SourceResult;
-  readonly report?: DeviceReport;
-}
-
-function toReport(read: ReadEvent, timelines: Timelines): Taken {
-  if (read.kind === "nothing") return { result: read.result };
-  const { event } = read;
-  const attributed = attribute(event, timelines.get(nameOf(event)) ?? []);
-  if (attributed.kind === "nothing") return { result: attributed.result };
-  const check = checkDraft(attributed.draft, event.app.settings);
-  return check.kind === "good" ? { result: "reported", report: check.report } : { result: check.result };
-}
-
-/** As Capgo answers; a plugin looks at the status alone. */
-function answerOf(isBatch: boolean, taken: readonly Taken[]): object {
-  const isWrong = ({ result }: Taken): boolean => result === "invalid" || result === "unknown_app";
-  const told = ({ result }: Taken): object =>
-    result === "unknown_app"
-      ? { error: "on_premise_app", message: "No app of this Lastgood has this app_id." }
-      : { error: "invalid_json_body", message: "Cannot parse body" };
-  if (!isBatch) return isWrong(taken[0]!) ? told(taken[0]!) : { status: "ok" };
-  return {
-    status: "ok",
-    results: taken.map((each, index) =>
-      isWrong(each) ? { status: "error", ...told(each), index } : { status: "ok", index },
-    ),
-  };
-}
-
-/** After the answer, as it came: a batch is of one app, as Capgo's own backend demands. */
-function relayCopy(
-  request: Request,
-  read: readonly ReadEvent[],
-  body: Buffer,
-  { relay, capgoApps, logger }: CapgoDeps,
-): void {
-  const first = read.find((each) => each.kind === "event");
-  const url = (first?.event.app ?? capgoApps.only())?.source.relay;
-  if (url === undefined) return;
-  if (cameThroughHere(request.headers)) {
-    logger.warn({ relay: url }, "sources.capgo.relay leads back to this ingest: name Capgo's own statsUrl");
-    return;
-  }
-  const headers = onwardHeaders(request.rawHeaders, request.socket.remoteAddress, [
-    "content-length",
-    "expect",
-  ]);
-  relay.offer({ url, headers, body });
+function answerError(response: Response, status: number, error: string, message: string): void {
+  response.status(status).json({ error, message, moreInfo: {} });
 }

@@ -1,153 +1,147 @@
-// Reads one event of the Capgo plugin. Pure. Enters: any JSON value, the apps by Capgo id, and when it came in. Leaves: what
-// it says in one form, whatever plugin sent it, or why it counts for nothing.
+// Reads one event of Capgo's plugin, as its older and newer versions send it. Pure. Enters: any JSON value. Leaves: what
+// is needed of it, with names as Lastgood has them, or undefined for what no plugin sends. A field of another type than it
+// should have is as good as missing: an event must not be lost by one that nobody needs.
 import { z } from "zod";
-import { DEVICE_ID_CHARS_MAX } from "../../contract/device-report.ts";
-import { isVersion } from "../../contract/release-key.ts";
-import { meaningOf } from "./actions.ts";
-import type { ActionMeaning } from "./actions.ts";
-import type { CapgoApp, CapgoApps } from "./capgo-apps.ts";
+import semver from "semver";
+import { TEXT_CHARS_MAX } from "../../contract/device-report.ts";
 
-/** One event, with names as in the plugin's own words but without its quirks. */
-export interface StatsEvent {
-  readonly app: CapgoApp;
-  readonly channel: string;
+export interface CapgoEvent {
+  readonly appId: string;
   readonly device: string;
   readonly action: string;
-  readonly meaning: ActionMeaning;
-  /** The bundle that the event names; of the store build its native version. */
-  readonly version: string;
-  /** What ran before a `set`; undefined where the event does not say. */
-  readonly from: string | undefined;
-  /** The store build. */
-  readonly versionBuild: string;
+  /** As it was sent: may name a file of the bundle as well. */
+  readonly versionName: string;
+  readonly oldVersionName: string;
+  /** Of the store build, which is what "builtin" means; undefined = not told. */
+  readonly nativeVersion: string | undefined;
+  /** By the device's clock, epoch milliseconds; undefined = not told, as by older plugins and by background downloads. */
+  readonly atMs: number | undefined;
+  readonly channel: string | undefined;
   readonly platform: string | undefined;
   readonly osVersion: string | undefined;
-  /** Device clock where the plugin queued it, else when it came in; epoch milliseconds. */
-  readonly atMs: number;
-  /** When the process ended that the event tells of, epoch milliseconds. */
-  readonly exitedAtMs: number | undefined;
-  readonly message: string | undefined;
+  readonly pluginVersion: string | undefined;
+  readonly isEmulator: boolean;
+  readonly isProduction: boolean;
+  readonly metadata: CapgoMetadata;
 }
 
-export type ReadEvent =
-  | { readonly kind: "event"; readonly event: StatsEvent }
-  | {
-      readonly kind: "nothing";
-      readonly result: "no_outcome" | "excluded" | "unknown_app" | "unknown_kind" | "invalid";
-    };
+export interface CapgoMetadata {
+  /** When the process ended, on Android. */
+  readonly exitAtMs: number | undefined;
+  /** When the session began that never ended, on iOS. */
+  readonly sessionStartedAtMs: number | undefined;
+  readonly sessionId: string | undefined;
+  readonly pid: string | undefined;
+  readonly processName: string | undefined;
+  readonly exitDescription: string | undefined;
+  readonly didCrash: boolean | undefined;
+}
 
-const text = z.string().max(512);
-// Everything else may be missing or of another type: an odd field of a new plugin must not cost the event.
-const loose = <S extends z.ZodType>(schema: S) => schema.optional().catch(undefined);
+const text = z.string().optional().catch(undefined);
+const flag = z.boolean().optional().catch(undefined);
+const milliseconds = z.number().int().nonnegative().max(8.64e15).optional().catch(undefined);
+/** Metadata holds texts only. */
+const millisecondsText = z
+  .string()
+  .regex(/^\d{1,16}$/)
+  .transform(Number)
+  .refine((ms) => ms > 0 && ms <= 8.64e15)
+  .optional()
+  .catch(undefined);
 
-const eventSchema = z.looseObject({
-  app_id: text,
-  device_id: text,
-  action: text,
-  version_name: loose(text),
-  version_build: loose(text),
-  old_version_name: loose(text),
-  version_os: loose(text),
-  platform: loose(text),
-  defaultChannel: loose(text),
-  is_emulator: loose(z.boolean()),
-  is_prod: loose(z.boolean()),
-  timestamp: loose(z.number().int().min(0).max(8.64e15)),
-  metadata: loose(z.looseObject({})),
+const metadataSchema = z.object({
+  exit_timestamp: millisecondsText,
+  session_started_at: millisecondsText,
+  previous_session_id: text,
+  pid: text,
+  process_name: text,
+  exit_description: text,
+  did_crash: text,
+  /** Of a renderer that is gone. */
+  timestamp: millisecondsText,
 });
 
-/** Names that stand for "no bundle of ours". */
-const STORE_BUILD: ReadonlySet<string> = new Set(["", "builtin", "unknown"]);
+const eventSchema = z.object({
+  app_id: z.string(),
+  device_id: z.string().min(1),
+  action: z.string().min(1),
+  version_name: text,
+  old_version_name: text,
+  version_build: text,
+  version_os: text,
+  platform: text,
+  plugin_version: text,
+  defaultChannel: text,
+  is_emulator: flag,
+  is_prod: flag,
+  timestamp: milliseconds,
+  metadata: metadataSchema.optional().catch(undefined),
+});
 
-export function readStatsEvent(value: unknown, apps: CapgoApps, receivedAtMs: number): ReadEvent {
+const NO_METADATA = metadataSchema.parse({});
+
+export function readStatsEvent(value: unknown): CapgoEvent | undefined {
   const parsed = eventSchema.safeParse(value);
-  if (!parsed.success) return nothing("invalid");
-  const sent = parsed.data;
-  const app = apps.find(sent.app_id);
-  if (app === undefined) return nothing("unknown_app");
-  const { source } = app;
-  const isExcluded =
-    (sent.is_emulator === true && !source.includeEmulators) ||
-    (sent.is_prod === false && !source.includeDevelopment);
-  if (isExcluded) return nothing("excluded");
-  const known = meaningOf(sent.action);
-  if (known === undefined) return nothing("unknown_kind");
-  const metadata = textsOf(sent.metadata);
-  const meaning = mappedAction(sent.action, known, metadata);
-  if (meaning === "no_outcome") return nothing("no_outcome");
-  const versionBuild = sent.version_build ?? "";
-  const bundleOf = (name: string): string => (STORE_BUILD.has(name) ? versionBuild : name);
-  const version = bundleOf(withoutFile(sent.version_name ?? "", sent.action));
-  // iOS may send upper case, and the same device must not count twice.
-  const device = sent.device_id.toLowerCase();
-  // Before anything is remembered of it: names that no report can have.
-  if (!isVersion(version) || device === "" || device.length > DEVICE_ID_CHARS_MAX) return nothing("invalid");
-  // Empty is "not told" here, not the store build.
-  const from = sent.old_version_name === "builtin" ? versionBuild : orUndefined(sent.old_version_name);
-  const named =
-    sent.defaultChannel === undefined || sent.defaultChannel === "" ? undefined : sent.defaultChannel;
-  const atMs = sent.timestamp ?? receivedAtMs;
+  if (!parsed.success) return undefined;
+  const event = parsed.data;
+  const metadata = event.metadata ?? NO_METADATA;
   return {
-    kind: "event",
-    event: {
-      app,
-      channel: named === undefined ? source.channel : (source.channels.get(named) ?? named),
-      device,
-      action: sent.action,
-      meaning,
-      version,
-      from: isVersion(from) ? from : undefined,
-      versionBuild,
-      platform: orUndefined(sent.platform),
-      osVersion: orUndefined(sent.version_os),
-      atMs,
-      exitedAtMs: exitTimeOf(metadata, atMs),
-      message: metadata.get("exit_description") ?? metadata.get("error_type"),
+    appId: event.app_id,
+    // iOS sends upper case, and may send lower case after an update of the plugin.
+    device: event.device_id.toLowerCase(),
+    action: event.action,
+    versionName: event.version_name ?? "",
+    oldVersionName: event.old_version_name ?? "",
+    nativeVersion: stratum(event.version_build),
+    atMs: event.timestamp,
+    channel: event.defaultChannel === "" ? undefined : event.defaultChannel,
+    platform: stratum(event.platform),
+    osVersion: stratum(event.version_os),
+    pluginVersion: event.plugin_version,
+    isEmulator: event.is_emulator === true,
+    isProduction: event.is_prod !== false,
+    metadata: {
+      exitAtMs: metadata.exit_timestamp ?? metadata.timestamp,
+      sessionStartedAtMs: metadata.session_started_at,
+      sessionId: metadata.previous_session_id,
+      pid: metadata.pid,
+      processName: metadata.process_name,
+      exitDescription: metadata.exit_description,
+      didCrash: metadata.did_crash === undefined ? undefined : metadata.did_crash === "true",
     },
   };
 }
 
-function nothing(result: Extract<ReadEvent, { kind: "nothing" }>["result"]): ReadEvent {
-  return { kind: "nothing", result };
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what must not pass
+const STRATUM = /^[^\u0000-\u001f\u007f]+$/;
+
+/** What a report may have; anything else is not told, so that the report is not lost by it. */
+function stratum(value: string | undefined): string | undefined {
+  return value !== undefined && value.length <= TEXT_CHARS_MAX && STRATUM.test(value) ? value : undefined;
 }
 
-function orUndefined(value: string | undefined): string | undefined {
-  return value === "" ? undefined : value;
+const STORE_BUILD = new Set(["", "builtin", "unknown"]);
+
+/** The name of a bundle; the one of the store build is its native version. "" = nobody can say. */
+export function bundleName(name: string, event: Pick<CapgoEvent, "nativeVersion">): string {
+  return STORE_BUILD.has(name) ? (event.nativeVersion ?? "") : name;
 }
 
-function textsOf(metadata: Readonly<Record<string, unknown>> | undefined): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(metadata ?? {}).flatMap(([key, value]) =>
-      typeof value === "string" ? [[key, value] as const] : [],
-    ),
+/** `1.2.3:assets/index.js` -> `1.2.3`. */
+export function withoutFile(name: string): string {
+  const end = name.indexOf(":");
+  return end === -1 ? name : name.slice(0, end);
+}
+
+/** Plugins before told `download_fail` also when there was nothing to download; Capgo's own server ignores theirs. */
+const FAILS_TOLD_RIGHT_SINCE = "7.17.0";
+const FAILS_TOLD_RIGHT_SINCE_6 = "6.14.25";
+
+export function tellsDownloadFailuresRight(pluginVersion: string | undefined): boolean {
+  const version = semver.parse(pluginVersion ?? "");
+  if (version === null) return false;
+  return (
+    semver.gte(version, FAILS_TOLD_RIGHT_SINCE) ||
+    (version.major === 6 && semver.gte(version, FAILS_TOLD_RIGHT_SINCE_6))
   );
-}
-
-/** A render process that the system ended for its memory has not crashed. */
-function mappedAction(
-  action: string,
-  meaning: ActionMeaning,
-  metadata: ReadonlyMap<string, string>,
-): ActionMeaning {
-  return action === "webview_render_process_gone" && metadata.get("did_crash") !== "true"
-    ? "no_outcome"
-    : meaning;
-}
-
-/** Failures of single files of a manifest are told as `version:file`. */
-function withoutFile(name: string, action: string): string {
-  const colon = name.indexOf(":");
-  return action.includes("manifest") && colon > 0 ? name.slice(0, colon) : name;
-}
-
-/** Android: of the OS's own record. iOS: the session began then, and did not end as it should. */
-function exitTimeOf(metadata: ReadonlyMap<string, string>, atMs: number): number | undefined {
-  for (const key of ["exit_timestamp", "session_started_at"]) {
-    const written = metadata.get(key);
-    if (written === undefined || !/^\d{1,16}$/.test(written)) continue;
-    const timeMs = Number(written);
-    // It is told after it happened; a time ahead of its own report is a clock that jumped.
-    if (timeMs <= atMs) return timeMs;
-  }
-  return undefined;
 }

@@ -1,96 +1,120 @@
-// When a device switched between bundles, as far as its own events tell: that is what says which release a download
-// failure or a crash belongs to. The plugin stamps both with the bundle that runs when it *reports*, which after a
-// device has healed itself is the good one (shared reference, ota-systems.md 1.5). Pure.
+// What is known of which bundle a device ran when: the moments at which it switched, reverted, fetched a bundle, or was seen
+// to run one. Pure. Enters: moments, in any order, repeated or not. Leaves: answers that are a function of the set of moments.
 //
-// A timeline is a set of moments, each named by what it says: however often and in whatever order events come, the same
-// set comes of them, and an event is only ever held against moments before it. So a batch that is sent again is
-// attributed as it was the first time.
+// It is needed because Capgo's events do not always name the bundle that they are about (ota-systems 1.5). Times are by the
+// device's own clock, as the times that they are compared with: a clock that is wrong by years changes nothing. But Android's
+// background downloads tell no time: those are by our clock, and compared with nothing else.
 
-export type Moment =
-  /** The app was switched to `version`, from `from` where that was told. */
-  | {
-      readonly kind: "set";
-      readonly atMs: number;
-      readonly version: string;
-      readonly from: string | undefined;
-    }
-  /** `version` did not boot: the device went back to what it had been switched from. */
-  | { readonly kind: "revert"; readonly atMs: number; readonly version: string }
-  /** A download of `version` began. */
-  | { readonly kind: "download"; readonly atMs: number; readonly version: string };
+export interface Moment {
+  readonly kind: MomentKind;
+  readonly atMs: number;
+  readonly version: string;
+  /** Of a `set`: what ran until then, as far as it says. */
+  readonly from?: string;
+}
 
-export type Timeline = readonly Moment[];
+export type MomentKind =
+  /** The version runs from then on. */
+  | "set"
+  /** It runs no more. What does follows from a `set`, if the device told one: the store build is told by none. */
+  | "revert"
+  /** A download of it was under way. */
+  | "download"
+  /** The same, by our clock. */
+  | "fetch"
+  /** It was seen to run. */
+  | "runs";
 
-/** Moments that are kept of a device: the newest. */
-export const MOMENTS_MAX = 8;
+/** A bundle that is fallen back to is set by the plugin at once; so long may it seem to take, in milliseconds. */
+export const RETURN_MS_MAX = 10_000;
 
-/** Oldest first; at the same millisecond in the order in which a plugin says it. */
-const ORDER: Readonly<Record<Moment["kind"], number>> = { download: 0, revert: 1, set: 2 };
+export interface Running {
+  readonly version: string;
+  /** Of the moment by which it is known. */
+  readonly sinceMs: number;
+}
 
-export function inOrder(moments: Iterable<Moment>): Timeline {
-  return [...moments].toSorted(
-    (left, right) => left.atMs - right.atMs || ORDER[left.kind] - ORDER[right.kind],
+/** By the newest moment until then; undefined = unknown. */
+export function runningAt(moments: readonly Moment[], atMs: number): Running | undefined {
+  const before = moments.filter((moment) => !isDownload(moment) && moment.atMs <= atMs);
+  const sinceMs = before.reduce((latestMs, moment) => Math.max(latestMs, moment.atMs), -Infinity);
+  const version = runningAfter(before.filter((moment) => moment.atMs === sinceMs));
+  return version === undefined ? undefined : { version, sinceMs };
+}
+
+/** Moments of one millisecond. Who is set, runs; a bundle that ends in it, is what ran before. */
+function runningAfter(moments: readonly Moment[]): string | undefined {
+  const ended = versionsOf(moments, "revert");
+  const set = versionsOf(moments, "set").filter((version) => !ended.includes(version));
+  if (set.length > 0) return only(set);
+  return ended.length > 0 ? undefined : only(versionsOf(moments, "runs"));
+}
+
+function versionsOf(moments: readonly Moment[], kind: Moment["kind"]): string[] {
+  return [...new Set(moments.filter((moment) => moment.kind === kind).map(({ version }) => version))];
+}
+
+/** Two at the same moment: nobody can say. */
+function only(versions: readonly string[]): string | undefined {
+  return versions.length === 1 ? versions[0] : undefined;
+}
+
+/** Whether the device switched after `fromMs`, and no later than `toMs`. */
+export function switchedBetween(moments: readonly Moment[], fromMs: number, toMs: number): boolean {
+  return moments.some(
+    ({ kind, atMs }) => (kind === "set" || kind === "revert") && atMs > fromMs && atMs <= toMs,
   );
 }
 
-/** What the device ran at a time; undefined where its events don't tell. */
-export function runningAt(timeline: Timeline, atMs: number): string | undefined {
-  const switches = timeline.filter(({ kind }) => kind !== "download");
-  const before = switches.filter((moment) => moment.atMs <= atMs);
-  const last = before.at(-1);
-  // The first switch after it says what it was switched from.
-  if (last === undefined) return fromOf(switches[0]);
-  return last.kind === "set" ? last.version : beforeRevert(before, last.version);
+/** What ran at a time before all that is known, by the first switch after it; undefined = it does not say. */
+export function ranBeforeSwitch(moments: readonly Moment[], atMs: number): string | undefined {
+  const later = moments.filter(({ kind, atMs: ms }) => (kind === "set" || kind === "revert") && ms > atMs);
+  const firstMs = later.reduce((earliest, moment) => Math.min(earliest, moment.atMs), Infinity);
+  const first = later.filter((moment) => moment.atMs === firstMs);
+  // A way back names the store build, whatever ran.
+  if (first.some((moment) => moment.kind === "revert" || isReturn(moments, moment))) return undefined;
+  return only([...new Set(first.flatMap(({ from }) => (from === undefined ? [] : [from])))]);
 }
 
-function fromOf(moment: Moment | undefined): string | undefined {
-  return moment?.kind === "set" ? moment.from : undefined;
+function isDownload({ kind }: Moment): boolean {
+  return kind === "download" || kind === "fetch";
 }
 
-/** What the version that did not boot had been switched to from. */
-function beforeRevert(switches: Timeline, version: string): string | undefined {
-  return fromOf(switches.findLast((moment) => moment.kind === "set" && moment.version === version));
-}
-
-/** Whether this `set` only puts back what ran before a bundle that did not boot. */
-export function isReturn(timeline: Timeline, { version, atMs }: { version: string; atMs: number }): boolean {
-  const before = timeline.filter((moment) => moment.kind !== "download" && moment.atMs < atMs);
-  const last = before.at(-1);
-  return last?.kind === "revert" && last.version !== version;
-}
+/** By our clock, how long ago a download may have been under way that an event is about, in milliseconds. */
+export const FETCH_MS_MAX = 3_600_000;
 
 /**
- * Of which release something failed to be fetched or unpacked; undefined where that can't be told. The bundle that runs
- * was fetched long ago: then it was another, and nobody knows which. A bundle is only blamed where the device is known to
- * run another one, or to have begun to fetch this one.
+ * Whether a download of it began before, and it has not run since, as far as is known. `atMs`: by the device's clock;
+ * `receivedAtMs`: by ours.
  */
-export function fetchedVersion(
-  timeline: Timeline,
-  { version, atMs }: { version: string; atMs: number },
-): string | undefined {
-  const until = timeline.filter((moment) => moment.atMs <= atMs);
-  const isSwitched = until.some(({ kind }) => kind !== "download");
-  const running = isSwitched ? runningAt(until, atMs) : undefined;
-  if (running === version) return undefined;
-  const isBegun = until.some((moment) => moment.kind === "download" && moment.version === version);
-  return running !== undefined || isBegun ? version : undefined;
+export function wasFetching(
+  moments: readonly Moment[],
+  version: string,
+  { atMs, receivedAtMs }: { readonly atMs: number; readonly receivedAtMs: number },
+): boolean {
+  const latestMs = (isMeant: (moment: Moment) => boolean): number =>
+    moments
+      .filter((moment) => moment.version === version && isMeant(moment))
+      .reduce((latest, moment) => Math.max(latest, moment.atMs), -Infinity);
+  const fetchedMs = latestMs(({ kind, atMs: fetchMs }) => kind === "fetch" && fetchMs <= receivedAtMs);
+  if (receivedAtMs - fetchedMs <= FETCH_MS_MAX) return true;
+  const began = latestMs((moment) => moment.kind === "download" && moment.atMs <= atMs);
+  return began > latestMs((moment) => !isDownload(moment) && moment.atMs <= atMs);
 }
 
-export interface Crash {
-  /** The bundle that ran when it was reported. */
-  readonly version: string;
-  readonly atMs: number;
-  readonly exitedAtMs: number | undefined;
-}
-
-/** Without the time of a crash: so long before its report the device must not have switched, in milliseconds. */
-export const CRASH_TOLD_MS_MAX = 3_600_000;
-
-/** Which bundle crashed; undefined where that can't be told. */
-export function crashedVersion(timeline: Timeline, { version, atMs, exitedAtMs }: Crash): string | undefined {
-  const sinceMs = exitedAtMs ?? atMs - CRASH_TOLD_MS_MAX;
-  const until = timeline.filter((moment) => moment.atMs <= atMs);
-  const isSwitchedSince = until.some((moment) => moment.kind !== "download" && moment.atMs > sinceMs);
-  if (!isSwitchedSince) return version;
-  return exitedAtMs === undefined ? undefined : runningAt(until, exitedAtMs);
+/** Whether a `set` is the way back after a bundle that did not boot, and no update. */
+export function isReturn(moments: readonly Moment[], set: { atMs: number; version: string }): boolean {
+  return moments.some(
+    (revert) =>
+      revert.kind === "revert" &&
+      revert.version !== set.version &&
+      revert.atMs <= set.atMs &&
+      set.atMs - revert.atMs <= RETURN_MS_MAX &&
+      !moments.some(
+        (other) =>
+          // Something else was set in between, or it was fetched only then: the way back was over.
+          (other.kind === "set" && other.atMs > revert.atMs && other.atMs < set.atMs) ||
+          (other.kind === "download" && other.version === set.version && other.atMs > revert.atMs),
+      ),
+  );
 }

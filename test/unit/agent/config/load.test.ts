@@ -85,10 +85,10 @@ const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "ota-secret-too-short": ['4:69 apps["com.acme.till"].ota_server.secret: must have at least 8 characters'],
   "ota-server-timeout-zero": ['4:98 apps["com.acme.till"].ota_server.timeout: must be from 100ms to 5m'],
   "ota-server-type-missing": [
-    '4:17 apps["com.acme.till"].ota_server.type: this setting is missing: write http or mender',
+    '4:17 apps["com.acme.till"].ota_server.type: this setting is missing: write capgo, codepush, hawkbit, hot_updater, http or mender',
   ],
   "ota-server-type-unknown": [
-    '4:25 apps["com.acme.till"].ota_server.type: not known here: write http or mender',
+    '4:25 apps["com.acme.till"].ota_server.type: not known here: write capgo, codepush, hawkbit, hot_updater, http or mender',
   ],
   "ota-server-url-with-fragment": [
     '4:36 apps["com.acme.till"].ota_server.url: must be http(s)://host[:port][/path], without user, query or fragment',

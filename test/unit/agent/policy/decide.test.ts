@@ -74,6 +74,7 @@ const CAUSES: Readonly<Record<Exclude<DecisionReason, "operator_asked">, Partial
   no_good_target: { channel: alone },
   no_proven_target: { policy: samplePolicy({ target: "proven" }) },
   target_below_minimum_version: { minimumVersion: version("1.3.1") },
+  target_below_native_build: { lowestNativeBuild: "1.3.1" },
   alert_fired: { cause: "alert", causeSentence: "TillErrors is firing." },
   offered_again: { cause: "offered_again", rolledBack: new Set(["1.4.0"]) },
   kill_switch: { freezes: [freeze("all")] },
@@ -107,6 +108,7 @@ describe("reasons", () => {
 describe("the order of the questions", () => {
   // Each line adds a cause in front of those before it, which then is the answer.
   const everyCause: Partial<Situation>[] = [
+    { lowestNativeBuild: "9.0.0" },
     { minimumVersion: version("9.0.0") },
     { pastRollbacks: [recent] },
     { pastRollbacks: [hop, recent] },
@@ -128,6 +130,7 @@ describe("the order of the questions", () => {
       return decide(sampleSituation(fields)).reason;
     });
     expect(reasons).toEqual([
+      "target_below_native_build",
       "target_below_minimum_version",
       "cooling_down",
       "rolled_back_to_before",

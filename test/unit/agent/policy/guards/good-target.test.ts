@@ -11,9 +11,19 @@ interface Facts {
   readonly condemned?: readonly string[];
   readonly failing?: readonly string[];
   readonly minimum?: string;
+  readonly nativeBuild?: string;
+  readonly had?: readonly string[];
 }
 
-function choose({ accused = "1.4.0", releases, condemned = [], failing = [], minimum }: Facts): TargetChoice {
+function choose({
+  accused = "1.4.0",
+  releases,
+  condemned = [],
+  failing = [],
+  minimum,
+  nativeBuild,
+  had,
+}: Facts): TargetChoice {
   return chooseTarget(
     sampleSituation({
       verdict: failingVerdict({ release: releaseOf(accused) }),
@@ -21,7 +31,9 @@ function choose({ accused = "1.4.0", releases, condemned = [], failing = [], min
         kind: "known",
         version: version(accused),
         releases: releases.map((text) => ({ version: version(text) })),
+        ...(had === undefined ? {} : { had: had.map(version) }),
       },
+      lowestNativeBuild: nativeBuild,
       condemned: new Set(condemned),
       failing: new Set(failing),
       minimumVersion: minimum === undefined ? undefined : version(minimum),
@@ -147,5 +159,64 @@ describe("the minimum version", () => {
     expect(
       choose({ releases: ["1.4.0", "1.3.0", "1.2.0"], condemned: ["1.3.0"], minimum: "1.3.0" }),
     ).toMatchObject({ reason: "target_below_minimum_version" });
+  });
+});
+
+describe("what the channel had, where the server lists more", () => {
+  const releases = ["1.5.0-beta.1", "1.4.0", "1.4.0-beta.9", "1.3.0", "1.2.0"];
+
+  it("a release of another channel is no target", () => {
+    expect(choose({ releases, had: ["1.4.0", "1.3.0"] })).toEqual({ kind: "target", version: "1.3.0" });
+    expect(choose({ releases, had: ["1.4.0"] })).toMatchObject({ reason: "no_good_target" });
+  });
+
+  it("what was deleted at the server is none either", () => {
+    expect(choose({ releases, had: ["1.4.0", "1.3.5", "1.2.0"] })).toMatchObject({ version: "1.2.0" });
+  });
+
+  it("goes by when the channel had it, not by when it was uploaded", () => {
+    const uploaded = ["1.3.1", "1.4.0", "1.3.0"];
+    expect(choose({ releases: uploaded, had: ["1.4.0", "1.3.1", "1.3.0"] })).toMatchObject({
+      version: "1.3.1",
+    });
+  });
+});
+
+describe("the lowest native build", () => {
+  const releases = ["1.4.0", "1.3.0", "1.2.0"];
+
+  it.each(["1.3.0", "1.3", "1.2.9", "v1.3.0"])("1.3.0 may be gone back to on a build %s", (nativeBuild) => {
+    expect(choose({ releases, nativeBuild })).toEqual({ kind: "target", version: "1.3.0" });
+  });
+
+  it("may not on one above it: no device would get it", () => {
+    expect(choose({ releases, nativeBuild: "1.3.1" })).toEqual({
+      kind: "refuse",
+      guard: "good_target",
+      reason: "target_below_native_build",
+      sentence:
+        "Every good release before 1.4.0 (the newest is 1.3.0) is below 1.3.1, the lowest native build of the devices that took 1.4.0 up, and the OTA server gives no device a release below its own: none would get it. Publish a repaired release.",
+    });
+  });
+
+  it("passes over a release that is below it, for an earlier one that is not", () => {
+    expect(choose({ releases: ["1.4.0", "1.2.9", "1.3.1"], nativeBuild: "1.3.0" })).toMatchObject({
+      version: "1.3.1",
+    });
+  });
+
+  it("the minimum version is asked for first, and both hold", () => {
+    expect(choose({ releases, nativeBuild: "9.0.0", minimum: "9.0.0" })).toMatchObject({
+      reason: "target_below_minimum_version",
+    });
+    const both = { releases: ["1.4.0", "1.3.0", "1.3.5"], nativeBuild: "1.3.1", minimum: "1.2.0" };
+    expect(choose(both)).toMatchObject({ version: "1.3.5" });
+    expect(choose({ releases, nativeBuild: "1.2.5", minimum: "1.2.0", condemned: ["1.3.0"] })).toMatchObject({
+      reason: "target_below_native_build",
+    });
+  });
+
+  it("is not looked at when it is not known", () => {
+    expect(choose({ releases: ["1.4.0", "0.0.1"] })).toMatchObject({ version: "0.0.1" });
   });
 });

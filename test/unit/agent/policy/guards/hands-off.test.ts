@@ -140,6 +140,28 @@ it("an OTA server is not asked for what it can't do; a page asks nothing of it",
   expect(answer("pause")).toMatchObject({ reason: "action_not_supported" });
 });
 
+it("a channel that can't be paused as it is now is not paused, though others of the server can be", () => {
+  const answer = (action: "rollback" | "pause", pausable: boolean | undefined) => {
+    const situation = sampleSituation({ policy: samplePolicy({ action }) });
+    const { channel } = situation;
+    if (channel.kind !== "known") throw new Error("the sample's channel is known");
+    return capability({
+      ...situation,
+      channel: { ...channel, ...(pausable === undefined ? {} : { pausable }) },
+    });
+  };
+  expect(answer("pause", undefined)).toEqual({ kind: "pass" });
+  expect(answer("pause", true)).toEqual({ kind: "pass" });
+  expect(answer("rollback", false)).toEqual({ kind: "pass" });
+  expect(answer("pause", false)).toEqual({
+    kind: "refuse",
+    guard: "capability",
+    reason: "action_not_supported",
+    sentence:
+      "This OTA server can't pause a rollout on this channel as it is now: choose another action in the policy, and act by hand now.",
+  });
+});
+
 it("what a person said no to is not asked for again; other versions are", () => {
   expect(rejected(sampleSituation({ rejected: new Set(["1.4.0"]) }))).toMatchObject({
     reason: "rejected_by_operator",
