@@ -36,7 +36,9 @@ test("imports were read, and relative ones lead to files that were read", () => 
   const paths = new Set(sources.map(({ path }) => path));
   const imported = sources.flatMap(({ imports }) => imports).filter((one) => /\.(ts|mjs)$/.test(one));
   expect(imported.length).toBeGreaterThan(250);
-  expect([...new Set(imported)].filter((one) => !paths.has(one) && !/^(vitest\.|docs\/recipes\/)/.test(one))).toEqual([]);
+  expect(
+    [...new Set(imported)].filter((one) => !paths.has(one) && !/^(vitest\.|docs\/recipes\/)/.test(one)),
+  ).toEqual([]);
 });
 
 test("every rule has a name of its own and says why it is there", () => {
