@@ -55,7 +55,7 @@ export function createPolling(options: PollingOptions): Polling {
       const source = sources.find(app);
       if (source === undefined) return;
       const record = await store.read(source.id);
-      if (!isDue(record, clock())) return;
+      if (!isDue(record, source.everyMs, clock())) return;
       const outcome = await pollSource(source, record, {
         keep: (reports) => writer.write(reports),
         write: (after) => store.write(source.id, after),
@@ -63,7 +63,7 @@ export function createPolling(options: PollingOptions): Polling {
         clock,
       });
       note(source, outcome);
-      if (outcome.result === "more" && !isStopping()) await queues.poll([app]);
+      if (outcome.result === "more") await queues.poll([app]);
     },
     wakeUp: {
       everyMs: TURN_MS,
@@ -125,6 +125,8 @@ function createNotes({
   const failing = new Set<string>();
   return ({ app, id, poller }, { result, kept, invalid, detail }) => {
     for (const each of POLL_RESULTS) polls.inc({ app, result: each }, each === result ? 1 : 0);
+    // Nothing was asked that would tell.
+    if (result === "stopped") return;
     reports.inc({ app, result: "kept" }, kept);
     reports.inc({ app, result: "invalid" }, invalid);
     if (result === "complete") complete.set({ app }, clock() / 1_000);

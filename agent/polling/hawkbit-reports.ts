@@ -14,6 +14,8 @@ const HISTORIES_AT_ONCE = 10;
 const TARGETS_AT_ONCE = 50;
 /** Before what the server itself notes in an action's history: no device said it. */
 const SERVER_SAYS = "Update Server:";
+/** But this it notes for a device that closed an action without a word of its own. */
+const FOR_A_DEVICE = "Target reported";
 
 /** In which the device has taken the action, and says so itself. */
 const BEGUN: ReadonlySet<string> = new Set(["retrieved", "download", "downloaded", "warning"]);
@@ -185,7 +187,7 @@ function toReports(
     .flatMap((draft) => deviceReportSchema.safeParse(draft).data ?? []);
 }
 
-/** An assignment that was made as done already ("offline"): that is a person's word, and no device's. */
+/** An assignment that was made as done already ("offline"), or skipped: a person's word or the server's, and no device's. */
 function isServersOwn({ messages }: HawkbitStatus): boolean {
-  return messages?.some((message) => message.startsWith(SERVER_SAYS)) === true;
+  return messages?.some((message) => message.startsWith(SERVER_SAYS) && !message.includes(FOR_A_DEVICE)) === true;
 }

@@ -2,7 +2,7 @@
 // nothing is left out whatever dies when; what is read twice counts once. Enters: the source, its record, a way to
 // keep reports. Leaves: the record to go on from, and what the poll came to.
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
-import { deviceReportSchema } from "../../ingest/contract/device-report.ts";
+import { REPORT_AGE_MS_MAX, deviceReportSchema } from "../../ingest/contract/device-report.ts";
 import type { AppId } from "../../ingest/contract/release-key.ts";
 import type { PollRecord } from "./poll-store.ts";
 import type { StatusPoller } from "./status-poller.ts";
@@ -12,8 +12,10 @@ export const PAGES_PER_POLL_MAX = 50;
 /** First and longest pause after a poll that failed, in milliseconds. */
 export const POLL_PAUSE_MS_MIN = 2_000;
 export const POLL_PAUSE_MS_MAX = 5 * 60_000;
-/** Polls that reach the end further apart than this are two spells of listening: at least this, in milliseconds. */
+/** While the last poll that reached the end is longer ago than this, nobody can be called silent: at least this, in milliseconds. */
 export const POLL_GAP_MS_LEAST = 60_000;
+/** What was told longer ago can't be told any more when it is read, in milliseconds: a day less than a report may be old. */
+export const POLL_LOST_MS = REPORT_AGE_MS_MAX - 24 * 3_600_000;
 /** Or so many times the interval. */
 const POLL_GAP_INTERVALS = 3;
 
@@ -34,7 +36,7 @@ export interface PollDeps {
   readonly clock: () => number;
 }
 
-export const POLL_RESULTS = ["complete", "more", "refused", "unavailable", "not_kept"] as const;
+export const POLL_RESULTS = ["complete", "more", "stopped", "refused", "unavailable", "not_kept"] as const;
 export type PollResult = (typeof POLL_RESULTS)[number];
 
 export interface PollOutcome {
@@ -45,9 +47,9 @@ export interface PollOutcome {
   readonly detail: string;
 }
 
-export function isDue(record: PollRecord, nowMs: number): boolean {
+export function isDue(record: PollRecord, everyMs: number, nowMs: number): boolean {
   // A time that is too far off was written by a clock that has been set back since.
-  return nowMs >= record.nextMs || record.nextMs - nowMs > POLL_PAUSE_MS_MAX;
+  return nowMs >= record.nextMs || record.nextMs - nowMs > Math.max(POLL_PAUSE_MS_MAX, everyMs);
 }
 
 export async function pollSource(
@@ -74,13 +76,19 @@ export async function pollSource(
       await write(afterFailure(record, { detail }, clock()));
       return { result: "not_kept", kept, invalid, detail };
     }
+    if (answer.more && answer.cursor === record.cursor) {
+      const detail =
+        "there is said to be more, but the next page is this one again: a proxy may drop queries";
+      await write(afterFailure(record, { detail }, clock()));
+      return { result: "unavailable", kept, invalid, detail };
+    }
     kept += good.length;
     invalid += answer.reports.length - good.length;
     record = afterPage(record, answer, { askedAtMs, everyMs });
     await write(record);
     if (!answer.more) return { result: "complete", kept, invalid, detail: "" };
   }
-  return { result: "more", kept, invalid, detail: "" };
+  return { result: isStopping() ? "stopped" : "more", kept, invalid, detail: "" };
 }
 
 function afterPage(
@@ -89,10 +97,11 @@ function afterPage(
   { askedAtMs, everyMs }: { readonly askedAtMs: number; readonly everyMs: number },
 ): PollRecord {
   if (more) return { ...record, cursor, failures: 0, failing: null, nextMs: 0 };
+  // What was told while nobody could read is read afterwards, so a gap loses nothing; but for what was too old by then.
   const goesOn =
     record.sinceMs !== null &&
     record.completeMs !== null &&
-    Math.abs(askedAtMs - record.completeMs) <= gapMsOf(everyMs);
+    Math.abs(askedAtMs - record.completeMs) <= POLL_LOST_MS;
   return {
     cursor,
     sinceMs: goesOn ? record.sinceMs : askedAtMs,

@@ -51,7 +51,12 @@ export function createPolledSources({ settings, clock, version }: PolledSourcesO
 
 function toSource(app: AppId, { otaServer }: AppSettings, created: Create): PolledSource | undefined {
   if (created === undefined) return undefined;
-  return { app, id: `${app} ${otaServer.type} ${otaServer.url}`, ...created };
+  return { app, id: `${app} ${otaServer.type} ${otaServer.url}${scopeOf(otaServer)}`, ...created };
+}
+
+/** What else of the settings chooses what is read: a cursor of something else is worth nothing. */
+function scopeOf(otaServer: OtaServerSettings): string {
+  return otaServer.type === "hawkbit" ? ` ${otaServer.username} ${otaServer.distributionSet}` : "";
 }
 
 /** Undefined for a make whose devices report by themselves. */

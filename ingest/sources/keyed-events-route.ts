@@ -60,8 +60,10 @@ function takeEvents(events: KeyedEvents, { apps, keepReports, metrics }: SourceD
         "too_many_reports",
         `A request may carry ${EVENTS_PER_REQUEST_MAX} events here; none of these was kept. Split them over several requests.`,
       );
-    const found = appsWith(events.source, apps, appsOfKey(response));
-    const taken = items.map((item) => takeEvent(item, found, events));
+    const keyApps = appsOfKey(response);
+    const found = appsWith(events.source, apps, keyApps);
+    const isOfOne = keyApps.size === 1;
+    const taken = items.map((item) => takeEvent(item, { apps: found, isOfOne }, events));
     const unkept = await keepReports(taken.flatMap(({ reports }) => reports));
     if (unkept !== undefined) throw unkept;
     for (const { result } of taken) metrics.sourceEvents.inc({ source: events.source, result });
@@ -86,9 +88,16 @@ function appsWith(source: KeyedEvents["source"], apps: FoundApps, keyApps: Reado
   return found;
 }
 
-function takeEvent(item: BodyItem, apps: FoundApps, { read }: KeyedEvents): Taken {
+/** `isOfOne`: the ingest key is for one app and no other, so an event need not say which. */
+interface KeyReach {
+  readonly apps: FoundApps;
+  readonly isOfOne: boolean;
+}
+
+function takeEvent(item: BodyItem, reach: KeyReach, { read }: KeyedEvents): Taken {
+  const { apps } = reach;
   if (item.kind === "malformed") return refused("invalid", "malformed_json", item.detail);
-  const found = appOf(item.value, apps);
+  const found = appOf(item.value, reach);
   if (found === undefined)
     return refused(
       "unknown_app",
@@ -112,9 +121,9 @@ function takeEvent(item: BodyItem, apps: FoundApps, { read }: KeyedEvents): Take
 }
 
 /** By its name, which may be left out where the key is for one app only. */
-function appOf(value: unknown, apps: FoundApps): readonly [AppId, IngestAppSettings] | undefined {
+function appOf(value: unknown, { apps, isOfOne }: KeyReach): readonly [AppId, IngestAppSettings] | undefined {
   const isNamed = typeof value === "object" && value !== null && Object.hasOwn(value, "app");
-  if (!isNamed) return apps.size === 1 ? [...apps][0] : undefined;
+  if (!isNamed) return isOfOne ? [...apps][0] : undefined;
   const name = (value as { readonly app: unknown }).app as AppId;
   const settings = apps.get(name);
   return settings === undefined ? undefined : [name, settings];

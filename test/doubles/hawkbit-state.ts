@@ -349,7 +349,14 @@ function takeFeedback(
   { state, nowMs }: { readonly state: HawkbitState; readonly nowMs: number },
 ): void {
   const status = isOfCancel ? statusOfCancel(execution, finished) : statusOf(execution, finished);
-  note(action, status, { atMs: nowMs, deviceMs: timestamp, code });
+  // Of a device that says nothing beside it, the server finds the words (DdiRootController, addMessageIfEmpty).
+  const messages =
+    code === undefined
+      ? [
+          `${SERVER_SAYS}Target reported ${execution.toUpperCase()}${finished === "failure" ? " with ERROR!" : " with OK!"}.`,
+        ]
+      : [];
+  note(action, status, { atMs: nowMs, deviceMs: timestamp, code, messages });
   if (code !== undefined) action.lastStatusCode = code;
   const { target, set } = action;
   if (isOfCancel) {

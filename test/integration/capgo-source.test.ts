@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { deflateSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EVENTS_PER_REQUEST_MAX } from "../../ingest/sources/capgo/capgo-body.ts";
+import { DEVICES_PER_REQUEST_MAX, EVENTS_PER_DEVICE_MAX } from "../../ingest/sources/capgo/take-events.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
@@ -263,7 +264,9 @@ describe("an answer", () => {
   });
 
   test(`to ${EVENTS_PER_REQUEST_MAX} events and one more leaves the last one out`, async () => {
-    const events = Array.from({ length: EVENTS_PER_REQUEST_MAX + 1 }, () => capgoEvent());
+    const events = Array.from({ length: EVENTS_PER_REQUEST_MAX + 1 }, (_, index) =>
+      capgoEvent({ device_id: `device-${index % DEVICES_PER_REQUEST_MAX}` }),
+    );
     const { body } = await post(events);
     expect((body["results"] as object[]).at(-1)).toEqual(ok(EVENTS_PER_REQUEST_MAX - 1));
     expect([await eventsOf("reported"), await eventsOf("invalid")]).toEqual([EVENTS_PER_REQUEST_MAX, 1]);
@@ -447,7 +450,60 @@ describe("the timeline of a device", () => {
   });
 });
 
+describe("a request that is no plugin's", () => {
+  const many = (count: number, fields: (index: number) => Record<string, unknown>): object[] =>
+    Array.from({ length: count }, (_, index) =>
+      capgoEvent({ action: "app_moved_to_foreground", ...fields(index) }),
+    );
+
+  test("has so many events of one device, and so many devices, and no more", async () => {
+    await post(many(EVENTS_PER_DEVICE_MAX, () => ({})));
+    expect([await eventsOf("reported"), await eventsOf("invalid")]).toEqual([EVENTS_PER_DEVICE_MAX, 0]);
+    await post(many(EVENTS_PER_DEVICE_MAX + 1, () => ({})));
+    expect(await eventsOf("invalid")).toBe(1);
+    await post(many(DEVICES_PER_REQUEST_MAX + 1, (index) => ({ device_id: `device-${index}` })));
+    expect(await eventsOf("invalid")).toBe(2);
+  });
+
+  test("can't make attribution look at everything beside everything: ingest goes on answering", async () => {
+    const at = (timestamp: number, action: string, version: string, more: object = {}): object =>
+      capgoEvent({ action, version_name: version, timestamp, ...more });
+    const count = 330;
+    const crafted = Array.from({ length: count }, (_, index) => [
+      at(CAPGO_AT_MS + index, "update_fail", `9.0.${index}`),
+      at(CAPGO_AT_MS + 1_000 + index, "set", `8.0.${index}`),
+      at(CAPGO_AT_MS + 100_000, "app_crash", "8.0.0", {
+        metadata: { exit_timestamp: String(CAPGO_AT_MS), pid: String(index) },
+      }),
+    ]).flat();
+    const beganMs = performance.now();
+    const small = performance.now();
+    await post(many(count * 3, (index) => ({ device_id: `device-${index % 50}` })));
+    const plainMs = performance.now() - small;
+    const crafty = performance.now();
+    await post(crafted);
+    // A ratio of the same run: before there was a bound it was a thousand times and more.
+    expect((performance.now() - crafty) / plainMs).toBeLessThan(50);
+    expect(performance.now() - beganMs).toBeLessThan(30_000);
+  });
+});
+
 describe("the relay", () => {
+  test("gets no events of another app", async () => {
+    await startIngest({ relay: `${upstream.url}/stats` });
+    await post([
+      capgoEvent({ action: "ping" }),
+      capgoEvent({ action: "ping", app_id: "com.acme.kiosk.app" }),
+    ]);
+    await post([capgoEvent({ action: "ping" }), capgoEvent({ action: "ping", app_id: "com.acme.unknown" })]);
+    await post([capgoEvent({ action: "ping" }), null]);
+    await waitUntil(
+      () => upstream.got.length,
+      (copies) => copies >= 1,
+    );
+    expect(upstream.got.map(({ body }) => (JSON.parse(body.toString()) as unknown[])[1])).toEqual([null]);
+  });
+
   const got = (count: number): Promise<number> =>
     waitUntil(
       () => upstream.got.length,

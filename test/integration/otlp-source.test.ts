@@ -170,6 +170,15 @@ describe("whose records they are", () => {
     expect(await ingest.results("otlp")).toEqual({ reported: 3, unknown_app: 1 });
   });
 
+  test("a key of two apps, of which one has the source, still needs service.name: the other's records are not its", async () => {
+    await ingest.start({ sources: { otlp: { channel: "production" } }, kioskSources: {} });
+    const shared = { Authorization: `Bearer ${SHARED_KEY}` };
+    await post(logsOf({ "service.name": "com.acme.kiosk" }, CRASH), shared);
+    await post(logsOf({}, CRASH), shared);
+    await post(logsOf({ "service.name": "com.acme.till" }, CRASH), shared);
+    expect(await ingest.results("otlp")).toEqual({ reported: 1, unknown_app: 2 });
+  });
+
   test("where the app names a service, others are not its", async () => {
     await ingest.start({ sources: { otlp: { channel: "production", service_name: "till" } } });
     await post(logsOf({ "service.name": "till" }, USE));

@@ -29,7 +29,7 @@ const setSchema = z.looseObject({
   id: z.number().int(),
   name: z.string(),
   version: z.string(),
-  createdAt: z.number(),
+  createdAt: z.number().max(8.64e15),
   deleted: z.boolean().optional(),
   complete: z.boolean().optional(),
   valid: z.boolean().optional(),

@@ -42,15 +42,15 @@ export async function stopRollouts(
   return { kind: "halted", pausedOnly };
 }
 
-/** Every target that is assigned the bad set, or has it installed. */
-export async function assignInstead(change: Replacement, api: HawkbitApi): Promise<Wrong | undefined> {
+/** Every target that is assigned the bad set. */
+export async function assignToAssigned(change: Replacement, api: HawkbitApi): Promise<Wrong | undefined> {
   const { bad, target, filter } = change;
   let before: string | undefined;
   // Who was assigned it leaves this list with each page, so it is always the first page that is read.
   for (let page = 0; page < HAWKBIT_TARGET_PAGES_MAX; page += 1) {
     const answer = await listTargets(within(filter, having("assignedds", bad)), 0, api);
     if (answer.kind !== "page") return answer;
-    if (answer.items.length === 0) return assignToInstalled(change, api);
+    if (answer.items.length === 0) return undefined;
     const first = answer.items[0]!.controllerId;
     if (first === before)
       return {
@@ -68,7 +68,7 @@ export async function assignInstead(change: Replacement, api: HawkbitApi): Promi
 }
 
 /** Who has it installed stays in this list until the device has gone back; to assign it again changes nothing. */
-async function assignToInstalled(
+export async function assignToInstalled(
   { bad, target, filter }: Replacement,
   api: HawkbitApi,
 ): Promise<Wrong | undefined> {

@@ -17,10 +17,10 @@ import type {
   Unavailable,
 } from "../ota-server.ts";
 import { createHawkbitApi } from "./hawkbit-api.ts";
-import type { HawkbitApi, HawkbitApiOptions, HawkbitSet } from "./hawkbit-api.ts";
+import type { HawkbitApi, HawkbitApiOptions, HawkbitSet, HawkbitRollout } from "./hawkbit-api.ts";
 import { findChannel, openRolloutsOf, releasesOf, versionOf } from "./hawkbit-channel.ts";
 import type { Found, HawkbitNames } from "./hawkbit-channel.ts";
-import { assignInstead, assignToFailed, stopRollouts } from "./hawkbit-repair.ts";
+import { assignToAssigned, assignToInstalled, assignToFailed, stopRollouts } from "./hawkbit-repair.ts";
 
 export interface HawkbitOtaServerOptions extends HawkbitApiOptions, HawkbitNames {
   /** Whether the bad set is invalidated after a rollback, which can't be undone there. */
@@ -77,8 +77,12 @@ async function rollback(request: RollbackRequest, hawkbit: Hawkbit): Promise<Rol
   const target = await targetOf(request, before, hawkbit);
   if (isWrong(target)) return target;
   const bad = before.current!;
-  const rollouts = await openRolloutsOf(bad, before, hawkbit.api);
-  if (!Array.isArray(rollouts)) return rollouts;
+  const rollouts: HawkbitRollout[] = [];
+  for (const set of between(before, { bad, target })) {
+    const open = await openRolloutsOf(set, before, hawkbit.api);
+    if (!Array.isArray(open)) return open;
+    rollouts.push(...open);
+  }
   const halted = await stopRollouts(rollouts, hawkbit.api);
   if (halted.kind !== "halted") return halted;
   const wrong = (await repair(before, { bad, target }, hawkbit)) ?? (await burn(bad, hawkbit));
@@ -106,17 +110,33 @@ async function targetOf(
   };
 }
 
+/** The bad set, and those that lie between it and the one to go back to; newest first. */
+function between(
+  { sets }: Pick<Found, "sets">,
+  { bad, target }: { readonly bad: HawkbitSet; readonly target: HawkbitSet },
+): readonly HawkbitSet[] {
+  return sets.slice(sets.indexOf(bad), sets.indexOf(target));
+}
+
 async function repair(
   { sets, filter }: Found,
   { bad, target }: { readonly bad: HawkbitSet; readonly target: HawkbitSet },
   { api }: Hawkbit,
 ): Promise<Wrong | undefined> {
-  // Also what lies between the two: of a channel that goes back further, no target is left on what was passed over.
-  for (const set of sets.slice(sets.indexOf(bad), sets.indexOf(target))) {
-    const wrong = await assignInstead({ bad: set, target, filter }, api);
+  // What is assigned the bad set comes last: until all is done the channel is seen to offer it, so that a run that was cut
+  // short is gone on with. Before it what lies between the two, the oldest first: no target is left on what was passed over.
+  const passedOver = between({ sets }, { bad, target }).slice(1).toReversed();
+  for (const set of passedOver) {
+    const change = { bad: set, target, filter };
+    const wrong = (await assignToInstalled(change, api)) ?? (await assignToAssigned(change, api));
     if (wrong !== undefined) return wrong;
   }
-  return assignToFailed({ bad, target, filter }, api);
+  const change = { bad, target, filter };
+  return (
+    (await assignToFailed(change, api)) ??
+    (await assignToInstalled(change, api)) ??
+    (await assignToAssigned(change, api))
+  );
 }
 
 /** Last, for it can't be undone. Its failure is told once: the next look finds the channel where it should be. */

@@ -113,10 +113,10 @@ function answerTo(body: CapgoBody, taken: readonly TakenEvent[]): object {
 function sendOn(request: Request, body: Buffer, taken: readonly TakenEvent[], relay: Forwarder): void {
   // `relay` leads back here: each turn would be one more to send on, for ever.
   if (cameThroughHere(request.headers)) return;
-  const urls = new Set(taken.flatMap(({ relay: url }) => (url === undefined ? [] : [url])));
-  if (urls.size === 0) return;
-  const headers = relayedHeaders(request);
-  for (const url of urls) relay.offer({ url, headers, body });
+  // Of one app, as a plugin's always is: no other app's events may go along with it.
+  const url = taken.find((event) => event.relay !== undefined)?.relay;
+  if (url === undefined || !taken.every((event) => event.relay === url || event.result === "invalid")) return;
+  relay.offer({ url, headers: relayedHeaders(request), body });
 }
 
 function relayedHeaders(request: Request): Record<string, string> {

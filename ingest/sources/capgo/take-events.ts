@@ -17,6 +17,16 @@ import type { CapgoEvent } from "./stats-event.ts";
 import type { Moment } from "./timeline.ts";
 import type { TimelineAnswer, TimelineQuery, TimelineStore } from "./timeline-store.ts";
 
+/** Events of one device in a request: what a plugin's queue holds at most. The rest is `invalid`. */
+export const EVENTS_PER_DEVICE_MAX = 200;
+/** Devices in a request: a plugin sends its own alone. */
+export const DEVICES_PER_REQUEST_MAX = 100;
+/**
+ * Moments of one device that a request may tell: the newest. Attribution looks at each against the others for every event,
+ * and anybody may send a request.
+ */
+export const TOLD_MOMENTS_MAX = 40;
+
 export interface TakenEvent {
   readonly result: SourceResult;
   readonly reports: readonly DeviceReport[];
@@ -58,7 +68,11 @@ export function createTakeEvents({ apps, timelines, clock }: TakeEventsOptions):
   );
   return async (values) => {
     const receivedAtMs = clock();
-    const read = values.map((value) => readValue(value, byAppId, receivedAtMs));
+    const admits = createBounds();
+    const read = values.map((value) => {
+      const one = readValue(value, byAppId, receivedAtMs);
+      return "known" in one && !admits(deviceKey(one)) ? without("invalid", one.of) : one;
+    });
     const events = read.flatMap((one) => ("known" in one ? [one] : []));
     const asked = whomToAskAbout(events);
     const answer = await ask(asked, timelines, receivedAtMs);
@@ -71,6 +85,18 @@ export function createTakeEvents({ apps, timelines, clock }: TakeEventsOptions):
       kind: "taken",
       events: read.map((one) => ("known" in one ? toReport(one, momentsOf(one)) : one)),
     };
+  };
+}
+
+/** Whether one more event of this device is looked at. */
+function createBounds(): (device: string) => boolean {
+  const events = new Map<string, number>();
+  return (device) => {
+    const before = events.get(device) ?? 0;
+    if (before >= EVENTS_PER_DEVICE_MAX) return false;
+    if (before === 0 && events.size >= DEVICES_PER_REQUEST_MAX) return false;
+    events.set(device, before + 1);
+    return true;
   };
 }
 
@@ -120,10 +146,21 @@ function whomToAskAbout(events: readonly ReadEvent[]): ReadonlyMap<string, Asked
     [...ofDevice].flatMap(([key, ofOne]): [string, AskedDevice][] => {
       const { of, known } = ofOne[0]!;
       if (!ofOne.some((one) => needsTimeline(one.known.meaning))) return [];
-      const told = ofOne.flatMap((one) => momentsOfEvent(one.known));
+      const told = newestOf(ofOne.flatMap((one) => momentsOfEvent(one.known)));
       return [[key, { app: of.app, device: known.event.device, told, moments: toRemember(ofOne) }]];
     }),
   );
+}
+
+/** Each once. */
+function newestOf(moments: readonly Moment[]): Moment[] {
+  const distinct = new Map(
+    moments.map((moment) => [
+      JSON.stringify([moment.kind, moment.atMs, moment.version, moment.from]),
+      moment,
+    ]),
+  );
+  return [...distinct.values()].toSorted((left, right) => right.atMs - left.atMs).slice(0, TOLD_MOMENTS_MAX);
 }
 
 /** None that names what no release can be called: it would be remembered for nothing. */

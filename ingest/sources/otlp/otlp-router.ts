@@ -88,8 +88,10 @@ interface Taken {
 
 function takeLogs({ apps, keepReports, metrics }: SourceDeps): RequestHandler {
   return async (_request, response) => {
-    const found = otlpAppsOf(apps, appsOfKey(response));
-    const taken = groupsIn(anyBodyOf(response).bytes).flatMap((group) => readGroup(group, found));
+    const keyApps = appsOfKey(response);
+    const found = otlpAppsOf(apps, keyApps);
+    const isOfOne = keyApps.size === 1;
+    const taken = groupsIn(anyBodyOf(response).bytes).flatMap((group) => readGroup(group, found, isOfOne));
     const unkept = await keepReports(taken.flatMap(({ report }) => report ?? []));
     if (unkept !== undefined) throw unkept;
     for (const { result } of taken) metrics.sourceEvents.inc({ source: "otlp", result });
@@ -154,8 +156,8 @@ function otlpAppsOf(
   return found;
 }
 
-function readGroup({ resource, records }: Group, found: readonly FoundApp[]): Taken[] {
-  const place = appOf(resource.get("service.name"), found);
+function readGroup({ resource, records }: Group, found: readonly FoundApp[], isOfOne: boolean): Taken[] {
+  const place = appOf(resource.get("service.name"), found, isOfOne);
   return records.map((record): Taken => {
     if (place === undefined) return { result: "unknown_app" };
     const read = readLogRecord(record, resource, place.source);
@@ -166,9 +168,13 @@ function readGroup({ resource, records }: Group, found: readonly FoundApp[]): Ta
 }
 
 /** A key of one app names it, unless that app insists on a name; a key of several needs `service.name`. */
-function appOf(serviceName: string | undefined, found: readonly FoundApp[]): FoundApp | undefined {
+function appOf(
+  serviceName: string | undefined,
+  found: readonly FoundApp[],
+  isOfOne: boolean,
+): FoundApp | undefined {
   const [only] = found;
-  if (found.length === 1 && only!.source.serviceName === undefined) return only;
+  if (isOfOne && only!.source.serviceName === undefined) return only;
   return found.find(({ app, source }) => (source.serviceName ?? app) === serviceName);
 }
 

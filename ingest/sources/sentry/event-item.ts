@@ -60,11 +60,10 @@ export function crashIn(value: unknown): CrashWords | undefined {
 }
 
 /** Counts as a crash of the device, where crashes are counted by events. */
-export function readEvent(value: unknown, context: ItemContext): ReadItem {
+export function readEvent(value: unknown, context: ItemContext, crash = crashIn(value)): ReadItem {
   const parsed = eventSchema.safeParse(value);
   if (!parsed.success) return nothing("invalid");
   const event = parsed.data;
-  const crash = crashIn(value);
   if (crash === undefined || context.source.crashesFrom === "sessions") return nothing("no_outcome");
   const channel = channelFor(event.environment, context);
   if (channel === undefined) return nothing("excluded");
@@ -116,11 +115,12 @@ function wordsOf(exception: SentException | undefined, message: unknown): CrashW
 
 /** Where it happened, by the app's own code; frames are in the order of calls. */
 function topFrame({ stacktrace }: SentException): string {
-  const frames = (stacktrace?.frames ?? []).slice(-FRAMES_MAX).flatMap((frame) => {
-    const parsed = frameSchema.safeParse(frame);
-    return parsed.success ? [parsed.data] : [];
-  });
-  const frame = frames.findLast(({ in_app }) => in_app === true) ?? frames.at(-1);
+  // Cheap first: what is no object costs a schema as much as what is one.
+  const frames = (stacktrace?.frames ?? [])
+    .slice(-FRAMES_MAX)
+    .filter((frame) => typeof frame === "object" && frame !== null);
+  const chosen = frames.findLast((frame) => (frame as { in_app?: unknown }).in_app === true) ?? frames.at(-1);
+  const frame = frameSchema.safeParse(chosen).data;
   return frame === undefined ? "" : `${frame.module ?? frame.filename ?? ""}:${frame.function ?? ""}`;
 }
 

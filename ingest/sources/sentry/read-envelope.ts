@@ -34,6 +34,9 @@ const OTHER_TYPES: ReadonlySet<string> = new Set([
   "user_report",
 ]);
 
+/** Events of an envelope that are looked at; what is beyond is `invalid`. */
+export const EVENTS_MAX = 10;
+
 export interface EnvelopeOf {
   readonly source: SentrySource;
   readonly project: SentryProject;
@@ -50,9 +53,15 @@ export function readEnvelope(
 ): ReadEnvelope {
   const sessions = items.filter(({ type }) => type === "session" || type === "sessions");
   if (sessions.length > SESSIONS_MAX) return { kind: "too_many_sessions" };
-  const values = items.map((item) => ({ item, value: valueOf(item) }));
+  let events = 0;
+  const values = items.map((item) => {
+    // Sentry takes one event of an envelope; each costs a look through its frames.
+    const isBeyond = item.type === "event" && (events += 1) > EVENTS_MAX;
+    const value = isBeyond ? undefined : valueOf(item);
+    return { item, value, crash: item.type === "event" ? crashIn(value) : undefined };
+  });
   // Native SDKs send a crash as one envelope with the event and the session: then it is known what the session's crash was.
-  const crashes = values.flatMap(({ item, value }) => (item.type === "event" ? (crashIn(value) ?? []) : []));
+  const crashes = values.flatMap((each) => each.crash ?? []);
   const crash = sessions.length === 1 && crashes.length === 1 ? crashes[0] : undefined;
   const context: ItemContext = {
     source,
@@ -60,13 +69,19 @@ export function readEnvelope(
     shiftMs: clockShiftMs(header["sent_at"], receivedAtMs),
     crash,
   };
-  return { kind: "items", items: values.flatMap(({ item, value }) => readItem(item.type, value, context)) };
+  return { kind: "items", items: values.flatMap((each) => readItem(each, context)) };
 }
 
-function readItem(type: string | undefined, value: unknown, context: ItemContext): readonly ReadItem[] {
+interface ItemValue {
+  readonly item: EnvelopeItem;
+  readonly value: unknown;
+  readonly crash: ReturnType<typeof crashIn>;
+}
+
+function readItem({ item: { type }, value, crash }: ItemValue, context: ItemContext): readonly ReadItem[] {
   if (type === "session") return [readSession(value, context)];
   if (type === "sessions") return readAggregates(value, context);
-  if (type === "event") return [readEvent(value, context)];
+  if (type === "event") return [readEvent(value, context, crash)];
   return [nothing(type !== undefined && OTHER_TYPES.has(type) ? "no_outcome" : "unknown_kind")];
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   PAGES_PER_POLL_MAX,
   POLL_GAP_MS_LEAST,
+  POLL_LOST_MS,
   POLL_PAUSE_MS_MAX,
   POLL_PAUSE_MS_MIN,
   gapMsOf,
@@ -99,6 +100,12 @@ describe("pollSource", () => {
     expect(at.written.at(-1)).toMatchObject({ failures: 0, failing: null });
   });
 
+  test("a page that leads to itself is no end and no progress: it is paused after", async () => {
+    const at = setUp([page("a", true, "d1"), page("a", true, "d1")]);
+    expect(await at.poll()).toMatchObject({ result: "unavailable", kept: 1 });
+    expect(at.written.at(-1)).toMatchObject({ cursor: "a", failures: 1 });
+  });
+
   test("a server that fails half-way costs nothing that was read before", async () => {
     const at = setUp([page("a", true, "d1"), { kind: "unavailable", detail: "500" }]);
     expect(await at.poll()).toMatchObject({ result: "unavailable", kept: 1, detail: "500" });
@@ -113,10 +120,10 @@ describe("pollSource", () => {
   });
 
   test(`stops after ${PAGES_PER_POLL_MAX} pages, and says that there is more`, async () => {
-    const at = setUp([page("a", true)]);
+    const at = setUp(Array.from({ length: PAGES_PER_POLL_MAX }, (_, index) => page(`p${index}`, true)));
     expect(await at.poll()).toMatchObject({ result: "more" });
     expect(at.cursors).toHaveLength(PAGES_PER_POLL_MAX);
-    expect(isDue(at.written.at(-1)!, at.now())).toBe(true);
+    expect(isDue(at.written.at(-1)!, EVERY_MS, at.now())).toBe(true);
   });
 });
 
@@ -143,26 +150,41 @@ describe("when it is asked again", () => {
     await at.poll();
     const record = at.written.at(-1)!;
     expect(record.nextMs - at.now()).toBe(pauseMs);
-    expect([isDue(record, at.now() + pauseMs - 1), isDue(record, at.now() + pauseMs)]).toEqual([false, true]);
+    expect([
+      isDue(record, EVERY_MS, at.now() + pauseMs - 1),
+      isDue(record, EVERY_MS, at.now() + pauseMs),
+    ]).toEqual([false, true]);
   });
 
   test("a clock that was set back holds nothing up", () => {
     const record = { ...NEVER_POLLED, nextMs: 10_000_000 };
-    expect(isDue(record, 10_000_000 - POLL_PAUSE_MS_MAX - 1)).toBe(true);
-    expect(isDue(record, 10_000_000 - POLL_PAUSE_MS_MAX)).toBe(false);
+    expect(isDue(record, EVERY_MS, 10_000_000 - POLL_PAUSE_MS_MAX - 1)).toBe(true);
+    expect(isDue(record, EVERY_MS, 10_000_000 - POLL_PAUSE_MS_MAX)).toBe(false);
   });
 });
 
 describe("since when devices could be heard", () => {
-  test("goes on while polls reach the end, and begins anew after a gap", async () => {
+  test("goes on through an outage, for what was told meanwhile is read afterwards; nobody is silent until it is", async () => {
     const at = setUp([page("a", false)]);
     const beganMs = at.now();
     await at.poll();
     at.pass(gapMsOf(EVERY_MS));
+    expect(polledFromMs(at.written.at(-1)!, EVERY_MS, at.now())).toBe(beganMs);
+    at.pass(1);
+    expect(polledFromMs(at.written.at(-1)!, EVERY_MS, at.now())).toBe(at.now());
+    at.pass(3_600_000);
     await at.poll();
     expect(polledFromMs(at.written.at(-1)!, EVERY_MS, at.now())).toBe(beganMs);
-    at.pass(gapMsOf(EVERY_MS) + 1);
-    expect(polledFromMs(at.written.at(-1)!, EVERY_MS, at.now())).toBe(at.now());
+  });
+
+  test("begins anew where what was told is too old by the time that it is read", async () => {
+    const at = setUp([page("a", false)]);
+    const beganMs = at.now();
+    await at.poll();
+    at.pass(POLL_LOST_MS);
+    await at.poll();
+    expect(polledFromMs(at.written.at(-1)!, EVERY_MS, at.now())).toBe(beganMs);
+    at.pass(POLL_LOST_MS + 1);
     await at.poll();
     expect(polledFromMs(at.written.at(-1)!, EVERY_MS, at.now())).toBe(at.now());
   });
