@@ -20,7 +20,7 @@ import { createHawkbitApi } from "./hawkbit-api.ts";
 import type { HawkbitApi, HawkbitApiOptions, HawkbitSet } from "./hawkbit-api.ts";
 import { findChannel, openRolloutsOf, releasesOf, versionOf } from "./hawkbit-channel.ts";
 import type { Found, HawkbitNames } from "./hawkbit-channel.ts";
-import { assignInstead, assignToFailed, stopRollouts } from "./hawkbit-repair.ts";
+import { repairTargets, stopRollouts } from "./hawkbit-repair.ts";
 
 export interface HawkbitOtaServerOptions extends HawkbitApiOptions, HawkbitNames {
   /** Whether the bad set is invalidated after a rollback, which can't be undone there. */
@@ -81,7 +81,10 @@ async function rollback(request: RollbackRequest, hawkbit: Hawkbit): Promise<Rol
   if (!Array.isArray(rollouts)) return rollouts;
   const halted = await stopRollouts(rollouts, hawkbit.api);
   if (halted.kind !== "halted") return halted;
-  const wrong = (await repair(before, { bad, target }, hawkbit)) ?? (await burn(bad, hawkbit));
+  const { sets, filter } = before;
+  const between = sets.slice(sets.indexOf(bad) + 1, sets.indexOf(target));
+  const repaired = await repairTargets({ bad, between, target, filter }, hawkbit.api);
+  const wrong = repaired ?? (await burn(bad, hawkbit));
   return wrong ?? answerOf(request, halted.pausedOnly, hawkbit);
 }
 
@@ -104,19 +107,6 @@ async function targetOf(
     kind: "refused",
     detail: `${request.to} was never on these targets, or its distribution set is newer, or not valid any more`,
   };
-}
-
-async function repair(
-  { sets, filter }: Found,
-  { bad, target }: { readonly bad: HawkbitSet; readonly target: HawkbitSet },
-  { api }: Hawkbit,
-): Promise<Wrong | undefined> {
-  // Also what lies between the two: of a channel that goes back further, no target is left on what was passed over.
-  for (const set of sets.slice(sets.indexOf(bad), sets.indexOf(target))) {
-    const wrong = await assignInstead({ bad: set, target, filter }, api);
-    if (wrong !== undefined) return wrong;
-  }
-  return assignToFailed({ bad, target, filter }, api);
 }
 
 /** Last, for it can't be undone. Its failure is told once: the next look finds the channel where it should be. */
