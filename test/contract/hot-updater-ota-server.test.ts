@@ -406,6 +406,22 @@ describe("what is told to people", () => {
     ]);
   });
 
+  it("a proxy that drops the query takes no bundle of another platform or channel into the list", async () => {
+    const { handler } = createHotUpdaterDouble(OPTIONS);
+    const front = await startHotUpdaterFront((asked) => {
+      const plain = asked.method === "GET" ? asked.url.replace(/\?.*/, "") : asked.url;
+      return handler(new Request(plain, asked));
+    });
+    fronts.push(front);
+    await front.put(
+      bundleRecord(OLD),
+      bundleRecord(NEW),
+      bundleRecord(bundleId(4), { platform: "android" }),
+      bundleRecord(bundleId(5), { channel: "beta" }),
+    );
+    expect(versionsOf(await stateOf(hotUpdaterServer(front.url)))).toEqual([NEW, OLD]);
+  });
+
   it("what the deployer's own authentication refuses", async () => {
     const front = await start(backend, bundleRecord(NEW));
     const answer = await hotUpdaterServer(front.url, { authorization: "Bearer wrong" }).readChannel(key);
