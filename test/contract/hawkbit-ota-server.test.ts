@@ -5,7 +5,11 @@ import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { channelSchema } from "../../ingest/contract/release-key.ts";
 import { HAWKBIT_PAGE } from "../../agent/rollback/servers/hawkbit-api.ts";
-import { HAWKBIT_SETS_MAX } from "../../agent/rollback/servers/hawkbit-channel.ts";
+import {
+  HAWKBIT_ANSWER_PAGES_MAX,
+  HAWKBIT_ROLLOUT_PAGES_MAX,
+  HAWKBIT_SETS_MAX,
+} from "../../agent/rollback/servers/hawkbit-channel.ts";
 import type { ActionRow, TargetRow } from "../doubles/hawkbit-state.ts";
 import type { HawkbitCall, HawkbitFault } from "../doubles/hawkbit.ts";
 import {
@@ -146,6 +150,39 @@ describe("what a channel of targets offers", () => {
       "refused",
       expect.stringMatching(/none of the newest 20 of 21/),
     ]);
+    await hawkbit.stop();
+  });
+
+  it("has its own rollouts among the newest thousand, and no older ones", async () => {
+    const hawkbit = await startHawkbit();
+    const targets = addTargets(hawkbit, 2);
+    for (const version of ["1.1.0", "1.2.0"]) rollOut(hawkbit, version, targets);
+    const add = (): void => {
+      const [set] = hawkbit.state.sets;
+      hawkbit.state.addRollout({ set: set!, filter: "tag==beta", targets: [] });
+    };
+    for (let count = 2; count < HAWKBIT_ROLLOUT_PAGES_MAX * HAWKBIT_PAGE; count += 1) add();
+    const server = hawkbitServer(hawkbit);
+    expect(versionsOf(await server.readChannel(key))).toEqual(["1.2.0", "1.1.0"]);
+    add();
+    expect(versionsOf(await server.readChannel(key))).toEqual(["1.2.0"]);
+    await hawkbit.stop();
+  });
+
+  it.each([
+    [0, OLD],
+    [1, NEW],
+  ])("a paused rollout's answer is looked for up to a limit (%i beyond it)", async (beyond, version) => {
+    const { hawkbit, rollout, targets } = await startHawkbitWithHistory();
+    failFirstGroup(hawkbit);
+    rollout.status = "paused";
+    const old = hawkbit.state.sets.find((set) => set.version === OLD)!;
+    const others = HAWKBIT_ANSWER_PAGES_MAX * HAWKBIT_PAGE - 1 + beyond;
+    for (const target of addTargets(hawkbit, others, "beta")) hawkbit.state.assign(old, target);
+    hawkbit.state.assign(old, targets[0]!);
+    expect(await hawkbitServer(hawkbit, { timeoutMs: 5_000 }).readChannel(key)).toMatchObject({
+      state: { version },
+    });
     await hawkbit.stop();
   });
 
