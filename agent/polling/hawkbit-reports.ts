@@ -4,14 +4,12 @@ import { deviceReportSchema } from "../../ingest/contract/device-report.ts";
 import type { DeviceEvent, DeviceReport } from "../../ingest/contract/device-report.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
 import type { Refused, Unavailable } from "../rollback/ota-server.ts";
-import { quoted, statusOf } from "../rollback/servers/hawkbit-api.ts";
+import { quotedList, statusOf, targetLists } from "../rollback/servers/hawkbit-api.ts";
 import type { HawkbitAction, HawkbitApi, HawkbitStatus } from "../rollback/servers/hawkbit-api.ts";
 import type { ActionState } from "./hawkbit-cursor.ts";
 
 /** Histories that are asked for at the same moment. */
 const HISTORIES_AT_ONCE = 10;
-/** Targets that are asked about at once: their ids stand in a URL. */
-const TARGETS_AT_ONCE = 50;
 /** Before what the server itself notes in an action's history: no device said it. */
 const SERVER_SAYS = "Update Server:";
 /** But this it notes for a device that closed an action without a word of its own. */
@@ -145,11 +143,10 @@ async function findDevices(
 ): Promise<Map<string, Device> | Wrong> {
   const found = new Map<string, Device>();
   const asked = [...new Set(targets)].filter(isQuotable);
-  for (let first = 0; first < asked.length; first += TARGETS_AT_ONCE) {
-    const ids = asked.slice(first, first + TARGETS_AT_ONCE).map(quoted);
+  for (const some of targetLists(asked)) {
     for (const [channel, filter] of filters) {
-      const q = `(${filter});controllerid=in=(${ids.join(",")})`;
-      const answer = await api.listTargets({ q, limit: TARGETS_AT_ONCE });
+      const q = `(${filter});controllerid=in=${quotedList(some)}`;
+      const answer = await api.listTargets({ q, limit: some.length });
       if (answer.kind !== "page") return answer;
       for (const { controllerId, lastControllerRequestAt: heardAtMs = null } of answer.items)
         if (!found.has(controllerId)) found.set(controllerId, { channel, heardAtMs });
@@ -189,5 +186,7 @@ function toReports(
 
 /** An assignment that was made as done already ("offline"), or skipped: a person's word or the server's, and no device's. */
 function isServersOwn({ messages }: HawkbitStatus): boolean {
-  return messages?.some((message) => message.startsWith(SERVER_SAYS) && !message.includes(FOR_A_DEVICE)) === true;
+  return (
+    messages?.some((message) => message.startsWith(SERVER_SAYS) && !message.includes(FOR_A_DEVICE)) === true
+  );
 }

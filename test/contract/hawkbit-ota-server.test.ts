@@ -4,7 +4,12 @@ import { describe, expect, it } from "vitest";
 import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { channelSchema } from "../../ingest/contract/release-key.ts";
-import { HAWKBIT_SETS_MAX } from "../../agent/rollback/servers/hawkbit-channel.ts";
+import { HAWKBIT_PAGE } from "../../agent/rollback/servers/hawkbit-api.ts";
+import {
+  HAWKBIT_ANSWER_PAGES_MAX,
+  HAWKBIT_ROLLOUT_PAGES_MAX,
+  HAWKBIT_SETS_MAX,
+} from "../../agent/rollback/servers/hawkbit-channel.ts";
 import type { ActionRow, TargetRow } from "../doubles/hawkbit-state.ts";
 import type { HawkbitCall, HawkbitFault } from "../doubles/hawkbit.ts";
 import {
@@ -145,6 +150,39 @@ describe("what a channel of targets offers", () => {
       "refused",
       expect.stringMatching(/none of the newest 20 of 21/),
     ]);
+    await hawkbit.stop();
+  });
+
+  it("has its own rollouts among the newest thousand, and no older ones", async () => {
+    const hawkbit = await startHawkbit();
+    const targets = addTargets(hawkbit, 2);
+    for (const version of ["1.1.0", "1.2.0"]) rollOut(hawkbit, version, targets);
+    const add = (): void => {
+      const [set] = hawkbit.state.sets;
+      hawkbit.state.addRollout({ set: set!, filter: "tag==beta", targets: [] });
+    };
+    for (let count = 2; count < HAWKBIT_ROLLOUT_PAGES_MAX * HAWKBIT_PAGE; count += 1) add();
+    const server = hawkbitServer(hawkbit);
+    expect(versionsOf(await server.readChannel(key))).toEqual(["1.2.0", "1.1.0"]);
+    add();
+    expect(versionsOf(await server.readChannel(key))).toEqual(["1.2.0"]);
+    await hawkbit.stop();
+  });
+
+  it.each([
+    [0, OLD],
+    [1, NEW],
+  ])("a paused rollout's answer is looked for up to a limit (%i beyond it)", async (beyond, version) => {
+    const { hawkbit, rollout, targets } = await startHawkbitWithHistory();
+    failFirstGroup(hawkbit);
+    rollout.status = "paused";
+    const old = hawkbit.state.sets.find((set) => set.version === OLD)!;
+    const others = HAWKBIT_ANSWER_PAGES_MAX * HAWKBIT_PAGE - 1 + beyond;
+    for (const target of addTargets(hawkbit, others, "beta")) hawkbit.state.assign(old, target);
+    hawkbit.state.assign(old, targets[0]!);
+    expect(await hawkbitServer(hawkbit, { timeoutMs: 5_000 }).readChannel(key)).toMatchObject({
+      state: { version },
+    });
     await hawkbit.stop();
   });
 
@@ -301,6 +339,28 @@ describe("going back at hawkBit", () => {
     await hawkbit.stop();
   });
 
+  it("goes on where a try ended in the middle: what it had not come to is done by the next", async () => {
+    for (const broken of [1, 2]) {
+      const { hawkbit, targets } = await startHawkbitWithHistory({ groups: 1 });
+      const [failed, installed, between] = targets;
+      failed!.installed = null;
+      failOf(hawkbit, failed!);
+      installed!.installed = hawkbit.state.sets.find(({ version }) => version === NEW)!;
+      for (const target of [installed, between]) target!.assigned = null;
+      const server = hawkbitServer(hawkbit);
+      const far = { ...request, to: OLDER };
+      let calls = 0;
+      hawkbit.afterAssign(() => {
+        calls += 1;
+        if (calls === broken) hawkbit.fault("assign", { kind: "error", status: 500 });
+      });
+      for (let tries = 0; tries < 3 && (await server.rollback(far)).kind !== "done"; tries += 1);
+      expect([broken, targets.map(assignedTo)]).toEqual([broken, Array(10).fill(OLDER)]);
+      expect(await server.readChannel(key)).toMatchObject({ state: { version: OLDER } });
+      await hawkbit.stop();
+    }
+  });
+
   it("leaves what is assigned alone while the stop is on its way, and when it has come", async () => {
     const { hawkbit, rollout } = await startHawkbitWithHistory();
     const server = hawkbitServer(hawkbit);
@@ -350,7 +410,7 @@ describe("going back at hawkBit", () => {
     const server = hawkbitServer(hawkbit, { timeoutMs: 5_000 });
     expect(await server.rollback(request)).toEqual({ kind: "done", version: OLD });
     expect(targets.every(({ assigned }) => assigned?.version === OLD)).toBe(true);
-    expect(hawkbit.assignments()).toBe(3);
+    expect(hawkbit.assignments()).toBe(Math.ceil(1_203 / HAWKBIT_PAGE));
     await hawkbit.stop();
   });
 

@@ -204,23 +204,25 @@ describe("what a status says", () => {
   });
 });
 
+const PAGE_MS = 9_000;
+/** So many of them take less than the time that is listed again. */
+const COVERED_PAGES = 5;
+
 /** What goes on at a server between two pages: devices take actions and end them, actions are deleted, others come. */
 function churnWith({ next: random }: { readonly next: () => number }) {
   const { state } = hawkbit;
-  let covered: ActionRow[] = [];
+  const covered: ActionRow[] = [];
   let deleted = 0;
   let late = 0;
-  const uncover = (): void => {
-    state.actions.push(...covered);
-    covered = [];
-  };
+  const uncover = (most = 0): void =>
+    void state.actions.push(...covered.splice(0, Math.max(0, covered.length - most)));
   return {
-    uncover,
+    uncover: () => uncover(),
     deleted: () => deleted,
     late: () => late,
     step(): void {
-      nowMs += 9_000;
-      uncover();
+      nowMs += PAGE_MS;
+      uncover(COVERED_PAGES);
       for (let count = 0; count < 40; count += 1) {
         const action = state.actions[Math.floor(random() * state.actions.length)]!;
         if (!action.active) continue;
@@ -232,10 +234,10 @@ function churnWith({ next: random }: { readonly next: () => number }) {
           deleted += 1;
         }
       }
-      // Two new ones, of which the lower id is committed after the next page was read.
+      // Two new ones, of which the lower id is committed some pages later.
       for (const which of ["first", "second"])
         state.assign(state.sets[0]!, state.addTarget(`production-${which}-${late}`, ["production"]));
-      covered = state.actions.splice(-2, 1);
+      covered.push(...state.actions.splice(-2, 1));
       late += 1;
     },
   };

@@ -81,7 +81,7 @@ describe("a bad distribution set at hawkBit", () => {
     );
     expect(decision).toMatchObject({ version: BAD, target: "1.3.0", outcome: { version_seen: "1.3.0" } });
     // As soon as it is sure, be it before the last of them has been read.
-    const seen = decision.evidence.devices["install_failed"]!;
+    const seen = decision.evidence.devices["install_failed"] ?? 0;
     expect([seen >= MIN_DEVICES, seen <= DEVICES / GROUPS / BAD_EVERY]).toEqual([true, true]);
     // What a device runs is told by the newest of its reports, to the second: going back in the same one proves nothing.
     await sleepMs(1_000);

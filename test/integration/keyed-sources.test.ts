@@ -172,8 +172,9 @@ describe("hot-updater", () => {
       detail: expect.stringContaining("com.acme.till, com.acme.kiosk"),
     });
     await post(HOT_UPDATER, { ...STABLE, app: "com.acme.till" }, { key: SHARED_KEY }).expect(202);
-    // Only the till has the source: then the key alone says which app.
-    await post(EXPO, CHECK, { key: SHARED_KEY }).expect(202);
+    // Only the till has the source, but the kiosk's servers have the key too: what names no app is nobody's.
+    await post(EXPO, CHECK, { key: SHARED_KEY }).expect(400);
+    await post(EXPO, { ...CHECK, app: "com.acme.till" }, { key: SHARED_KEY }).expect(202);
   });
 });
 

@@ -7,8 +7,14 @@ import { notDone, parseJson } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
 import type { Refused, Unavailable } from "../ota-server.ts";
 
-/** Longest page that hawkBit gives. */
-export const HAWKBIT_PAGE_MAX = 500;
+/**
+ * Targets, actions and rollouts of one page. hawkBit gives up to 500, but answers are read up to ANSWER_BYTES_MAX, and one
+ * of these can take some kilobytes: long filters, descriptions, links.
+ */
+export const HAWKBIT_PAGE = 200;
+/** Targets that are asked about at once, and the length of their names in a URL, in characters: servers take 8 kB of it. */
+export const HAWKBIT_TARGETS_AT_ONCE = 50;
+export const HAWKBIT_TARGETS_CHARS_MAX = 3_000;
 
 /** Entries of an action's history that are read, from its beginning or from its end. */
 export const HAWKBIT_STATUSES_MAX = 50;
@@ -241,6 +247,29 @@ function decode(part: string): string {
   } catch {
     return part;
   }
+}
+
+/** Lists of no more than one URL can hold, together all of them. */
+export function targetLists(controllerIds: readonly string[]): string[][] {
+  const lists: string[][] = [];
+  let charsLeft = 0;
+  for (const id of controllerIds) {
+    const chars = encodeURIComponent(quoted(id)).length + ENCODED_COMMA_CHARS;
+    const last = lists.at(-1);
+    charsLeft -= chars;
+    if (last !== undefined && last.length < HAWKBIT_TARGETS_AT_ONCE && charsLeft >= 0) last.push(id);
+    else {
+      lists.push([id]);
+      charsLeft = HAWKBIT_TARGETS_CHARS_MAX - chars;
+    }
+  }
+  return lists;
+}
+
+const ENCODED_COMMA_CHARS = 3;
+
+export function quotedList(texts: readonly string[]): string {
+  return `(${texts.map(quoted).join(",")})`;
 }
 
 /** A text between quotes of RSQL; the configuration lets none through that could end them. */

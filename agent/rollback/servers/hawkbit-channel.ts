@@ -9,17 +9,15 @@
 import { versionSchema } from "../../../ingest/contract/release-key.ts";
 import type { Channel, ChannelKey, Version } from "../../../ingest/contract/release-key.ts";
 import type { Refused, Release, Unavailable } from "../ota-server.ts";
-import { HAWKBIT_PAGE_MAX, quoted } from "./hawkbit-api.ts";
+import { HAWKBIT_PAGE, quoted, quotedList, targetLists } from "./hawkbit-api.ts";
 import type { HawkbitApi, HawkbitRollout, HawkbitSet } from "./hawkbit-api.ts";
 
 /** Distribution sets that are looked at, newest first: each costs a question or two. */
 export const HAWKBIT_SETS_MAX = 20;
-/** Rollouts that are looked through for a channel's own, newest first. */
-export const HAWKBIT_ROLLOUTS_MAX = HAWKBIT_PAGE_MAX;
+/** Pages of rollouts that are looked through for a channel's own, newest first. */
+export const HAWKBIT_ROLLOUT_PAGES_MAX = 5;
 /** Pages of actions after a paused rollout that are looked through for one to a target of the channel. */
-export const HAWKBIT_ANSWER_PAGES_MAX = 5;
-/** Targets that are asked about at once: their ids stand in a URL. */
-export const HAWKBIT_TARGETS_AT_ONCE = 50;
+export const HAWKBIT_ANSWER_PAGES_MAX = 10;
 
 type Wrong = Refused | Unavailable;
 
@@ -58,16 +56,16 @@ export async function findChannel(
     );
   const [sets, rollouts] = await Promise.all([
     api.listSets({ q: `name==${quoted(distributionSet)}`, sort: "id:DESC", limit: HAWKBIT_SETS_MAX }),
-    api.listRollouts({ sort: "id:DESC", limit: HAWKBIT_ROLLOUTS_MAX }),
+    listRollouts(api),
   ]);
   if (sets.kind !== "page") return sets;
-  if (rollouts.kind !== "page") return rollouts;
+  if (!Array.isArray(rollouts)) return rollouts;
   if (sets.items.length === 0)
     return refused(
       `hawkBit has no distribution set named ${distributionSet}: check ota_server.distribution_set`,
     );
   const usable = sets.items.filter((set) => set.deleted !== true && versionOf(set) !== undefined);
-  const there = rollouts.items.filter(({ deleted }) => deleted !== true);
+  const there = rollouts.filter(({ deleted }) => deleted !== true);
   const own = ownOf(there, filter);
   const state = { filter, sets: usable, rollouts: own, others: there.filter((each) => !own.includes(each)) };
   const current = await currentOf(state, distributionSet, api);
@@ -77,6 +75,21 @@ export async function findChannel(
       `none of the newest ${HAWKBIT_SETS_MAX} of ${sets.total} distribution sets named ${distributionSet} is on the targets of ${channel}: delete old sets, or check ota_server.channels`,
     );
   return { kind: "found", ...state, current: current.set };
+}
+
+async function listRollouts(api: HawkbitApi): Promise<HawkbitRollout[] | Wrong> {
+  const rollouts: HawkbitRollout[] = [];
+  for (let page = 0; page < HAWKBIT_ROLLOUT_PAGES_MAX; page += 1) {
+    const answer = await api.listRollouts({
+      sort: "id:DESC",
+      offset: page * HAWKBIT_PAGE,
+      limit: HAWKBIT_PAGE,
+    });
+    if (answer.kind !== "page") return answer;
+    rollouts.push(...answer.items);
+    if (answer.items.length < HAWKBIT_PAGE) break;
+  }
+  return rollouts;
 }
 
 function refused(detail: string): Refused {
@@ -138,7 +151,7 @@ async function wasAnswered(
   let after = newest.items[0]?.id;
   for (let page = 0; after !== undefined && page < HAWKBIT_ANSWER_PAGES_MAX; page += 1) {
     const q: string = `distributionset.name==${quoted(distributionSet)};id=gt=${after}`;
-    const actions = await api.listActions({ q, sort: "id:ASC", limit: HAWKBIT_PAGE_MAX });
+    const actions = await api.listActions({ q, sort: "id:ASC", limit: HAWKBIT_PAGE });
     if (actions.kind !== "page") return actions;
     const others = actions.items.filter(({ setId }) => setId !== rollout.distributionSetId);
     const found = await isAnyOf(
@@ -147,7 +160,7 @@ async function wasAnswered(
       api,
     );
     if (found !== false) return found;
-    after = actions.items.length < HAWKBIT_PAGE_MAX ? undefined : actions.items.at(-1)!.id;
+    after = actions.items.length < HAWKBIT_PAGE ? undefined : actions.items.at(-1)!.id;
   }
   return false;
 }
@@ -157,13 +170,9 @@ async function isAnyOf(
   filter: string,
   api: HawkbitApi,
 ): Promise<boolean | Wrong> {
-  const asked = [...new Set(targets)];
-  for (let first = 0; first < asked.length; first += HAWKBIT_TARGETS_AT_ONCE) {
-    const ids = asked.slice(first, first + HAWKBIT_TARGETS_AT_ONCE).map(quoted);
-    const answer = await api.listTargets({
-      q: within(filter, `controllerid=in=(${ids.join(",")})`),
-      limit: 1,
-    });
+  for (const some of targetLists([...new Set(targets)])) {
+    const q = within(filter, `controllerid=in=${quotedList(some)}`);
+    const answer = await api.listTargets({ q, limit: 1 });
     if (answer.kind !== "page") return answer;
     if (answer.total > 0) return true;
   }

@@ -2,17 +2,20 @@
 // assigned to whoever needs it. Every step looks first, so that a second run does what the first one left. Enters: the
 // sets and the filter. Leaves: undefined, or why it is not done.
 import type { Refused, Unavailable } from "../ota-server.ts";
-import { HAWKBIT_PAGE_MAX, quoted, statusOf } from "./hawkbit-api.ts";
-import type { HawkbitApi, HawkbitRollout, HawkbitSet, HawkbitTarget } from "./hawkbit-api.ts";
-import { HAWKBIT_TARGETS_AT_ONCE, having, within } from "./hawkbit-channel.ts";
+import { HAWKBIT_PAGE, quotedList, statusOf, targetLists } from "./hawkbit-api.ts";
+import type { HawkbitApi, HawkbitRollout, HawkbitSet } from "./hawkbit-api.ts";
+import { having, within } from "./hawkbit-channel.ts";
 
 /** Pages of targets that one rollback assigns; beyond that it goes on at the next try. */
-export const HAWKBIT_TARGET_PAGES_MAX = 400;
+export const HAWKBIT_TARGET_PAGES_MAX = 1_000;
 
 type Wrong = Refused | Unavailable;
 
-export interface Replacement {
+export interface Repair {
+  /** What the channel offers. */
   readonly bad: HawkbitSet;
+  /** What lies between the two: of a channel that goes back further, no target is left on what was passed over. */
+  readonly between: readonly HawkbitSet[];
   readonly target: HawkbitSet;
   readonly filter: string;
 }
@@ -42,45 +45,68 @@ export async function stopRollouts(
   return { kind: "halted", pausedOnly };
 }
 
-/** Every target that is assigned the bad set. */
-export async function assignToAssigned(change: Replacement, api: HawkbitApi): Promise<Wrong | undefined> {
-  const { bad, target, filter } = change;
+/** Undefined = every target that needs the earlier set was assigned it. */
+export async function repairTargets(repair: Repair, api: HawkbitApi): Promise<Wrong | undefined> {
+  const first = await targetsBesides(repair, api);
+  if (!Array.isArray(first)) return first;
+  for (let at = 0; at < first.length; at += HAWKBIT_PAGE) {
+    const wrong = await assign(repair.target, first.slice(at, at + HAWKBIT_PAGE), api);
+    if (wrong !== undefined) return wrong;
+  }
+  return assignInstead(repair, api);
+}
+
+/**
+ * Who needs it and is not assigned the bad set. They come first: as long as a target is assigned the bad one the channel
+ * offers it, and a second run does what the first one left.
+ */
+async function targetsBesides(repair: Repair, api: HawkbitApi): Promise<string[] | Wrong> {
+  const { bad, between, filter } = repair;
+  const ids = new Set<string>();
+  const conditions = [
+    ...between.map((set) => having("assignedds", set)),
+    ...[bad, ...between].map((set) => having("installedds", set)),
+  ];
+  for (const condition of conditions) {
+    const found = await allTargets(within(filter, condition), api);
+    if (!Array.isArray(found)) return found;
+    for (const id of found) ids.add(id);
+  }
+  const failed = await failedTargets(repair, api);
+  if (!Array.isArray(failed)) return failed;
+  for (const id of failed) ids.add(id);
+  if (ids.size === 0) return [];
+  const last = await allTargets(within(filter, having("assignedds", bad)), api);
+  if (!Array.isArray(last)) return last;
+  for (const id of last) ids.delete(id);
+  return [...ids];
+}
+
+/** Who is assigned the bad set leaves this list with each page, so it is always the first page that is read. */
+async function assignInstead({ bad, target, filter }: Repair, api: HawkbitApi): Promise<Wrong | undefined> {
   let before: string | undefined;
-  // Who was assigned it leaves this list with each page, so it is always the first page that is read.
   for (let page = 0; page < HAWKBIT_TARGET_PAGES_MAX; page += 1) {
     const answer = await listTargets(within(filter, having("assignedds", bad)), 0, api);
     if (answer.kind !== "page") return answer;
-    if (answer.items.length === 0) return undefined;
-    const first = answer.items[0]!.controllerId;
-    if (first === before)
+    const [first] = answer.items;
+    if (first === undefined) return undefined;
+    if (first.controllerId === before)
       return {
         kind: "unavailable",
-        detail: `hawkBit took the assignment of ${target.version}, but still has ${bad.version} assigned to ${first} and others`,
+        detail: `hawkBit took the assignment of ${target.version}, but still has ${bad.version} assigned to ${before} and others`,
       };
-    before = first;
-    const wrong = await assign(target, answer.items, api);
+    before = first.controllerId;
+    const wrong = await assign(
+      target,
+      answer.items.map(({ controllerId }) => controllerId),
+      api,
+    );
     if (wrong !== undefined) return wrong;
   }
   return {
     kind: "unavailable",
-    detail: `more than ${HAWKBIT_TARGET_PAGES_MAX * HAWKBIT_PAGE_MAX} targets: the rest at the next try`,
+    detail: `more than ${HAWKBIT_TARGET_PAGES_MAX * HAWKBIT_PAGE} targets: the rest at the next try`,
   };
-}
-
-/** Who has it installed stays in this list until the device has gone back; to assign it again changes nothing. */
-export async function assignToInstalled(
-  { bad, target, filter }: Replacement,
-  api: HawkbitApi,
-): Promise<Wrong | undefined> {
-  for (let page = 0; page < HAWKBIT_TARGET_PAGES_MAX; page += 1) {
-    const answer = await listTargets(within(filter, having("installedds", bad)), page, api);
-    if (answer.kind !== "page") return answer;
-    if (answer.items.length === 0) return undefined;
-    const wrong = await assign(target, answer.items, api);
-    if (wrong !== undefined) return wrong;
-    if (answer.items.length < HAWKBIT_PAGE_MAX) return undefined;
-  }
-  return undefined;
 }
 
 /**
@@ -88,46 +114,29 @@ export async function assignToInstalled(
  * needs nothing; where it does not (the bad set was its first one there) what it runs is anybody's guess, and it is given
  * the earlier set.
  */
-export async function assignToFailed(
-  { bad, target, filter }: Replacement,
-  api: HawkbitApi,
-): Promise<Wrong | undefined> {
+async function failedTargets({ bad, filter }: Repair, api: HawkbitApi): Promise<string[] | Wrong> {
   const failed = await allTargets(within(filter, "updatestatus==error"), api);
-  if (!Array.isArray(failed)) return failed;
-  if (failed.length === 0) return undefined;
+  if (!Array.isArray(failed) || failed.length === 0) return failed;
   // Asked for as those that have any: how an absent set compares with a text differs between versions.
   const known = await allTargets(within(filter, "updatestatus==error;installedds.name==*"), api);
   if (!Array.isArray(known)) return known;
-  const knownIds = new Set(known.map(({ controllerId }) => controllerId));
-  const unknown = failed.filter(({ controllerId }) => !knownIds.has(controllerId));
-  for (let first = 0; first < unknown.length; first += HAWKBIT_TARGETS_AT_ONCE) {
-    const ids = unknown
-      .slice(first, first + HAWKBIT_TARGETS_AT_ONCE)
-      .map(({ controllerId }) => quoted(controllerId));
-    const actions = await api.listActions({
-      q: `distributionset.id==${bad.id};target.controllerid=in=(${ids.join(",")})`,
-      limit: HAWKBIT_PAGE_MAX,
-    });
+  const knownIds = new Set(known);
+  const byBad = new Set<string>();
+  for (const some of targetLists(failed.filter((id) => !knownIds.has(id)))) {
+    const q = `distributionset.id==${bad.id};target.controllerid=in=${quotedList(some)}`;
+    const actions = await api.listActions({ q, sort: "id:DESC", limit: HAWKBIT_PAGE });
     if (actions.kind !== "page") return actions;
-    const byBad = new Set(
-      actions.items.filter((action) => statusOf(action) === "error").map(({ controllerId }) => controllerId),
-    );
-    const these = unknown.filter(({ controllerId }) => byBad.has(controllerId));
-    const wrong = these.length === 0 ? undefined : await assign(target, these, api);
-    if (wrong !== undefined) return wrong;
+    for (const action of actions.items) if (statusOf(action) === "error") byBad.add(action.controllerId);
   }
-  return undefined;
+  return [...byBad];
 }
 
 async function assign(
   { id }: HawkbitSet,
-  targets: readonly HawkbitTarget[],
+  targets: readonly string[],
   api: HawkbitApi,
 ): Promise<Wrong | undefined> {
-  const answer = await api.assign(
-    id,
-    targets.map(({ controllerId }) => controllerId),
-  );
+  const answer = await api.assign(id, targets);
   return answer.kind === "done" ? undefined : answer;
 }
 
@@ -135,18 +144,18 @@ function listTargets(q: string, page: number, api: HawkbitApi): ReturnType<Hawkb
   return api.listTargets({
     q,
     sort: "controllerId:ASC",
-    offset: page * HAWKBIT_PAGE_MAX,
-    limit: HAWKBIT_PAGE_MAX,
+    offset: page * HAWKBIT_PAGE,
+    limit: HAWKBIT_PAGE,
   });
 }
 
-async function allTargets(q: string, api: HawkbitApi): Promise<HawkbitTarget[] | Wrong> {
-  const targets: HawkbitTarget[] = [];
+async function allTargets(q: string, api: HawkbitApi): Promise<string[] | Wrong> {
+  const targets: string[] = [];
   for (let page = 0; page < HAWKBIT_TARGET_PAGES_MAX; page += 1) {
     const answer = await listTargets(q, page, api);
     if (answer.kind !== "page") return answer;
-    targets.push(...answer.items);
-    if (answer.items.length < HAWKBIT_PAGE_MAX) break;
+    targets.push(...answer.items.map(({ controllerId }) => controllerId));
+    if (answer.items.length < HAWKBIT_PAGE) break;
   }
   return targets;
 }

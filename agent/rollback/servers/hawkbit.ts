@@ -17,10 +17,10 @@ import type {
   Unavailable,
 } from "../ota-server.ts";
 import { createHawkbitApi } from "./hawkbit-api.ts";
-import type { HawkbitApi, HawkbitApiOptions, HawkbitSet, HawkbitRollout } from "./hawkbit-api.ts";
+import type { HawkbitApi, HawkbitApiOptions, HawkbitRollout, HawkbitSet } from "./hawkbit-api.ts";
 import { findChannel, openRolloutsOf, releasesOf, versionOf } from "./hawkbit-channel.ts";
 import type { Found, HawkbitNames } from "./hawkbit-channel.ts";
-import { assignToAssigned, assignToInstalled, assignToFailed, stopRollouts } from "./hawkbit-repair.ts";
+import { repairTargets, stopRollouts } from "./hawkbit-repair.ts";
 
 export interface HawkbitOtaServerOptions extends HawkbitApiOptions, HawkbitNames {
   /** Whether the bad set is invalidated after a rollback, which can't be undone there. */
@@ -77,15 +77,19 @@ async function rollback(request: RollbackRequest, hawkbit: Hawkbit): Promise<Rol
   const target = await targetOf(request, before, hawkbit);
   if (isWrong(target)) return target;
   const bad = before.current!;
+  const { sets, filter } = before;
+  const between = sets.slice(sets.indexOf(bad) + 1, sets.indexOf(target));
   const rollouts: HawkbitRollout[] = [];
-  for (const set of between(before, { bad, target })) {
+  // Also of what is passed over: one that is running would hand it out again.
+  for (const set of [bad, ...between]) {
     const open = await openRolloutsOf(set, before, hawkbit.api);
     if (!Array.isArray(open)) return open;
     rollouts.push(...open);
   }
   const halted = await stopRollouts(rollouts, hawkbit.api);
   if (halted.kind !== "halted") return halted;
-  const wrong = (await repair(before, { bad, target }, hawkbit)) ?? (await burn(bad, hawkbit));
+  const repaired = await repairTargets({ bad, between, target, filter }, hawkbit.api);
+  const wrong = repaired ?? (await burn(bad, hawkbit));
   return wrong ?? answerOf(request, halted.pausedOnly, hawkbit);
 }
 
@@ -108,35 +112,6 @@ async function targetOf(
     kind: "refused",
     detail: `${request.to} was never on these targets, or its distribution set is newer, or not valid any more`,
   };
-}
-
-/** The bad set, and those that lie between it and the one to go back to; newest first. */
-function between(
-  { sets }: Pick<Found, "sets">,
-  { bad, target }: { readonly bad: HawkbitSet; readonly target: HawkbitSet },
-): readonly HawkbitSet[] {
-  return sets.slice(sets.indexOf(bad), sets.indexOf(target));
-}
-
-async function repair(
-  { sets, filter }: Found,
-  { bad, target }: { readonly bad: HawkbitSet; readonly target: HawkbitSet },
-  { api }: Hawkbit,
-): Promise<Wrong | undefined> {
-  // What is assigned the bad set comes last: until all is done the channel is seen to offer it, so that a run that was cut
-  // short is gone on with. Before it what lies between the two, the oldest first: no target is left on what was passed over.
-  const passedOver = between({ sets }, { bad, target }).slice(1).toReversed();
-  for (const set of passedOver) {
-    const change = { bad: set, target, filter };
-    const wrong = (await assignToInstalled(change, api)) ?? (await assignToAssigned(change, api));
-    if (wrong !== undefined) return wrong;
-  }
-  const change = { bad, target, filter };
-  return (
-    (await assignToFailed(change, api)) ??
-    (await assignToInstalled(change, api)) ??
-    (await assignToAssigned(change, api))
-  );
 }
 
 /** Last, for it can't be undone. Its failure is told once: the next look finds the channel where it should be. */
