@@ -2,6 +2,7 @@
 // configuration file. Enters: parsed YAML. Leaves: camelCase settings; undefined = off.
 import { validate } from "node-cron";
 import { z } from "zod";
+import { isPlainUrl } from "../../ingest/contract/plain-url.ts";
 import { secretText } from "../../ingest/contract/settings.ts";
 import { duration } from "../../runtime/units.ts";
 
@@ -150,12 +151,6 @@ export const summarySchema = z
       ? undefined
       : { webhook: section.webhook, at: section.at, timezone: section.timezone },
   );
-
-function isPlainUrl(text: string): boolean {
-  if (!URL.canParse(text)) return true;
-  const { username, password, search, hash } = new URL(text);
-  return username === "" && password === "" && search === "" && hash === "";
-}
 
 function isTimezone(name: string): boolean {
   try {

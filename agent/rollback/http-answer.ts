@@ -49,3 +49,12 @@ export function quote({ text }: HttpAnswer): string {
   const words = printable(said.success ? said.data : text);
   return words === "" ? "" : `: ${words}`;
 }
+
+/** An answer that is in no form that the make has. `unlike`: `", but not as hawkBit does"`. */
+export function unreadable({ call, answer }: NamedAnswer, error: z.ZodError, unlike: string): Unavailable {
+  const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+  return {
+    kind: "unavailable",
+    detail: `${call} answered ${answer.status}${unlike}: ${printable(problems.join("; "))}`,
+  };
+}

@@ -4,8 +4,7 @@ import { z } from "zod";
 import { channelSchema } from "../../../ingest/contract/release-key.ts";
 import type { Channel } from "../../../ingest/contract/release-key.ts";
 import { secretText } from "../../../ingest/contract/settings.ts";
-import { duration } from "../../../runtime/units.ts";
-import { serverUrlSchema, timeoutSchema } from "./server-fields.ts";
+import { pollEverySchema, serverUrlSchema, timeoutSchema } from "./server-fields.ts";
 
 export interface HawkbitOtaServerSettings {
   readonly type: "hawkbit";
@@ -26,8 +25,6 @@ export interface HawkbitOtaServerSettings {
   readonly pollEveryMs: number;
 }
 
-export const HAWKBIT_POLL_MS_LEAST = 1_000;
-export const HAWKBIT_POLL_MS_MAX = 60 * 60_000;
 /** Longest RSQL of a channel, in characters: it stands in URLs. */
 export const TARGETS_CHARS_MAX = 1_024;
 
@@ -55,11 +52,7 @@ export const hawkbitServerSchema = z
       }),
     invalidate: z.boolean().prefault(false),
     timeout: timeoutSchema,
-    poll_every: duration
-      .refine((ms) => ms >= HAWKBIT_POLL_MS_LEAST && ms <= HAWKBIT_POLL_MS_MAX, {
-        error: "must be from 1s to 1h",
-      })
-      .prefault("10s"),
+    poll_every: pollEverySchema,
   })
   .transform((server): HawkbitOtaServerSettings => ({
     type: server.type,

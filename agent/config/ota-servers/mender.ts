@@ -4,8 +4,7 @@ import { z } from "zod";
 import { channelSchema } from "../../../ingest/contract/release-key.ts";
 import type { Channel } from "../../../ingest/contract/release-key.ts";
 import { secretText } from "../../../ingest/contract/settings.ts";
-import { duration } from "../../../runtime/units.ts";
-import { serverUrlSchema, timeoutSchema } from "./server-fields.ts";
+import { pollEverySchema, serverUrlSchema, timeoutSchema } from "./server-fields.ts";
 
 /** The deployments to one group of devices, or those to all devices: each is what a channel is here. */
 export type MenderTarget =
@@ -27,9 +26,6 @@ export interface MenderOtaServerSettings {
   /** How often it is asked what devices told it. */
   readonly pollEveryMs: number;
 }
-
-export const MENDER_POLL_MS_LEAST = 1_000;
-export const MENDER_POLL_MS_MAX = 60 * 60_000;
 
 const TARGET_ERROR = { error: "write { group: <its name at Mender> } or { all_devices: true }" };
 const targetSchema = z.union(
@@ -67,10 +63,6 @@ function compile(text: string): RegExp | undefined {
   }
 }
 
-const pollSchema = duration
-  .refine((ms) => ms >= MENDER_POLL_MS_LEAST && ms <= MENDER_POLL_MS_MAX, { error: "must be from 1s to 1h" })
-  .prefault("10s");
-
 export const menderServerSchema = z
   .strictObject({
     type: z.literal("mender"),
@@ -79,7 +71,7 @@ export const menderServerSchema = z
     channels: z.record(channelSchema, targetSchema).prefault({}),
     artifact: artifactSchema,
     timeout: timeoutSchema,
-    poll_every: pollSchema,
+    poll_every: pollEverySchema,
   })
   .transform(({ type, url, token, channels, artifact, timeout, poll_every }): MenderOtaServerSettings => ({
     type,

@@ -1,5 +1,6 @@
 // Schema pieces that every make of OTA server is configured with. Enters: parsed YAML. Leaves: values with units.
 import { z } from "zod";
+import { isPlainUrl } from "../../../ingest/contract/plain-url.ts";
 import { duration } from "../../../runtime/units.ts";
 
 export const OTA_TIMEOUT_MS_LEAST = 100;
@@ -18,8 +19,10 @@ export const timeoutSchema = duration
   })
   .prefault("10s");
 
-function isPlainUrl(text: string): boolean {
-  if (!URL.canParse(text)) return true;
-  const { username, password, search, hash } = new URL(text);
-  return username === "" && password === "" && search === "" && hash === "";
-}
+export const POLL_MS_LEAST = 1_000;
+export const POLL_MS_MAX = 60 * 60_000;
+
+/** How often a server that pushes nothing is asked what devices told it, in milliseconds. */
+export const pollEverySchema = duration
+  .refine((ms) => ms >= POLL_MS_LEAST && ms <= POLL_MS_MAX, { error: "must be from 1s to 1h" })
+  .prefault("10s");

@@ -2,10 +2,11 @@
 // names and ids. Leaves: what Capgo said, as values; its 400s, which stand for 403 and 404 as well, with a remedy.
 import { z } from "zod";
 import type { Clock } from "../../../runtime/clock.ts";
-import { notDone, parseJson } from "../http-answer.ts";
+import { notDone, parseJson, unreadable } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
-import { callHttp, nameOf, printable } from "../http-call.ts";
+import { printable } from "../http-call.ts";
 import type { HttpRequest } from "../http-call.ts";
+import { createNamedCall, jsonBody } from "../named-call.ts";
 import type { Refused, Unavailable } from "../ota-server.ts";
 import type { CapgoAccount, CapgoAuthBrake } from "./capgo-auth-brake.ts";
 
@@ -116,37 +117,21 @@ const REMEDY_BY_CODE: Readonly<Record<string, string>> = {
   cannot_set_bundle_to_channel: "; give the API key the permission channel.promote_bundle",
 };
 
-function createSend({
-  url,
-  apiKey,
-  timeoutMs,
-  clock,
-  brake,
-  productVersion,
-  ...rest
-}: CapgoApiOptions): Send {
+function createSend(options: CapgoApiOptions): Send {
+  const { url, apiKey, clock, brake } = options;
   const account = { url, apiKey };
-  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
+  const call = createNamedCall(options);
   return ({ method, path, query = {}, body, answerBytesMax }) => {
-    const request: HttpRequest = {
+    const request = {
       method,
       url: new URL(`${url}${path}?${new URLSearchParams(query).toString()}`.replace(/\?$/, "")),
-      headers: new Headers({
-        Accept: "application/json",
-        "User-Agent": userAgent,
-        capgkey: apiKey,
-        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-      }),
-      timeoutMs,
-      fetch: rest.fetch ?? fetch,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: { capgkey: apiKey },
+      ...jsonBody(body),
       ...(answerBytesMax === undefined ? {} : { answerBytesMax }),
     };
     return brake.asking(account, async () => {
-      const answer = await callHttp(request);
-      return answer.kind === "unavailable"
-        ? answer
-        : readAnswer({ call: nameOf(request), answer }, { account, brake, clock });
+      const named = await call(request);
+      return "kind" in named ? named : readAnswer(named, { account, brake, clock });
     });
   };
 }
@@ -186,14 +171,10 @@ function codeOf(text: string): string | undefined {
   return parsed.success ? printable(parsed.data.error) : undefined;
 }
 
-function parseAnswer<S extends z.ZodType>({ call, answer }: NamedAnswer, schema: S): CapgoRead<z.infer<S>> {
-  const parsed = schema.safeParse(parseJson(answer.text));
+function parseAnswer<S extends z.ZodType>(named: NamedAnswer, schema: S): CapgoRead<z.infer<S>> {
+  const parsed = schema.safeParse(parseJson(named.answer.text));
   if (parsed.success) return { kind: "read", value: parsed.data };
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
-  return {
-    kind: "unavailable",
-    detail: `${call} answered 200 but not as Capgo does: ${printable(problems.join("; "))}`,
-  };
+  return unreadable(named, parsed.error, " but not as Capgo does");
 }
 
 // ---- reads ------------------------------------------------------------------------------------------------

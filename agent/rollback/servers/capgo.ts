@@ -3,9 +3,9 @@
 // idempotency key and no reason, and its reads may be a minute old: so each act reads first, acts, and waits until it shows.
 import { setTimeout as sleepMs } from "node:timers/promises";
 import type { AppId, Channel, ChannelKey, Version } from "../../../ingest/contract/release-key.ts";
-import { formatChannelKey } from "../../../ingest/contract/release-key.ts";
 import type { Clock } from "../../../runtime/clock.ts";
 import { formatDuration } from "../../../runtime/units.ts";
+import { createInTurn } from "../in-turn.ts";
 import type {
   ChannelAnswer,
   ChannelState,
@@ -55,7 +55,7 @@ export function createCapgoOtaServer(options: CapgoOtaServerOptions): OtaServer 
     nameOf: (channel) => channels.get(channel) ?? channel,
     bundles: new Map(),
   };
-  const inTurn = createTurns();
+  const inTurn = createInTurn();
   return {
     type: "capgo",
     // A channel without a rollout can't be paused: its state says so, and the policy's guard holds back.
@@ -63,22 +63,6 @@ export function createCapgoOtaServer(options: CapgoOtaServerOptions): OtaServer 
     readChannel: (key) => readChannel(key, capgo),
     rollback: (request) => inTurn(request, () => rollback(request, capgo)),
     pause: (request) => inTurn(request, () => pause(request, capgo)),
-  };
-}
-
-/** One act at a time on a channel: the second one sees what the first one did. */
-function createTurns(): <T>(key: ChannelKey, act: () => Promise<T>) => Promise<T> {
-  const last = new Map<string, Promise<unknown>>();
-  return (key, act) => {
-    const text = formatChannelKey(key);
-    const turn = (last.get(text) ?? Promise.resolve()).then(act);
-    const ended = turn.then(
-      () => {},
-      () => {},
-    );
-    last.set(text, ended);
-    void ended.then(() => last.get(text) === ended && last.delete(text));
-    return turn;
   };
 }
 

@@ -13,10 +13,10 @@ import { z } from "zod";
 import { versionSchema } from "../../../ingest/contract/release-key.ts";
 import type { Channel, ChannelKey, Version } from "../../../ingest/contract/release-key.ts";
 import type { Clock } from "../../../runtime/clock.ts";
-import { callHttp, nameOf, printable } from "../http-call.ts";
-import { notDone, parseJson } from "../http-answer.ts";
+import { notDone, parseJson, unreadable } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
 import { createInTurn } from "../in-turn.ts";
+import { createNamedCall } from "../named-call.ts";
 import type {
   ChannelAnswer,
   ChannelState,
@@ -92,30 +92,14 @@ interface CodePush {
   readonly clock: Clock;
 }
 
-function createSend({
-  url,
-  accessKey,
-  timeoutMs,
-  productVersion,
-  fetch: fetchWith = fetch,
-}: CodePushOtaServerOptions): Send {
-  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
-  return async (method, path) => {
-    const request = {
-      method,
-      url: new URL(`${url}${path}`),
-      headers: new Headers({
-        Accept: "application/vnd.code-push.v2+json",
-        Authorization: `Bearer ${accessKey}`,
-        "User-Agent": userAgent,
-        "X-CodePush-CLI-Version": "3.0.0",
-      }),
-      timeoutMs,
-      fetch: fetchWith,
-    };
-    const answer = await callHttp(request);
-    return answer.kind === "answered" ? { call: nameOf(request), answer } : answer;
+function createSend(options: CodePushOtaServerOptions): Send {
+  const call = createNamedCall(options);
+  const headers = {
+    Accept: "application/vnd.code-push.v2+json",
+    Authorization: `Bearer ${options.accessKey}`,
+    "X-CodePush-CLI-Version": "3.0.0",
   };
+  return (method, path) => call({ method, url: new URL(`${options.url}${path}`), headers });
 }
 
 interface History {
@@ -133,7 +117,7 @@ async function readHistory(
   if (named.answer.status !== 200) return notDone(named, clock, REMEDIES);
   const parsed = historySchema.safeParse(parseJson(named.answer.text));
   if (parsed.success) return { kind: "history", packages: newestFirst(parsed.data.history) };
-  return unreadable(named, parsed.error);
+  return unreadable(named, parsed.error, UNLIKE);
 }
 
 /** Labels count up (v1, v2, ...), whatever the order they are told in. Without such labels: as Microsoft's server tells them. */
@@ -144,13 +128,7 @@ function newestFirst(history: readonly Package[]): Package[] {
     : history.toSorted((left, right) => numberOf(right) - numberOf(left));
 }
 
-function unreadable({ call, answer }: NamedAnswer, error: z.ZodError): Unavailable {
-  const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
-  return {
-    kind: "unavailable",
-    detail: `${call} answered ${answer.status}, but not as a CodePush server does: ${printable(problems.join("; "))}`,
-  };
-}
+const UNLIKE = ", but not as a CodePush server does";
 
 async function readChannel(key: ChannelKey, codePush: CodePush): Promise<ChannelAnswer> {
   const history = await readHistory(key, codePush);
@@ -234,7 +212,7 @@ function whyNotSaid(named: NamedAnswer, clock: Clock): Refused | Unavailable | u
   if (status === 200 && text.trim() === "ok") return undefined;
   if (status !== 201) return notDone(named, clock, REMEDIES);
   const parsed = rollbackSchema.safeParse(parseJson(text));
-  return parsed.success ? undefined : unreadable(named, parsed.error);
+  return parsed.success ? undefined : unreadable(named, parsed.error, UNLIKE);
 }
 
 type Aim = { readonly kind: "act" } | Exclude<RollbackAnswer, Unavailable>;

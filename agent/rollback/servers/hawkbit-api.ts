@@ -2,9 +2,9 @@
 // lists of at most 500, filters in RSQL. Enters: what is asked. Leaves: values that were checked, or why there are none.
 import { z } from "zod";
 import type { Clock } from "../../../runtime/clock.ts";
-import { callHttp, nameOf, printable } from "../http-call.ts";
-import { notDone, parseJson } from "../http-answer.ts";
+import { notDone, parseJson, unreadable } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
+import { createNamedCall, jsonBody } from "../named-call.ts";
 import type { Refused, Unavailable } from "../ota-server.ts";
 
 /**
@@ -143,7 +143,7 @@ export function createHawkbitApi(options: HawkbitApiOptions): HawkbitApi {
     const parsed = z
       .looseObject({ content: z.array(schema), total: z.number() })
       .safeParse(parseJson(named.answer.text));
-    if (!parsed.success) return unreadable(named, parsed.error);
+    if (!parsed.success) return unreadable(named, parsed.error, UNLIKE);
     return { kind: "page", items: parsed.data.content, total: parsed.data.total };
   };
   return {
@@ -172,7 +172,7 @@ export function createHawkbitApi(options: HawkbitApiOptions): HawkbitApi {
       if ("kind" in named) return named;
       if (named.answer.status !== 200) return wrong(named, clock);
       const parsed = assignmentSchema.safeParse(parseJson(named.answer.text));
-      return parsed.success ? { kind: "done" } : unreadable(named, parsed.error);
+      return parsed.success ? { kind: "done" } : unreadable(named, parsed.error, UNLIKE);
     },
     async invalidate(setId) {
       // Their spelling. The rollouts of other channels go on: whoever shares a set decides there.
@@ -192,13 +192,7 @@ function wrong(named: NamedAnswer, clock: Clock): Wrong {
   return passes ? { kind: "unavailable", detail: answer.detail } : answer;
 }
 
-function unreadable({ call, answer }: NamedAnswer, error: z.ZodError): Unavailable {
-  const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
-  return {
-    kind: "unavailable",
-    detail: `${call} answered ${answer.status}, but not as hawkBit does: ${printable(problems.join("; "))}`,
-  };
-}
+const UNLIKE = ", but not as hawkBit does";
 
 type Send = (
   method: "GET" | "POST",
@@ -208,27 +202,15 @@ type Send = (
 ) => Promise<NamedAnswer | Unavailable>;
 
 function createSend(options: HawkbitApiOptions): Send {
-  const { url, username, password, timeoutMs, productVersion, fetch: fetchWith = fetch } = options;
-  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
-  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
-  return async (method, path, query = {}, body) => {
-    const target = new URL(`${url}/rest/v1${path}`);
-    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, String(value));
-    const request = {
-      method,
-      url: target,
-      headers: new Headers({
-        Accept: "application/hal+json, application/json",
-        Authorization: authorization,
-        "User-Agent": userAgent,
-        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-      }),
-      timeoutMs,
-      fetch: fetchWith,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    };
-    const answer = await callHttp(request);
-    return answer.kind === "answered" ? { call: nameOf(request), answer } : answer;
+  const call = createNamedCall(options);
+  const headers = {
+    Accept: "application/hal+json, application/json",
+    Authorization: `Basic ${Buffer.from(`${options.username}:${options.password}`).toString("base64")}`,
+  };
+  return (method, path, query = {}, body) => {
+    const url = new URL(`${options.url}/rest/v1${path}`);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+    return call({ method, url, headers, ...jsonBody(body) });
   };
 }
 

@@ -3,9 +3,9 @@
 import { z } from "zod";
 import type { Clock } from "../../../runtime/clock.ts";
 import type { HotUpdaterTarget } from "../../config/ota-servers/hot-updater.ts";
-import { callHttp, nameOf, printable } from "../http-call.ts";
-import { notDone, parseJson } from "../http-answer.ts";
+import { notDone, parseJson, unreadable } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
+import { createNamedCall, jsonBody } from "../named-call.ts";
 import type { Refused, Unavailable } from "../ota-server.ts";
 
 /** Bundles asked for at a time: a record lists its patches, and an answer is read up to 1 MiB only. */
@@ -85,7 +85,7 @@ export function createHotUpdaterApi(options: HotUpdaterApiOptions): HotUpdaterAp
       if ("kind" in named) return named;
       if (named.answer.status !== 200) return notDone(named, clock, REMEDIES);
       const parsed = pageSchema.safeParse(parseJson(named.answer.text));
-      if (!parsed.success) return unreadable(named, parsed.error);
+      if (!parsed.success) return unreadable(named, parsed.error, UNLIKE);
       const { data, pagination } = parsed.data;
       const next = pagination.hasNextPage ? data.at(-1)?.id : undefined;
       return { kind: "page", bundles: data, ...(next === undefined ? {} : { next }) };
@@ -98,40 +98,15 @@ export function createHotUpdaterApi(options: HotUpdaterApiOptions): HotUpdaterAp
         return { kind: "gone" };
       if (named.answer.status !== 200) return notDone(named, clock, REMEDIES);
       const parsed = successSchema.safeParse(body);
-      return parsed.success ? { kind: "disabled" } : unreadable(named, parsed.error);
+      return parsed.success ? { kind: "disabled" } : unreadable(named, parsed.error, UNLIKE);
     },
   };
 }
 
-function createSend({
-  url,
-  headers,
-  timeoutMs,
-  productVersion,
-  fetch: fetchWith = fetch,
-}: HotUpdaterApiOptions): Send {
-  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
-  return async (method, path, body) => {
-    const all = new Headers({ Accept: "application/json", "User-Agent": userAgent });
-    if (body !== undefined) all.set("Content-Type", "application/json");
-    for (const [name, value] of Object.entries(headers)) all.set(name, value);
-    const request = {
-      method,
-      url: new URL(`${url}${path}`),
-      headers: all,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      timeoutMs,
-      fetch: fetchWith,
-    };
-    const answer = await callHttp(request);
-    return answer.kind === "answered" ? { call: nameOf(request), answer } : answer;
-  };
+function createSend(options: HotUpdaterApiOptions): Send {
+  const call = createNamedCall(options);
+  const { url, headers } = options;
+  return (method, path, body) => call({ method, url: new URL(`${url}${path}`), headers, ...jsonBody(body) });
 }
 
-function unreadable({ call, answer }: NamedAnswer, error: z.ZodError): Unavailable {
-  const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
-  return {
-    kind: "unavailable",
-    detail: `${call} answered ${answer.status}, but not as a hot-updater server does: ${printable(problems.join("; "))}`,
-  };
-}
+const UNLIKE = ", but not as a hot-updater server does";

@@ -5,9 +5,9 @@ import { z } from "zod";
 import { versionSchema } from "../../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../../ingest/contract/release-key.ts";
 import type { Clock } from "../../../runtime/clock.ts";
-import { notDone, parseJson, quote } from "../http-answer.ts";
+import { notDone, parseJson, quote, unreadable } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
-import { callHttp, nameOf, printable } from "../http-call.ts";
+import { createNamedCall } from "../named-call.ts";
 import type {
   ChannelAnswer,
   OtaServer,
@@ -44,7 +44,7 @@ type Send = (request: {
   readonly path: string;
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
-}) => Promise<{ readonly kind: "answered"; readonly named: NamedAnswer } | Unavailable>;
+}) => Promise<NamedAnswer | Unavailable>;
 
 /** Throws on a URL that cannot be used: the configuration's schema refuses it before. */
 export function createHttpOtaServer(options: HttpOtaServerOptions): OtaServer {
@@ -60,29 +60,16 @@ export function createHttpOtaServer(options: HttpOtaServerOptions): OtaServer {
 
 function createSend(options: HttpOtaServerOptions): Send {
   const base = parseBase(options.url);
-  const { secret, timeoutMs, clock, productVersion, fetch: fetchWith = fetch } = options;
-  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
-  return async ({ method, path, body, headers: extra = {} }) => {
-    const url = new URL(`${base}${path}`);
-    const headers = new Headers({
-      Accept: "application/json",
-      "User-Agent": userAgent,
-      [SIGNATURE_HEADER]: signBody({ secret, body: body ?? "", atMs: clock() }),
-      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-      ...extra,
-    });
-    const request = {
+  const call = createNamedCall(options);
+  return ({ method, path, body, headers = {} }) => {
+    const signature = signBody({ secret: options.secret, body: body ?? "", atMs: options.clock() });
+    const all = { [SIGNATURE_HEADER]: signature, ...headers };
+    return call({
       method,
-      url,
-      headers,
-      timeoutMs,
-      fetch: fetchWith,
+      url: new URL(`${base}${path}`),
+      headers: all,
       ...(body === undefined ? {} : { body }),
-    };
-    const answer = await callHttp(request);
-    return answer.kind === "answered"
-      ? { kind: "answered", named: { call: nameOf(request), answer } }
-      : answer;
+    });
   };
 }
 
@@ -99,9 +86,8 @@ function channelPath({ app, channel }: ChannelKey): string {
 }
 
 async function readChannel(key: ChannelKey, send: Send, clock: Clock): Promise<ChannelAnswer> {
-  const sent = await send({ method: "GET", path: channelPath(key) });
-  if (sent.kind === "unavailable") return sent;
-  const { named } = sent;
+  const named = await send({ method: "GET", path: channelPath(key) });
+  if ("kind" in named) return named;
   if (named.answer.status !== 200) return notDone(named, clock, REMEDY_BY_STATUS);
   const parsed = parseAnswer(named, channelAnswerSchema);
   if (parsed.kind === "unavailable") return parsed;
@@ -156,14 +142,13 @@ async function change(
   send: Send,
   clock: Clock,
 ): Promise<RollbackAnswer> {
-  const sent = await send({
+  const named = await send({
     method: "POST",
     path: `${channelPath(key)}/${call}`,
     body: JSON.stringify({ decision_id: decisionId, ...body }),
     headers: { "Idempotency-Key": decisionId },
   });
-  if (sent.kind === "unavailable") return sent;
-  const { named } = sent;
+  if ("kind" in named) return named;
   if (named.answer.status === 409)
     return { kind: "stale", detail: `the channel no longer points at ${from}${quote(named.answer)}` };
   if (named.answer.status !== 200) return notDone(named, clock, REMEDY_BY_STATUS);
@@ -172,16 +157,12 @@ async function change(
 }
 
 function parseAnswer<S extends z.ZodType>(
-  { call, answer }: NamedAnswer,
+  named: NamedAnswer,
   schema: S,
 ): { readonly kind: "parsed"; readonly value: z.infer<S> } | Unavailable {
-  const parsed = schema.safeParse(parseJson(answer.text));
+  const parsed = schema.safeParse(parseJson(named.answer.text));
   if (parsed.success) return { kind: "parsed", value: parsed.data };
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
-  return {
-    kind: "unavailable",
-    detail: `${call} answered 200 but not as docs/ota-server-http.md says: ${printable(problems.join("; "))}`,
-  };
+  return unreadable(named, parsed.error, " but not as docs/ota-server-http.md says");
 }
 
 const REMEDY_BY_STATUS: Readonly<Record<number, string>> = {

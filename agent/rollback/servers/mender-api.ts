@@ -2,9 +2,9 @@
 // server documents. Enters: base URL, token, ids. Leaves: values, or why there are none; nothing here decides or repeats.
 import { z } from "zod";
 import type { Clock } from "../../../runtime/clock.ts";
-import { notDone, parseJson } from "../http-answer.ts";
+import { notDone, parseJson, unreadable } from "../http-answer.ts";
 import type { NamedAnswer } from "../http-answer.ts";
-import { callHttp, nameOf, printable } from "../http-call.ts";
+import { createNamedCall, jsonBody } from "../named-call.ts";
 import type { Refused, Unavailable } from "../ota-server.ts";
 
 /** Entries of one page of a list. A device's entry holds its whole artifact: more would be more than is read of an answer. */
@@ -107,7 +107,7 @@ interface Sent {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
 }
-type Send = (sent: Sent) => Promise<{ readonly kind: "answered"; readonly named: NamedAnswer } | Unavailable>;
+type Send = (sent: Sent) => Promise<NamedAnswer | Unavailable>;
 
 const REMEDIES: Readonly<Record<number, string>> = {
   401: "; check ota_server.token: a personal access token of a user of this server that has not expired",
@@ -122,9 +122,9 @@ export function createMenderApi(options: MenderApiOptions): MenderApi {
     sent: Omit<Sent, "method">,
     read: (named: NamedAnswer) => T | Unavailable,
   ): Promise<T | Refused | Unavailable> => {
-    const answered = await send({ method: "GET", ...sent });
-    if (answered.kind === "unavailable") return answered;
-    return answered.named.answer.status === 200 ? read(answered.named) : refuse(answered.named);
+    const named = await send({ method: "GET", ...sent });
+    if ("kind" in named) return named;
+    return named.answer.status === 200 ? read(named) : refuse(named);
   };
   const pageQuery = (page: number, status: string | undefined): Record<string, string> => ({
     page: String(page),
@@ -135,19 +135,19 @@ export function createMenderApi(options: MenderApiOptions): MenderApi {
     listDeployments: (page, status) =>
       get({ path: "", query: pageQuery(page, status) }, (named) => readPage(named, deploymentSchema)),
     async readDeployment(id) {
-      const answered = await send({ method: "GET", path: `/${encodeURIComponent(id)}` });
-      if (answered.kind === "unavailable") return answered;
-      const { named } = answered;
+      const named = await send({ method: "GET", path: `/${encodeURIComponent(id)}` });
+      if ("kind" in named) return named;
       if (named.answer.status === 404) return { kind: "deployment", deployment: null };
       if (named.answer.status !== 200) return refuse(named);
       const parsed = deploymentSchema.safeParse(parseJson(named.answer.text));
-      return parsed.success ? { kind: "deployment", deployment: parsed.data } : odd(named, parsed.error);
+      return parsed.success
+        ? { kind: "deployment", deployment: parsed.data }
+        : unreadable(named, parsed.error, UNLIKE);
     },
     async listDevices(id, page, status) {
       const path = `/${encodeURIComponent(id)}/devices/list`;
-      const answered = await send({ method: "GET", path, query: pageQuery(page, status) });
-      if (answered.kind === "unavailable") return answered;
-      const { named } = answered;
+      const named = await send({ method: "GET", path, query: pageQuery(page, status) });
+      if ("kind" in named) return named;
       if (named.answer.status === 404) return { kind: "gone" };
       return named.answer.status === 200 ? readPage(named, deviceSchema) : refuse(named);
     },
@@ -157,51 +157,34 @@ export function createMenderApi(options: MenderApiOptions): MenderApi {
         // The server takes a part of a name for the name.
         return parsed.success
           ? { kind: "release", exists: parsed.data?.includes(name) === true }
-          : odd(named, parsed.error);
+          : unreadable(named, parsed.error, UNLIKE);
       }),
     async abort(id) {
       const body = { status: "aborted" };
-      const answered = await send({ method: "PUT", path: `/${encodeURIComponent(id)}/status`, body });
-      if (answered.kind === "unavailable") return answered;
-      const { status } = answered.named.answer;
+      const named = await send({ method: "PUT", path: `/${encodeURIComponent(id)}/status`, body });
+      if ("kind" in named) return named;
+      const { status } = named.answer;
       if (status === 204) return { kind: "aborted" };
-      return status === 422 ? { kind: "over" } : refuse(answered.named);
+      return status === 422 ? { kind: "over" } : refuse(named);
     },
     async create({ name, artifactName, devices }) {
       const body = { name, artifact_name: artifactName, devices };
-      const answered = await send({ method: "POST", path: "", body });
-      if (answered.kind === "unavailable") return answered;
-      const { status } = answered.named.answer;
+      const named = await send({ method: "POST", path: "", body });
+      if ("kind" in named) return named;
+      const { status } = named.answer;
       if (status === 201) return { kind: "created" };
-      return status === 409 ? { kind: "exists" } : refuse(answered.named);
+      return status === 409 ? { kind: "exists" } : refuse(named);
     },
   };
 }
 
 function createSend(options: MenderApiOptions): Send {
-  const { url: base, token, timeoutMs, productVersion, fetch: fetchWith = fetch } = options;
-  const userAgent = productVersion === undefined ? "lastgood" : `lastgood/${productVersion}`;
-  return async ({ method, path, query = {}, body }) => {
-    const url = new URL(`${base}${BASE}${path}`);
+  const call = createNamedCall(options);
+  const headers = { Authorization: `Bearer ${options.token}` };
+  return ({ method, path, query = {}, body }) => {
+    const url = new URL(`${options.url}${BASE}${path}`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    const headers = new Headers({
-      Accept: "application/json",
-      Authorization: `Bearer ${token}`,
-      "User-Agent": userAgent,
-      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-    });
-    const request = {
-      method,
-      url,
-      headers,
-      timeoutMs,
-      fetch: fetchWith,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    };
-    const answer = await callHttp(request);
-    return answer.kind === "answered"
-      ? { kind: "answered", named: { call: nameOf(request), answer } }
-      : answer;
+    return call({ method, url, headers, ...jsonBody(body) });
   };
 }
 
@@ -212,12 +195,12 @@ function createSend(options: MenderApiOptions): Send {
 function readPage<T>(named: NamedAnswer, schema: z.ZodType<T>): Page<T> | Unavailable {
   // Go writes an empty list as null in places.
   const list = z.array(z.unknown()).nullable().safeParse(parseJson(named.answer.text));
-  if (!list.success) return odd(named, list.error);
+  if (!list.success) return unreadable(named, list.error, UNLIKE);
   const entries = list.data ?? [];
   const parsed = entries.map((entry) => schema.safeParse(entry));
   const items = parsed.flatMap((each) => (each.success ? [each.data] : []));
   const first = parsed.find((each) => !each.success);
-  if (first?.error !== undefined && items.length === 0) return odd(named, first.error);
+  if (first?.error !== undefined && items.length === 0) return unreadable(named, first.error, UNLIKE);
   const total = /^\d+$/.exec(named.answer.headers.get("x-total-count") ?? "")?.[0];
   return {
     kind: "page",
@@ -227,10 +210,4 @@ function readPage<T>(named: NamedAnswer, schema: z.ZodType<T>): Page<T> | Unavai
   };
 }
 
-function odd({ call }: NamedAnswer, { issues }: z.ZodError): Unavailable {
-  const problems = issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`).join("; ");
-  return {
-    kind: "unavailable",
-    detail: `${call} answered 200 but not as a Mender server does: ${printable(problems)}`,
-  };
-}
+const UNLIKE = " but not as a Mender server does";

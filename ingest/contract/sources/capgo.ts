@@ -2,6 +2,7 @@
 // how the app is called there, which Lastgood channel each of its channels is, what of its devices counts, and where
 // Capgo's own statistics are, if they are to go on.
 import { z } from "zod";
+import { refuseSharedNames } from "./shared-names.ts";
 import { channelSchema } from "../release-key.ts";
 import { mappedChannelsSchema } from "./mapped-channels.ts";
 
@@ -43,21 +44,16 @@ export function refuseSharedCapgoApps(
   >,
   context: z.RefinementCtx,
 ): void {
-  const appOf = new Map<string, string>();
-  for (const [app, { sources }] of apps) {
+  const names = [...apps].flatMap(([app, { sources }]) => {
     const capgo = sources?.capgo;
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
-    if (typeof capgo !== "object" || capgo === null) continue;
-    const appId = capgo.app_id ?? app;
-    const other = appOf.get(appId);
-    if (other === undefined) {
-      appOf.set(appId, app);
-      continue;
-    }
-    context.addIssue({
-      code: "custom",
-      path: ["apps", app, "sources", "capgo", "app_id"],
-      message: `${other} takes the events of the Capgo app ${appId} already: give each its own app_id, or leave the source with one`,
-    });
-  }
+    if (typeof capgo !== "object" || capgo === null) return [];
+    return [{ app, name: capgo.app_id ?? app, path: ["capgo", "app_id"] }];
+  });
+  refuseSharedNames(
+    names,
+    (other, appId) =>
+      `${other} takes the events of the Capgo app ${appId} already: give each its own app_id, or leave the source with one`,
+    context,
+  );
 }

@@ -5,6 +5,8 @@
 // management key, and that has no place in the process that every device reaches. And an ingest that started while that
 // server is away would know no key, and could count nothing of what it acknowledges.
 import { z } from "zod";
+import { isPlainUrl } from "../plain-url.ts";
+import { refuseSharedNames } from "./shared-names.ts";
 import { channelSchema } from "../release-key.ts";
 import type { Channel } from "../release-key.ts";
 
@@ -29,12 +31,7 @@ const deploymentsSchema = z
 /** Without the slash at its end. */
 const serverSchema = z
   .url({ protocol: /^https?$/, error: "must be the http:// or https:// address of the CodePush server" })
-  .superRefine((server, context) => {
-    if (!URL.canParse(server)) return;
-    const { username, password, search, hash } = new URL(server);
-    if (username + password + search + hash !== "")
-      context.addIssue({ code: "custom", message: "must be an address without user, query and fragment" });
-  })
+  .refine(isPlainUrl, { error: "must be an address without user, query and fragment" })
   .transform((server) => server.replace(/\/+$/, ""));
 
 export const codePushSourceSchema = z.strictObject({
@@ -51,22 +48,16 @@ export function refuseSharedDeploymentKeys(
   >,
   context: z.RefinementCtx,
 ): void {
-  const appOf = new Map<string, string>();
-  for (const [app, { sources }] of apps) {
+  const names = [...apps].flatMap(([app, { sources }]) => {
     const deployments = sources?.codepush?.deployments;
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
-    if (!(deployments instanceof Map)) continue;
-    for (const key of (deployments as CodePushSource["deployments"]).keys()) {
-      const other = appOf.get(key);
-      if (other === undefined) {
-        appOf.set(key, app);
-        continue;
-      }
-      context.addIssue({
-        code: "custom",
-        path: ["apps", app, "sources", "codepush", "deployments", key],
-        message: `${other} has this deployment key too: leave it with the app that it belongs to`,
-      });
-    }
-  }
+    if (!(deployments instanceof Map)) return [];
+    const keys = [...(deployments as CodePushSource["deployments"]).keys()];
+    return keys.map((key) => ({ app, name: key, path: ["codepush", "deployments", key] }));
+  });
+  refuseSharedNames(
+    names,
+    (other) => `${other} has this deployment key too: leave it with the app that it belongs to`,
+    context,
+  );
 }

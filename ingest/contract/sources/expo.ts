@@ -12,5 +12,3 @@ export const expoSourceSchema = z.strictObject({
   channel: channelSchema.optional(),
   channels: mappedChannelsSchema,
 });
-
-export type ExpoSource = z.infer<typeof expoSourceSchema>;

@@ -5,5 +5,3 @@ import { mappedChannelsSchema } from "./mapped-channels.ts";
 
 /** `channels`: "production/ios" (channel and platform) or "production" -> channel. */
 export const hotUpdaterSourceSchema = z.strictObject({ channels: mappedChannelsSchema });
-
-export type HotUpdaterSource = z.infer<typeof hotUpdaterSourceSchema>;

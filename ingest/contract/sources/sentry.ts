@@ -2,6 +2,7 @@
 // Enters: parsed YAML. Leaves: its projects with their keys and channels, how a release is found in what the SDK says, and
 // where a copy goes.
 import { z } from "zod";
+import { refuseSharedNames } from "./shared-names.ts";
 import { versionPatternSchema } from "./bounded-pattern.ts";
 import { environmentFields, refuseTwoChannels, toEnvironmentChannels } from "./environment-channels.ts";
 
@@ -112,20 +113,16 @@ export function refuseSharedSentryProjects(
   >,
   context: z.RefinementCtx,
 ): void {
-  const appOf = new Map<string, string>();
-  for (const [app, { sources }] of apps) {
+  const names = [...apps].flatMap(([app, { sources }]) => {
     const projects = sources?.sentry?.projects;
     // zod comes here with what it has when a value inside was refused; those mistakes are told first.
-    if (!(projects instanceof Map)) continue;
-    for (const project of (projects as SentrySource["projects"]).keys()) {
-      const other = appOf.get(project);
-      if (other === undefined) appOf.set(project, app);
-      else
-        context.addIssue({
-          code: "custom",
-          path: ["apps", app, "sources", "sentry", "projects", project],
-          message: `${other} has the project ${project} too: an envelope names its app by this alone`,
-        });
-    }
-  }
+    if (!(projects instanceof Map)) return [];
+    const ids = [...(projects as SentrySource["projects"]).keys()];
+    return ids.map((id) => ({ app, name: id, path: ["sentry", "projects", id] }));
+  });
+  refuseSharedNames(
+    names,
+    (other, project) => `${other} has the project ${project} too: an envelope names its app by this alone`,
+    context,
+  );
 }

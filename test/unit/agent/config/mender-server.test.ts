@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { loadSettings } from "../../../../agent/config/load.ts";
 import type { OtaServerSettings } from "../../../../agent/config/ota-servers.ts";
-import { MENDER_POLL_MS_LEAST, MENDER_POLL_MS_MAX } from "../../../../agent/config/ota-servers/mender.ts";
+import { POLL_MS_LEAST, POLL_MS_MAX } from "../../../../agent/config/ota-servers/server-fields.ts";
 import type { MenderOtaServerSettings } from "../../../../agent/config/ota-servers/mender.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "lg-mender-"));
@@ -70,8 +70,8 @@ describe("what it becomes", () => {
   });
 
   test.each([
-    ["1s", MENDER_POLL_MS_LEAST],
-    ["1h", MENDER_POLL_MS_MAX],
+    ["1s", POLL_MS_LEAST],
+    ["1h", POLL_MS_MAX],
   ])("polled every %s at its edge", (text, ms) => {
     expect(load(`poll_every: ${text}`).pollEveryMs).toBe(ms);
   });
