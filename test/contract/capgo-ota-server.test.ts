@@ -1,7 +1,6 @@
 // The `capgo` adapter against its double: the common contract on a plain channel and on one with a progressive rollout, then
 // what only Capgo has: ids, two bundles on a channel, 400s for everything, reads that lag, pages that overlap.
 import { afterEach, describe, expect, it } from "vitest";
-import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { ChannelState, OtaServer, RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { CAPGO_BUNDLES_AGE_MS_MAX } from "../../agent/rollback/servers/capgo.ts";
 import { CAPGO_BUNDLES_MAX, CAPGO_BUNDLES_PER_PAGE } from "../../agent/rollback/servers/capgo-api.ts";
@@ -12,27 +11,13 @@ import type { TestCapgo } from "../support/capgo.ts";
 import { startJsonDouble } from "../support/json-double.ts";
 import { NEW, NEWER, OLD, OLDER, otaServerContract } from "./ota-server.ts";
 import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
+import { toWireFault } from "./wire-faults.ts";
 
 function toFault(fault: NeutralFault): CapgoFault {
-  switch (fault.kind) {
-    case "server_error":
-      return { kind: "error", status: 500 };
-    case "rate_limited":
-    case "redirect":
-      return fault;
-    case "hangs":
-      return { kind: "late", ms: CAPGO_TIMEOUT_MS * 2 };
-    case "acts_but_answer_is_lost":
-      return { kind: "lost_answer" };
-    case "garbage_answer":
-      return { kind: "garbage" };
-    case "oversize_answer":
-      return { kind: "oversize", bytes: ANSWER_BYTES_MAX + 1 };
-    case "sets_another_version":
-      return { kind: "another_bundle", name: fault.version };
-    default:
-      return fault satisfies never;
-  }
+  return toWireFault(fault, {
+    hangMs: CAPGO_TIMEOUT_MS * 2,
+    anotherVersion: (version) => ({ kind: "another_bundle" as const, name: version }),
+  });
 }
 
 function harnessWith(kind: "plain" | "rollout"): () => Promise<OtaServerHarness> {

@@ -4,7 +4,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { ChannelState, OtaServer, RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { UPLOAD_TIME_MS_MAX, createCodePushOtaServer } from "../../agent/rollback/servers/codepush.ts";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
@@ -15,6 +14,7 @@ import type { CodePushDouble, CodePushDoubleOptions, CodePushFault } from "../do
 import { startJsonDouble } from "../support/json-double.ts";
 import { otaServerContract } from "./ota-server.ts";
 import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
+import { toWireFault } from "./wire-faults.ts";
 
 const ACCESS_KEY = "example-access-key";
 const DEPLOYMENT_KEY = "KEYA";
@@ -72,25 +72,10 @@ function adapter(url: string, accessKey = ACCESS_KEY): OtaServer {
 }
 
 function toFault(fault: NeutralFault): CodePushFault {
-  switch (fault.kind) {
-    case "server_error":
-      return { kind: "error", status: 500 };
-    case "hangs":
-      return { kind: "late", ms: TIMEOUT_MS * 3 };
-    case "acts_but_answer_is_lost":
-      return { kind: "lost_answer" };
-    case "garbage_answer":
-      return { kind: "garbage" };
-    case "oversize_answer":
-      return { kind: "oversize", bytes: ANSWER_BYTES_MAX + 1 };
-    case "rate_limited":
-    case "redirect":
-      return fault;
-    case "sets_another_version":
-      return { kind: "another_label", label: fault.version };
-    default:
-      return fault satisfies never;
-  }
+  return toWireFault(fault, {
+    hangMs: TIMEOUT_MS * 3,
+    anotherVersion: (version) => ({ kind: "another_label" as const, label: version }),
+  });
 }
 
 /** The servers that this API is spoken by. */

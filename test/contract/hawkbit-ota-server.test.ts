@@ -1,7 +1,6 @@
 // The `hawkbit` adapter against its double: the common contract, with what goes wrong at the stop and at the assignment; then
 // what only hawkBit has: no channel but targets, verbs that happen later, sets that were never on these targets.
 import { describe, expect, it } from "vitest";
-import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import { channelSchema } from "../../ingest/contract/release-key.ts";
 import { HAWKBIT_PAGE } from "../../agent/rollback/servers/hawkbit-api.ts";
@@ -27,29 +26,15 @@ import type { TestHawkbit } from "../support/hawkbit.ts";
 import { startJsonDouble } from "../support/json-double.ts";
 import { NEW, NEWER, OLD, OLDER, otaServerContract } from "./ota-server.ts";
 import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
+import { toWireFault } from "./wire-faults.ts";
 
 const key = HAWKBIT_KEY;
 
 function toFault(fault: NeutralFault): HawkbitFault {
-  switch (fault.kind) {
-    case "server_error":
-      return { kind: "error", status: 500 };
-    case "hangs":
-      return { kind: "late", ms: HAWKBIT_TIMEOUT_MS * 3 };
-    case "acts_but_answer_is_lost":
-      return { kind: "lost_answer" };
-    case "garbage_answer":
-      return { kind: "garbage" };
-    case "oversize_answer":
-      return { kind: "oversize", bytes: ANSWER_BYTES_MAX + 1 };
-    case "rate_limited":
-    case "redirect":
-      return fault;
-    case "sets_another_version":
-      return { kind: "another_set", version: fault.version };
-    default:
-      return fault satisfies never;
-  }
+  return toWireFault(fault, {
+    hangMs: HAWKBIT_TIMEOUT_MS * 3,
+    anotherVersion: (version) => ({ kind: "another_set" as const, version }),
+  });
 }
 
 function harnessWith(faultsOfRollback: "stop" | "assign"): () => Promise<OtaServerHarness> {

@@ -1,7 +1,6 @@
 // The `mender` adapter against its double: the common contract, with what goes wrong at the abort and at the deployment
 // that repairs; then what only Mender has: two acts in the right order, devices that were told, names that make it once.
 import { describe, expect, it } from "vitest";
-import { ANSWER_BYTES_MAX } from "../../agent/rollback/http-call.ts";
 import type { RollbackRequest } from "../../agent/rollback/ota-server.ts";
 import {
   MENDER_DEVICES_PER_REPAIR_MAX,
@@ -17,30 +16,15 @@ import { MENDER_KEY, MENDER_TIMEOUT_MS, menderServer, startMenderWithHistory } f
 import type { TestMender } from "../support/mender.ts";
 import { NEW, NEWER, OLD, OLDER, otaServerContract } from "./ota-server.ts";
 import type { NeutralFault, OtaServerHarness } from "./ota-server.ts";
+import { toWireFault } from "./wire-faults.ts";
 
 const key = MENDER_KEY;
 
 function toFault(fault: NeutralFault): MenderFault {
-  switch (fault.kind) {
-    case "server_error":
-      return { kind: "error", status: 500 };
-    case "rate_limited":
-      return fault;
-    case "hangs":
-      return { kind: "late", ms: MENDER_TIMEOUT_MS * 2 };
-    case "acts_but_answer_is_lost":
-      return { kind: "lost_answer" };
-    case "garbage_answer":
-      return { kind: "garbage" };
-    case "oversize_answer":
-      return { kind: "oversize", bytes: ANSWER_BYTES_MAX + 1 };
-    case "redirect":
-      return fault;
-    case "sets_another_version":
-      return { kind: "another_artifact", name: fault.version };
-    default:
-      return fault satisfies never;
-  }
+  return toWireFault(fault, {
+    hangMs: MENDER_TIMEOUT_MS * 2,
+    anotherVersion: (version) => ({ kind: "another_artifact" as const, name: version }),
+  });
 }
 
 /** `acts` of a rollback are deployments made, and those of a pause are aborts: the double's own state tells. */

@@ -8,6 +8,7 @@ import type { Express, NextFunction, Request, RequestHandler, Response } from "e
 import { BUILTIN_NAMES, createCapgoState } from "./capgo-state.ts";
 import type { CapgoAppRows, CapgoBundleRow, CapgoChannelRow, CapgoState } from "./capgo-state.ts";
 import { answerUpdate, updateRequestSchema } from "./capgo-updates.ts";
+import type { WireFault } from "./wire-fault.ts";
 
 const PER_PAGE = 50;
 export const CAPGO_FAILED_LOGINS_MAX = 20;
@@ -17,13 +18,8 @@ export const CAPGO_REQUESTS_PER_MINUTE_MAX = 2_000;
 export type CapgoPermission = "app.read" | "channel.promote_bundle" | "channel.update_settings";
 export type CapgoCallKind = "read" | "write";
 export type CapgoFault =
+  | Exclude<WireFault, { readonly kind: "error" }>
   | { readonly kind: "error"; readonly status: number; readonly body?: object }
-  | { readonly kind: "rate_limited"; readonly retryAfterSeconds: number }
-  | { readonly kind: "redirect"; readonly location: string }
-  | { readonly kind: "late"; readonly ms: number }
-  | { readonly kind: "lost_answer" }
-  | { readonly kind: "garbage" }
-  | { readonly kind: "oversize"; readonly bytes: number }
   | { readonly kind: "another_bundle"; readonly name: string };
 
 export interface CapgoCall {

@@ -6,6 +6,7 @@ import express from "express";
 import type { Express, NextFunction, Request, RequestHandler, Response } from "express";
 import semver from "semver";
 import { toCamelCase, toWholeVersion, updateFor } from "./codepush-updates.ts";
+import type { WireFault } from "./wire-fault.ts";
 
 export interface CodePushPackage {
   appVersion: string;
@@ -32,13 +33,8 @@ export interface CodePushCounters {
 export type CodePushCall = "history" | "rollback" | "patch";
 
 export type CodePushFault =
+  | Exclude<WireFault, { readonly kind: "error" }>
   | { readonly kind: "error"; readonly status: number; readonly text?: string }
-  | { readonly kind: "rate_limited"; readonly retryAfterSeconds: number }
-  | { readonly kind: "late"; readonly ms: number }
-  | { readonly kind: "lost_answer" }
-  | { readonly kind: "garbage" }
-  | { readonly kind: "oversize"; readonly bytes: number }
-  | { readonly kind: "redirect"; readonly location: string }
   | { readonly kind: "another_label"; readonly label: string }
   /** As some versions of lisong's did for ever. */
   | { readonly kind: "says_ok_and_does_nothing" };

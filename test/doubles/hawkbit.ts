@@ -11,18 +11,11 @@ import { createHawkbitState } from "./hawkbit-state.ts";
 import type { ActionRow, HawkbitState, RolloutRow, SetRow, TargetRow } from "./hawkbit-state.ts";
 import { RsqlError, parseRsql } from "./rsql.ts";
 import type { RsqlFields } from "./rsql.ts";
+import type { WireFault } from "./wire-fault.ts";
 
 export type HawkbitCall = "read" | "stop" | "pause" | "assign" | "actions" | "invalidate" | "rollouts";
 
-export type HawkbitFault =
-  | { readonly kind: "error"; readonly status: number }
-  | { readonly kind: "rate_limited"; readonly retryAfterSeconds: number }
-  | { readonly kind: "late"; readonly ms: number }
-  | { readonly kind: "lost_answer" }
-  | { readonly kind: "garbage" }
-  | { readonly kind: "oversize"; readonly bytes: number }
-  | { readonly kind: "redirect"; readonly location: string }
-  | { readonly kind: "another_set"; readonly version: string };
+export type HawkbitFault = WireFault | { readonly kind: "another_set"; readonly version: string };
 
 export interface HawkbitDouble {
   readonly express: Express;

@@ -8,6 +8,7 @@ import express from "express";
 import type { Express, NextFunction, Request, RequestHandler, Response } from "express";
 import { createMenderState, ROW_STATUSES } from "./mender-state.ts";
 import type { DeviceRow, MenderDeployment, MenderState, RowStatus } from "./mender-state.ts";
+import type { WireFault } from "./wire-fault.ts";
 
 const MANAGEMENT = "/api/management/v1/deployments/deployments";
 const DEVICE = "/api/devices/v1/deployments/device/deployments";
@@ -18,13 +19,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export type MenderCallKind = "read" | "create" | "abort";
 export type MenderFault =
-  | { readonly kind: "error"; readonly status: number }
-  | { readonly kind: "rate_limited"; readonly retryAfterSeconds: number }
-  | { readonly kind: "redirect"; readonly location: string }
-  | { readonly kind: "late"; readonly ms: number }
-  | { readonly kind: "lost_answer" }
-  | { readonly kind: "garbage" }
-  | { readonly kind: "oversize"; readonly bytes: number }
+  | WireFault
   | { readonly kind: "another_artifact"; readonly name: string }
   /** A list says that it has so many entries. */
   | { readonly kind: "total"; readonly count: number };
