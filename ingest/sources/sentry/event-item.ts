@@ -59,8 +59,8 @@ export function crashIn(value: unknown): CrashWords | undefined {
   return wordsOf(unhandled ?? exceptions.at(-1), message);
 }
 
-/** Counts as a crash of the device, where crashes are counted by events. */
-export function readEvent(value: unknown, context: ItemContext, crash = crashIn(value)): ReadItem {
+/** Counts as a crash of the device, where crashes are counted by events. `crash`: what `crashIn` found in it. */
+export function readEvent(value: unknown, context: ItemContext, crash: CrashWords | undefined): ReadItem {
   const parsed = eventSchema.safeParse(value);
   if (!parsed.success) return nothing("invalid");
   const event = parsed.data;

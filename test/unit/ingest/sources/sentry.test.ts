@@ -4,7 +4,7 @@ import { MATCHED_CHARS_MAX } from "../../../../ingest/contract/sources/bounded-p
 import type { SentrySource } from "../../../../ingest/contract/sources/sentry.ts";
 import { ITEMS_MAX, parseEnvelope } from "../../../../ingest/sources/sentry/envelope.ts";
 import { crashIn, readEvent } from "../../../../ingest/sources/sentry/event-item.ts";
-import { SESSIONS_MAX, readEnvelope } from "../../../../ingest/sources/sentry/read-envelope.ts";
+import { EVENTS_MAX, SESSIONS_MAX, readEnvelope } from "../../../../ingest/sources/sentry/read-envelope.ts";
 import type { ItemContext, ReadItem } from "../../../../ingest/sources/sentry/read-item.ts";
 import { releaseOf } from "../../../../ingest/sources/sentry/release-of.ts";
 import { clockShiftMs, timeMsOf } from "../../../../ingest/sources/sentry/sentry-time.ts";
@@ -295,13 +295,13 @@ describe("event", () => {
   ])("%s", (_name, fields, isCrash) => {
     const event = { ...CRASH, ...fields };
     expect(crashIn(event) !== undefined).toBe(isCrash);
-    expect(told(readEvent(event, contextOf()))).toBe("no_outcome");
-    expect(readEvent(event, byEvents).kind).toBe(isCrash ? "drafts" : "nothing");
+    expect(told(readEvent(event, contextOf(), crashIn(event)))).toBe("no_outcome");
+    expect(readEvent(event, byEvents, crashIn(event)).kind).toBe(isCrash ? "drafts" : "nothing");
   });
 
   test("counts where the configuration says that crashes are counted by events, and only there", () => {
-    expect(told(readEvent(CRASH, contextOf()))).toBe("no_outcome");
-    expect(readEvent(CRASH, byEvents)).toMatchObject({
+    expect(told(readEvent(CRASH, contextOf(), crashIn(CRASH)))).toBe("no_outcome");
+    expect(readEvent(CRASH, byEvents, crashIn(CRASH))).toMatchObject({
       drafts: [
         {
           event: "crashed",
@@ -324,7 +324,8 @@ describe("event", () => {
     [{ release: undefined }, "unattributed"],
     [{ environment: "dev", release: undefined }, "unattributed"],
   ])("%j", (fields, expected) => {
-    const read = readEvent({ ...CRASH, ...fields }, byEvents);
+    const event = { ...CRASH, ...fields };
+    const read = readEvent(event, byEvents, crashIn(event));
     expect(read.kind === "drafts" ? read.drafts[0]!.device : read.result).toBe(expected);
   });
 
@@ -579,6 +580,15 @@ describe("an envelope as a whole", () => {
     const ahead = session({ started: at(NOON_MS + HOUR_MS), timestamp: at(NOON_MS + HOUR_MS) });
     const items = read(envelopeOf({ sent_at: at(NOON_MS + HOUR_MS) }, { type: "session" }, ahead));
     expect((items as ReadItem[]).map(told)).toEqual(["active@0"]);
+  });
+
+  test("as many events as are looked at", () => {
+    const source = sourceOf({ crashes_from: "events" });
+    const many = (count: number): string[] => {
+      const lines = Array.from({ length: count }, () => [{ type: "event" }, CRASH]).flat();
+      return (read(envelopeOf({}, ...lines), source) as ReadItem[]).map(({ kind }) => kind);
+    };
+    expect(many(EVENTS_MAX + 1)).toEqual([...Array<string>(EVENTS_MAX).fill("drafts"), "nothing"]);
   });
 
   test("as many sessions as Sentry takes", () => {
