@@ -13,7 +13,7 @@ import { keepLastGood } from "./config/last-good-file.ts";
 import { loadSettings } from "./config/load.ts";
 import type { Settings } from "./config/schema.ts";
 import type { ConfigJournal, ConfigRecord } from "./journal/config-record.ts";
-import { AGENT_METRICS } from "./metrics/names.ts";
+import { describeMetric } from "../ingest/contract/metric-names.ts";
 
 /** Where the settings come from. */
 export interface ConfigOrigin {
@@ -125,7 +125,7 @@ export type ReloadMetrics = ReturnType<typeof createReloadMetrics>;
 /** At first they say that the agent has started with a file that is right. */
 export function createReloadMetrics({ registry, clock }: { registry: Registry; clock: Clock }) {
   const gauge = (name: "ota_config_reload_success" | "ota_config_reload_timestamp_seconds"): Gauge =>
-    new Gauge({ name, help: AGENT_METRICS[name].help, registers: [registry] });
+    new Gauge({ ...describeMetric(name), registers: [registry] });
   const success = gauge("ota_config_reload_success");
   const timestamp = gauge("ota_config_reload_timestamp_seconds");
   const tell = (stage: ConfigRecord["stage"]): void => {

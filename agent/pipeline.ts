@@ -4,6 +4,7 @@
 //   A DeviceReport becomes a ReportEntry in a Redis stream; entries fold into HealthWindows; windows are
 //   weighed into Evidence; a judge gives a Verdict; the policy turns Verdicts into a RollbackDecision; the
 //   executor answers with a RollbackOutcome; the journal keeps all of it.
+import { describeMetric } from "../ingest/contract/metric-names.ts";
 import { heardFromMs, readListening } from "../ingest/contract/listening.ts";
 import type { ChannelKey } from "../ingest/contract/release-key.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -50,7 +51,6 @@ import { createJournal } from "./journal/journal.ts";
 import type { Journal } from "./journal/journal.ts";
 import { createSummaryStore } from "./journal/summary-store.ts";
 import type { SummaryStore } from "./journal/summary-store.ts";
-import { AGENT_METRICS } from "./metrics/names.ts";
 import { createDecisionStore } from "./rollback/decision-store.ts";
 import type { DecisionStore } from "./rollback/decision-store.ts";
 import type { WatchedChannels } from "./watched-channels.ts";
@@ -224,15 +224,10 @@ export type Timers = ReturnType<typeof createTimers>;
 export function createTimers(registry: Registry) {
   return {
     evaluation: new Histogram({
-      name: "ota_evaluation_duration_seconds",
-      help: AGENT_METRICS.ota_evaluation_duration_seconds.help,
+      ...describeMetric("ota_evaluation_duration_seconds"),
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
       registers: [registry],
     }),
-    foldsLost: new Counter({
-      name: "ota_folds_lost_total",
-      help: AGENT_METRICS.ota_folds_lost_total.help,
-      registers: [registry],
-    }),
+    foldsLost: new Counter({ ...describeMetric("ota_folds_lost_total"), registers: [registry] }),
   };
 }

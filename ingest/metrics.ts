@@ -3,6 +3,8 @@
 import { Counter, Gauge, Histogram } from "../runtime/metrics.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { REPORTS_PER_REQUEST_MAX } from "./contract/device-report.ts";
+import { describeMetric } from "./contract/metric-names.ts";
+import type { MetricNameOf } from "./contract/metric-names.ts";
 import type { AppId } from "./contract/release-key.ts";
 import type { IngestSettings } from "./contract/settings.ts";
 import { PROBLEM_CODES, REPORT_CODES, UNAVAILABLE_CODES } from "./problems.ts";
@@ -108,81 +110,33 @@ export function createIngestMetrics(
 function instruments(registry: Registry): IngestMetrics {
   const registers = [registry];
   return {
-    reports: new Counter({
-      name: "ota_ingest_reports_total",
-      help: "Device reports by what became of them: accepted, or the code they were refused with.",
-      labelNames: ["result"],
-      registers,
-    }),
-    sourceEvents: new Counter({
-      name: "ota_ingest_source_events_total",
-      help: "Events that came in the words of another system (apps.<app>.sources), by what became of them.",
-      labelNames: ["source", "result"],
-      registers,
-    }),
-    requestsRefused: new Counter({
-      name: "ota_ingest_requests_refused_total",
-      help: "Requests that were refused as a whole, by problem code.",
-      labelNames: ["code"],
-      registers,
-    }),
-    clockSkew: new Counter({
-      name: "ota_ingest_clock_skew_total",
-      help: "Accepted reports whose time was too far in the past or future and was clamped.",
-      labelNames: ["direction"],
-      registers,
-    }),
-    deviceAuth: new Counter({
-      name: "ota_ingest_device_auth_total",
-      help: "Reports of apps with device_auth by what became of the proof of their device, in mode observe too.",
-      labelNames: ["app", "result"],
-      registers,
-    }),
+    reports: new Counter({ ...describeMetric("ota_ingest_reports_total"), registers }),
+    sourceEvents: new Counter({ ...describeMetric("ota_ingest_source_events_total"), registers }),
+    requestsRefused: new Counter({ ...describeMetric("ota_ingest_requests_refused_total"), registers }),
+    clockSkew: new Counter({ ...describeMetric("ota_ingest_clock_skew_total"), registers }),
+    deviceAuth: new Counter({ ...describeMetric("ota_ingest_device_auth_total"), registers }),
     requestDuration: new Histogram({
-      name: "http_server_request_duration_seconds",
-      help: "Time from a request's headers to its answer.",
-      labelNames: ["route", "method", "status_class"],
+      ...describeMetric("http_server_request_duration_seconds"),
       buckets: DURATION_BUCKETS_SECONDS,
       registers,
     }),
-    requestsInFlight: new Gauge({
-      name: "ota_ingest_requests_in_flight",
-      help: "Requests being handled now.",
-      registers,
-    }),
+    requestsInFlight: new Gauge({ ...describeMetric("ota_ingest_requests_in_flight"), registers }),
   };
 }
 
-const FORWARDED = "ota_ingest_forwarded_total";
-
 /** Series only for sources that send on; every forwarder of a process counts in the same one. */
 export function forwardedCounter(registry: Registry): Counter<"source" | "result"> {
-  const made = registry.getSingleMetric(FORWARDED) as Counter<"source" | "result"> | undefined;
-  return (
-    made ??
-    new Counter({
-      name: FORWARDED,
-      help: "Requests to be sent on to the server that they were meant for, by what became of them.",
-      labelNames: ["source", "result"],
-      registers: [registry],
-    })
-  );
+  const described = describeMetric("ota_ingest_forwarded_total");
+  const made = registry.getSingleMetric(described.name) as Counter<"source" | "result"> | undefined;
+  return made ?? new Counter({ ...described, registers: [registry] });
 }
 
 function exportLimits(registry: Registry, limits: IngestSettings): void {
-  const limit = (name: string, help: string, value: number): void =>
-    new Gauge({ name, help, registers: [registry] }).set(value);
-  limit(
-    "ota_ingest_stream_entries_max",
-    "Setting: entries that may wait in a shard's stream before reports are refused.",
-    limits.streamEntriesMax,
-  );
-  limit("ota_ingest_body_bytes_max", "Setting: bytes of a request body, inflated.", limits.bodyBytesMax);
-  limit(
-    "ota_ingest_reports_per_request_max",
-    "Limit: reports that one request may carry.",
-    REPORTS_PER_REQUEST_MAX,
-  );
+  const limit = (name: MetricNameOf<"ingest">, value: number): void =>
+    new Gauge({ ...describeMetric(name), registers: [registry] }).set(value);
+  limit("ota_ingest_stream_entries_max", limits.streamEntriesMax);
+  limit("ota_ingest_body_bytes_max", limits.bodyBytesMax);
+  limit("ota_ingest_reports_per_request_max", REPORTS_PER_REQUEST_MAX);
 }
 
 export function countRefusedRequest(metrics: IngestMetrics, code: ProblemCode): void {

@@ -1,6 +1,7 @@
 // Everything that Lastgood tells people by itself, as one thing: pages to Alertmanager, annotations to Grafana, the
 // daily summary. Enters: settings and the stores. Leaves: what the upkeep jobs do, the wake-ups they need, and a bell
 // for news. What is not configured costs nothing.
+import { describeMetric } from "../../ingest/contract/metric-names.ts";
 import { readDeviceProofs } from "../../ingest/contract/device-proofs.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -13,7 +14,6 @@ import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { FreezeStore } from "../journal/freeze-store.ts";
 import type { Journal } from "../journal/journal.ts";
 import { createConfigJournal } from "../journal/config-record.ts";
-import { AGENT_METRICS } from "../metrics/names.ts";
 import { POST_RESULTS, createAlertmanager } from "../paging/alertmanager.ts";
 import type { ServerAnswer } from "../paging/alertmanager.ts";
 import { createChangeLog } from "../paging/change-log.ts";
@@ -97,9 +97,7 @@ function createPageJob(options: OutletsOptions): () => Promise<void> {
   const { settings, stores, channels, readUnread, registry, clock, logger } = options;
   const { alertmanager: configured, externalUrl } = settings;
   const posts = new Counter({
-    name: "ota_page_posts_total",
-    help: AGENT_METRICS.ota_page_posts_total.help,
-    labelNames: [...AGENT_METRICS.ota_page_posts_total.labels],
+    ...describeMetric("ota_page_posts_total"),
     registers: [registry],
   });
   if (configured === undefined) return () => Promise.resolve();
@@ -190,9 +188,7 @@ export function registerPageMetrics({
 }): void {
   const pages = createPageStore({ redis });
   const gauge = new Gauge({
-    name: "ota_pages_standing",
-    help: AGENT_METRICS.ota_pages_standing.help,
-    labelNames: [...AGENT_METRICS.ota_pages_standing.labels],
+    ...describeMetric("ota_pages_standing"),
     registers: [registry],
     async collect() {
       // Where nobody is told any more, what is left in Redis does not stand.

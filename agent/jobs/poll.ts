@@ -1,5 +1,6 @@
 // Polling as one thing: OTA servers that push nothing are read on time, and what they say goes where devices' own
 // reports go. Enters: the sources, Redis. Leaves: the job, its wake-up, metrics, and since when devices could be heard.
+import { describeMetric } from "../../ingest/contract/metric-names.ts";
 import type { AppId } from "../../ingest/contract/release-key.ts";
 import { createStreamWriter } from "../../ingest/stream-writer.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -7,7 +8,6 @@ import type { Logger } from "../../runtime/logger.ts";
 import { Counter, Gauge } from "../../runtime/metrics.ts";
 import type { Registry } from "../../runtime/metrics.ts";
 import type { Redis } from "../../runtime/redis.ts";
-import { AGENT_METRICS } from "../metrics/names.ts";
 import { POLL_RESULTS, isDue, pollSource, polledFromMs } from "../polling/poll-source.ts";
 import type { PollOutcome, PolledSource } from "../polling/poll-source.ts";
 import { createPollStore } from "../polling/poll-store.ts";
@@ -102,26 +102,10 @@ function createNotes({
   source: PolledSource,
   outcome: PollOutcome,
 ) => void {
-  const { ota_polls_total, ota_poll_reports_total, ota_poll_complete_timestamp_seconds } = AGENT_METRICS;
   const registers = [registry];
-  const polls = new Counter({
-    name: "ota_polls_total",
-    help: ota_polls_total.help,
-    labelNames: [...ota_polls_total.labels],
-    registers,
-  });
-  const reports = new Counter({
-    name: "ota_poll_reports_total",
-    help: ota_poll_reports_total.help,
-    labelNames: [...ota_poll_reports_total.labels],
-    registers,
-  });
-  const complete = new Gauge({
-    name: "ota_poll_complete_timestamp_seconds",
-    help: ota_poll_complete_timestamp_seconds.help,
-    labelNames: [...ota_poll_complete_timestamp_seconds.labels],
-    registers,
-  });
+  const polls = new Counter({ ...describeMetric("ota_polls_total"), registers });
+  const reports = new Counter({ ...describeMetric("ota_poll_reports_total"), registers });
+  const complete = new Gauge({ ...describeMetric("ota_poll_complete_timestamp_seconds"), registers });
   const failing = new Set<string>();
   return ({ app, id, poller }, { result, kept, invalid, detail }) => {
     for (const each of POLL_RESULTS) polls.inc({ app, result: each }, each === result ? 1 : 0);

@@ -2,6 +2,8 @@
 // agents, and cost nothing in between. Enters: the stores. Leaves: gauges and counters set anew.
 import { heardFromMs, readListening } from "../../ingest/contract/listening.ts";
 import type { HashReader } from "../../ingest/contract/listening.ts";
+import { describeMetric } from "../../ingest/contract/metric-names.ts";
+import type { MetricNameOf } from "../../ingest/contract/metric-names.ts";
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
 import { Counter, Gauge, Histogram } from "../../runtime/metrics.ts";
 import type { Registry } from "../../runtime/metrics.ts";
@@ -21,8 +23,6 @@ import type { DecisionStore } from "../rollback/decision-store.ts";
 import { ROLLBACK_OUTCOME_KINDS } from "../rollback/outcome.ts";
 import { VERDICT_KINDS } from "../judge/verdict.ts";
 import type { SignalEvidence } from "../judge/verdict.ts";
-import { AGENT_METRICS } from "./names.ts";
-import type { AgentMetricName } from "./names.ts";
 
 /** Versions of a channel with series of their own; older ones stand together in version="other". */
 export const VERSIONS_PER_CHANNEL_SHOWN = 8;
@@ -130,13 +130,8 @@ async function countJobs(queues: Queues): Promise<{ queue: string; state: string
 type Instruments = ReturnType<typeof createInstruments>;
 
 function createInstruments(registry: Registry) {
+  const registers = [registry];
   let refresh: () => Promise<void> = () => Promise.resolve();
-  const describe = (name: AgentMetricName) => ({
-    name,
-    help: AGENT_METRICS[name].help,
-    labelNames: [...AGENT_METRICS[name].labels],
-    registers: [registry],
-  });
   // prom-client collects all metrics of a registry at once; the first registered one triggers the refresh,
   // and the others wait for the same promise, so that one scrape is one consistent reading.
   let reading: Promise<void> | undefined;
@@ -144,8 +139,9 @@ function createInstruments(registry: Registry) {
     reading ??= refresh().finally(() => (reading = undefined));
     await reading;
   };
-  const counter = (name: AgentMetricName): Counter => new Counter({ ...describe(name), collect });
-  const gauge = (name: AgentMetricName): Gauge => new Gauge({ ...describe(name), collect });
+  const described = (name: MetricNameOf<"agent">) => ({ ...describeMetric(name), registers, collect });
+  const counter = (name: MetricNameOf<"agent">): Counter => new Counter(described(name));
+  const gauge = (name: MetricNameOf<"agent">): Gauge => new Gauge(described(name));
   const instruments = {
     devices: counter("ota_devices_total"),
     silentDevices: gauge("ota_silent_devices"),
@@ -172,9 +168,8 @@ function createInstruments(registry: Registry) {
     held: gauge("ota_rollbacks_held"),
     pending: gauge("ota_rollbacks_pending"),
     rollbackSeconds: new Histogram({
-      ...describe("ota_rollback_duration_seconds"),
+      ...described("ota_rollback_duration_seconds"),
       buckets: ROLLBACK_SECONDS_BUCKETS,
-      collect,
     }),
     lastRollback: gauge("ota_last_rollback_timestamp_seconds"),
     redisUp: gauge("ota_redis_up"),

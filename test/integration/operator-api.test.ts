@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAgent } from "../../agent/agent.ts";
 import type { RunningAgent } from "../../agent/agent.ts";
-import { AGENT_METRICS } from "../../agent/metrics/names.ts";
+import { METRICS } from "../../ingest/contract/metric-names.ts";
 import { createLogger } from "../../runtime/logger.ts";
 import { AGENT_TEST_SHARDS, agentSettings, createTestFleet, startOtaServer } from "../support/agent.ts";
 import type { TestFleet, TestOtaServer } from "../support/agent.ts";
@@ -275,7 +275,9 @@ describe("/metrics", () => {
     const openText = await open.text();
     expect(open.headers.get("content-type")).toContain("application/openmetrics-text; version=1.0.0");
     expect(openText.endsWith("\n# EOF\n")).toBe(true);
-    for (const [name, { type, help }] of Object.entries(AGENT_METRICS)) {
+    for (const [name, { type, help }] of Object.entries(METRICS).filter(
+      ([, { process }]) => process === "agent",
+    )) {
       expect(text).toContain(`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`);
       const family = type === "counter" ? name.replace(/_total$/, "") : name;
       expect(openText).toContain(`# TYPE ${family} ${type}\n`);
@@ -285,7 +287,9 @@ describe("/metrics", () => {
 
   it("uses only the labels of the table", async () => {
     const text = await (await ask("/metrics", {})).text();
-    for (const [name, { labels }] of Object.entries(AGENT_METRICS)) {
+    for (const [name, { labels }] of Object.entries(METRICS).filter(
+      ([, { process }]) => process === "agent",
+    )) {
       const sample = new RegExp(`^${name}(?:_count)?(?:\\{(.*)\\})? `, "m").exec(text);
       if (sample === null) continue;
       const shown = Array.from((sample[1] ?? "").matchAll(/(\w+)="/g), (match) => match[1]);

@@ -142,11 +142,10 @@ export const RULES: readonly Rule[] = [
     filesAtLeast: 0,
     find: importsThat(
       (imported, from) =>
-        isRelative(imported) &&
-        !isIn(from.split("/")[0]!, "agent/metrics/names.ts", "ingest/metrics.ts")(imported),
+        isRelative(imported) && !isIn(from.split("/")[0]!, "ingest/contract/metric-names.ts")(imported),
     ),
     bad: [["dashboards/queries.ts", 'import { judge } from "../agent/judge/judge.ts";']],
-    good: [["dashboards/queries.ts", 'import { AGENT_METRICS } from "../agent/metrics/names.ts";']],
+    good: [["dashboards/queries.ts", 'import { METRICS } from "../ingest/contract/metric-names.ts";']],
   },
   {
     name: "nothing-imports-tests",

@@ -2,7 +2,7 @@
 // the code: whoever writes a dashboard or an alert can rely on the page.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { AGENT_METRICS } from "../../../agent/metrics/names.ts";
+import { METRICS } from "../../../ingest/contract/metric-names.ts";
 import { createIngestMetrics } from "../../../ingest/metrics.ts";
 import { createRegistry } from "../../../runtime/metrics.ts";
 import type { Registry } from "../../../runtime/metrics.ts";
@@ -42,10 +42,9 @@ createIngestMetrics(both, {
   streamEntriesMax: 7,
 });
 const ofIngest = describeRegistry(both).filter(({ name }) => ofBoth.every((one) => one.name !== name));
-const ofAgent = Object.entries(AGENT_METRICS).map(([name, description]): Described => ({
-  name,
-  ...description,
-}));
+const ofAgent = Object.entries(METRICS)
+  .filter(([, { process }]) => process === "agent")
+  .map(([name, { type, labels, help }]): Described => ({ name, type, labels, help }));
 
 describe.each([
   { heading: "The agent", metrics: ofAgent, least: 20 },
