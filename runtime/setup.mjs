@@ -1,5 +1,5 @@
 // Runs before `npm start`, `npm run demo` and `npm test`: brings packages, the build and redis-server (for tests also
-// Alertmanager) up to date, and says nothing when they are. Plain JavaScript without packages, because it is what installs them.
+// Prometheus, Alertmanager and Chromium) up to date, and says nothing when they are. Plain JavaScript without packages, because it is what installs them.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -30,6 +30,7 @@ function main() {
   build();
   const withTests = process.argv.includes("--with-tests");
   if (!configNamesRedis() || withTests) provideRedis();
+  if (withTests) providePrometheus();
   if (withTests) provideAlertmanager();
   if (withTests) provideChromium();
 }
@@ -161,7 +162,7 @@ function copyBesideCode(files) {
   }
 }
 
-// ---- redis-server, Alertmanager, Chromium
+// ---- redis-server, Prometheus, Alertmanager, Chromium
 
 /** Whether the configuration that start will take names a Redis of the user's own: then none is needed here. */
 function configNamesRedis() {
@@ -203,9 +204,20 @@ function installRedis() {
   });
 }
 
+/** Tests run every rule and every query of the dashboards in a real one. */
+function providePrometheus() {
+  if (isOnPath("prometheus") && isOnPath("promtool")) return;
+  install({
+    program: "prometheus with promtool, which tests need,",
+    packages: { apt: "prometheus", dnf: undefined, brew: "prometheus" },
+    byHand: "put prometheus and promtool (https://prometheus.io/download/) on the PATH; npm start needs none",
+    instead: "",
+  });
+}
+
 /** Tests send pages to a real one. */
 function provideAlertmanager() {
-  if (isOnPath("prometheus-alertmanager") || isOnPath("alertmanager")) return;
+  if ((isOnPath("prometheus-alertmanager") || isOnPath("alertmanager")) && isOnPath("amtool")) return;
   install({
     program: "prometheus-alertmanager, which tests need,",
     packages: { apt: "prometheus-alertmanager", dnf: undefined, brew: undefined },
