@@ -11,6 +11,7 @@ import { deviceDigest, shardOfDevice } from "./contract/shard.ts";
 import { reportStream } from "./contract/stream-names.ts";
 import { createEntryAppender } from "./entry-appender.ts";
 import type { EntriesByShard, EntryFields } from "./entry-appender.ts";
+import { createGroupAppender } from "./group-appender.ts";
 
 /** Reports in one entry: bounds how much the agent takes in one bite. */
 export const REPORTS_PER_ENTRY_MAX = 1_000;
@@ -50,7 +51,7 @@ export function createStreamWriter({
   clock,
 }: StreamWriterOptions): StreamWriter {
   const backlog = createBacklog({ redis, streamEntriesMax, clock });
-  const appender = createEntryAppender({ redis, replicaAcks });
+  const appender = createGroupAppender(createEntryAppender({ redis, replicaAcks }));
   return {
     async write(reports) {
       const receivedAtMs = clock();

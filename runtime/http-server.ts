@@ -2,10 +2,10 @@
 // that every process has: /healthz (the process lives), /readyz (it can do its work), /metrics.
 import { STATUS_CODES, createServer } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Server } from "node:http";
+import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
-import type { Express, Router } from "express";
+import type { Router } from "express";
 import { metricsHandler } from "./metrics.ts";
 import type { Registry } from "./metrics.ts";
 import { BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT } from "./problem.ts";
@@ -19,7 +19,7 @@ export interface RunningServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
-export async function startHttpServer(app: Express, listen: ListenAddress): Promise<RunningServer> {
+export async function startHttpServer(app: RequestListener, listen: ListenAddress): Promise<RunningServer> {
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 },
     app,

@@ -36,9 +36,26 @@ type ReportTuple = [
 
 const OPTIONAL_TEXTS = ["from", "id", "reason", "platform", "model", "os_version", "native_version"] as const;
 
-export function encodeReportEntry(entry: ReportEntry): [string, string, string, string, string, string] {
+/** Name and value in turns: the format, when it was received, and the reports as JSON. */
+export type EncodedReportEntry = [
+  formatName: string,
+  format: string,
+  timeName: string,
+  time: string,
+  reportsName: string,
+  reports: string,
+];
+
+export function encodeReportEntry(entry: ReportEntry): EncodedReportEntry {
   const tuples = entry.reports.map(toTuple);
   return ["f", ENTRY_FORMAT, "t", String(entry.receivedAtMs), "r", JSON.stringify(tuples)];
+}
+
+/** The reports of both, received when the first was: nothing is taken apart, so that it costs next to nothing. */
+export function joinReportEntries(first: EncodedReportEntry, second: EncodedReportEntry): EncodedReportEntry {
+  const [formatName, format, timeName, time, reportsName, reports] = first;
+  const joined = `${reports.slice(0, -1)},${second[5].slice(1)}`;
+  return [formatName, format, timeName, time, reportsName, joined];
 }
 
 function toTuple(report: AcceptedReport): ReportTuple {

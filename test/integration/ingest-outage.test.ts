@@ -1,6 +1,7 @@
 // Ingest when things go wrong around it: Redis away, silent or full, a stream that nobody empties, and a
 // stop in the middle of requests. Nothing is acknowledged that Redis does not hold, and all of it heals.
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import path from "node:path";
@@ -209,7 +210,7 @@ describe("stopping", () => {
 
   test("a client that goes away in the middle is counted as aborted", async () => {
     const { app, registry } = createTestIngest({ redis });
-    const listening = app.listen(0, "127.0.0.1");
+    const listening = createServer(app).listen(0, "127.0.0.1");
     await once(listening, "listening");
     const socket = connect((listening.address() as { port: number }).port, "127.0.0.1");
     socket.write(

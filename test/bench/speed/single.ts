@@ -14,6 +14,8 @@ export interface SingleResult {
   readonly server: "bare node:http" | "Express" | "ingest";
   readonly requestsPerSecond: Spread;
   readonly ratio: Spread;
+  /** CPU time of the server's process for a request: what else runs here does not count in it. */
+  readonly cpuUs: Spread;
   readonly p99Ms: number;
   readonly failed: number;
 }
@@ -22,6 +24,7 @@ interface Contender {
   readonly server: SingleResult["server"];
   readonly process: BenchProcess;
   readonly perSecond: number[];
+  readonly cpuUs: number[];
   readonly p99Ms: number[];
   failed: number;
 }
@@ -38,7 +41,7 @@ export async function benchSingle(turns: Turns, progress: Progress): Promise<Sin
   try {
     const config = folder.write("lastgood.yaml", configText());
     const add = (server: SingleResult["server"], process: BenchProcess): void =>
-      void contenders.push({ server, process, perSecond: [], p99Ms: [], failed: 0 });
+      void contenders.push({ server, process, perSecond: [], cpuUs: [], p99Ms: [], failed: 0 });
     add("bare node:http", await startProcess("test/bench/speed/references.js", ["bare"]));
     add("Express", await startProcess("test/bench/speed/references.js", ["express"]));
     add("ingest", await startIngest(config, redis.url));
@@ -59,16 +62,19 @@ async function takeTurn(
   one: Contender,
   run: { folder: BenchFolder; redis: BenchRedis; turns: Turns; isCounted: boolean },
 ): Promise<void> {
+  const cpuBefore = one.process.cpuSeconds();
   const result = await runLoad(run.folder, {
     url: `${one.process.urls["http"]}/v1/reports`,
     seconds: run.turns.seconds,
     connections: CONNECTIONS,
     reportsPerRequest: 1,
   });
+  const cpuSeconds = one.process.cpuSeconds() - cpuBefore;
   // Nobody folds here: what waits would fill the memory.
   await run.redis.redis.flushall();
   if (!run.isCounted) return;
   one.perSecond.push(result.requestsPerSecond);
+  one.cpuUs.push((cpuSeconds / result.requests) * 1e6);
   one.p99Ms.push(result.p99Ms);
   one.failed += result.failed;
 }
@@ -78,17 +84,19 @@ function resultOf(one: Contender, reference: Contender): SingleResult {
     server: one.server,
     requestsPerSecond: spreadOf(one.perSecond),
     ratio: spreadOf(one.perSecond.map((perSecond, round) => perSecond / reference.perSecond[round]!)),
+    cpuUs: spreadOf(one.cpuUs),
     p99Ms: spreadOf(one.p99Ms).median,
     failed: one.failed,
   };
 }
 
 export function renderSingle(results: readonly SingleResult[]): string {
-  const header = ["one report a request", "requests/s", "ratio to bare node:http", "p99 ms", "failed"];
-  const rows = results.map(({ server, requestsPerSecond, ratio, p99Ms, failed }) => [
+  const header = ["one report a request", "requests/s", "ratio to bare node:http", "CPU µs a request", "p99 ms", "failed"];
+  const rows = results.map(({ server, requestsPerSecond, ratio, cpuUs, p99Ms, failed }) => [
     server,
     whole(requestsPerSecond.median),
     withSpread(ratio, 2),
+    withSpread(cpuUs, 0),
     p99Ms.toFixed(1),
     String(failed),
   ]);
