@@ -7,6 +7,8 @@ import { Command, InvalidArgumentError } from "commander";
 import { createProgress } from "./progress.ts";
 import type { Progress } from "./progress.ts";
 import { parseWholeNumbers } from "./options.ts";
+import { benchBatches, renderBatches } from "./speed/batches.ts";
+import { benchEndToEnd, renderEndToEnd } from "./speed/end-to-end.ts";
 import { benchSingle, renderSingle } from "./speed/single.ts";
 
 /** Seconds of a sustained load, and of one turn of those that take turns. */
@@ -36,6 +38,14 @@ const PARTS = {
   single: async ({ turnSeconds, rounds }: Lengths, progress: Progress): Promise<Measured> => {
     const result = await benchSingle({ seconds: turnSeconds, rounds }, progress);
     return { result, text: renderSingle(result) };
+  },
+  batches: async ({ turnSeconds, rounds }: Lengths, progress: Progress): Promise<Measured> => {
+    const result = await benchBatches({ seconds: turnSeconds, rounds }, progress);
+    return { result, text: renderBatches(result) };
+  },
+  "end-to-end": async ({ sustainedSeconds }: Lengths, progress: Progress): Promise<Measured> => {
+    const result = await benchEndToEnd(sustainedSeconds, progress);
+    return { result, text: renderEndToEnd(result) };
   },
 } as const;
 type Part = keyof typeof PARTS;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { SHARDS_DEFAULT, reportStream } from "../../../ingest/contract/stream-names.ts";
 import { launchChild } from "../../../runtime/child-process.ts";
 import { createLogger } from "../../../runtime/logger.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../../../runtime/redis.ts";
@@ -33,6 +34,8 @@ export interface BenchRedis {
   readonly url: string;
   readonly port: number;
   readonly redis: Redis;
+  /** Names of the streams that reports go into. */
+  readonly streams: readonly string[];
   cpuSeconds(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -47,6 +50,7 @@ export async function startBenchRedis(): Promise<BenchRedis> {
     url: server.url,
     port: Number(new URL(server.url).port),
     redis,
+    streams: Array.from({ length: SHARDS_DEFAULT }, (_, shard) => reportStream(shard)),
     async cpuSeconds() {
       const info = await redis.info("cpu");
       const of = (name: string): number => Number(new RegExp(`^${name}:([0-9.]+)`, "m").exec(info)?.[1] ?? 0);
