@@ -86,12 +86,32 @@ function groupByShard({
     const { atMs, skew } = clampReportTime(report.at, receivedAtMs);
     skews[skew] += 1;
     const shard = shardOfDevice(deviceDigest(report.app, report.device), shards);
-    const accepted: AcceptedReport = { ...report, atMs };
+    const accepted = toAccepted(report, atMs);
     const group = byShard.get(shard);
     if (group === undefined) byShard.set(shard, [accepted]);
     else group.push(accepted);
   }
   return { byShard, skews };
+}
+
+/** Field by field, so that all have one shape: what reads them, for every report, is then several times as quick. */
+function toAccepted(report: DeviceReport, atMs: number): AcceptedReport {
+  return {
+    app: report.app,
+    channel: report.channel,
+    device: report.device,
+    version: report.version,
+    event: report.event,
+    atMs,
+    from: report.from,
+    id: report.id,
+    reason: report.reason,
+    crash: report.crash,
+    platform: report.platform,
+    model: report.model,
+    os_version: report.os_version,
+    native_version: report.native_version,
+  };
 }
 
 /** Entries of bounded size, encoded, by shard. */
