@@ -10,7 +10,7 @@ import type { AcceptedReport } from "./contract/report-entry.ts";
 import { deviceDigest, shardOfDevice } from "./contract/shard.ts";
 import { reportStream } from "./contract/stream-names.ts";
 import { createEntryAppender } from "./entry-appender.ts";
-import type { EntriesByShard, EntryFields } from "./entry-appender.ts";
+import type { AsksLength, EntriesByShard, EntryFields } from "./entry-appender.ts";
 import { createGroupAppender } from "./group-appender.ts";
 
 /** Reports in one entry: bounds how much the agent takes in one bite. */
@@ -51,7 +51,8 @@ export function createStreamWriter({
   clock,
 }: StreamWriterOptions): StreamWriter {
   const backlog = createBacklog({ redis, streamEntriesMax, clock });
-  const appender = createGroupAppender(createEntryAppender({ redis, replicaAcks }));
+  const { asksLength } = backlog;
+  const appender = createGroupAppender(createEntryAppender({ redis, replicaAcks, asksLength }));
   return {
     async write(reports) {
       const receivedAtMs = clock();
@@ -130,14 +131,20 @@ function encode(byShard: ReportsByShard, receivedAtMs: number): EntriesByShard {
 
 interface Backlog {
   note(shard: number, entries: number): void;
+  /** Whether the length has to be asked when so many entries are added; if not, they are reckoned in. */
+  asksLength: AsksLength;
   /** One of `shards` whose stream is full, as far as known. Rejects when Redis can't be asked. */
   fullShardOf(shards: Iterable<number>): Promise<number | undefined>;
 }
 
 interface KnownLength {
+  /** At most so many as far as this process knows: what it adds is reckoned in, what the agent took away is not. */
   readonly entries: number;
   readonly checkedAtMs: number;
 }
+
+/** Other processes add as well: what is known of a stream is no older than this, in milliseconds. */
+const LENGTH_KNOWN_MS = 100;
 
 /** What is known of each stream's length. A full one is looked at again now and then, so it recovers by itself. */
 function createBacklog({
@@ -164,6 +171,15 @@ function createBacklog({
 
   return {
     note,
+    asksLength(shard, added) {
+      const last = known.get(shard);
+      if (last === undefined) return true;
+      const ageMs = clock() - last.checkedAtMs;
+      const entries = last.entries + added;
+      if (entries >= streamEntriesMax || ageMs < 0 || ageMs >= LENGTH_KNOWN_MS) return true;
+      known.set(shard, { entries, checkedAtMs: last.checkedAtMs });
+      return false;
+    },
     async fullShardOf(shards) {
       for (const shard of shards) if (await isFull(shard)) return shard;
       return undefined;

@@ -139,8 +139,9 @@ function refusalOf(
   return isAllUnproven ? first : undefined;
 }
 
+const JSON_HEADERS = ["Content-Type", "application/json; charset=utf-8"];
+
 function answer(response: ServerResponse, { accepted, rejected }: Sorted): void {
-  response.statusCode = 202;
-  response.setHeader("Content-Type", "application/json; charset=utf-8");
+  response.writeHead(202, JSON_HEADERS);
   response.end(JSON.stringify({ accepted: accepted.length, rejected }));
 }

@@ -8,7 +8,9 @@ import { createProgress } from "./progress.ts";
 import type { Progress } from "./progress.ts";
 import { parseWholeNumbers } from "./options.ts";
 import { benchBatches, renderBatches } from "./speed/batches.ts";
+import { benchDetection, renderDetection } from "./speed/detection.ts";
 import { benchEndToEnd, renderEndToEnd } from "./speed/end-to-end.ts";
+import { benchGrowth, renderGrowth } from "./speed/growth.ts";
 import { benchSingle, renderSingle } from "./speed/single.ts";
 
 /** Seconds of a sustained load, and of one turn of those that take turns. */
@@ -46,6 +48,14 @@ const PARTS = {
   "end-to-end": async ({ sustainedSeconds }: Lengths, progress: Progress): Promise<Measured> => {
     const result = await benchEndToEnd(sustainedSeconds, progress);
     return { result, text: renderEndToEnd(result) };
+  },
+  detection: async ({ sustainedSeconds }: Lengths, progress: Progress): Promise<Measured> => {
+    const result = await benchDetection(sustainedSeconds, progress);
+    return { result, text: renderDetection(result) };
+  },
+  growth: async ({ turnSeconds }: Lengths, progress: Progress): Promise<Measured> => {
+    const result = await benchGrowth(turnSeconds, progress);
+    return { result, text: renderGrowth(result) };
   },
 } as const;
 type Part = keyof typeof PARTS;

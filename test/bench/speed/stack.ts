@@ -12,12 +12,12 @@ import { createLogger } from "../../../runtime/logger.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../../../runtime/redis.ts";
 import type { Redis } from "../../../runtime/redis.ts";
 import type { ProcessHandle } from "../../../runtime/supervisor.ts";
+import { OTA_SECRET } from "../../support/agent.ts";
 import { startTestRedis } from "../../support/redis.ts";
 
 export const INGEST_KEY = "bench-ingest-key";
 export const APP = "com.acme.till";
 export const CHANNEL = "production";
-export const OTA_SECRET = "bench-ota-secret";
 /** Clock ticks of /proc/<pid>/stat in a second: the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const REDIS_READY_MS_MAX = 5_000;
