@@ -121,8 +121,8 @@ function hotPathFirst(parts: {
 }): RequestListener {
   const { app, metrics, takeReports, noteFailure, answerProblem } = parts;
   return (request, response) => {
-    setAnswerHeaders(response);
     if (request.url !== REPORTS_ROUTE) {
+      setAnswerHeaders(response);
       measureRequest(metrics, request, response, namedRouteOf);
       app(request, response);
       return;
@@ -130,8 +130,9 @@ function hotPathFirst(parts: {
     measureRequest(metrics, request, response, () => REPORTS_ROUTE);
     takeReports(request, response).catch((error: unknown) => {
       noteFailure(error);
-      if (response.headersSent) response.destroy();
-      else answerProblem(error, response);
+      if (response.headersSent) return void response.destroy();
+      setAnswerHeaders(response);
+      answerProblem(error, response);
     });
   };
 }

@@ -58,7 +58,9 @@ export function createStreamWriter({
       const receivedAtMs = clock();
       const { byShard, skews } = groupByShard({ reports, shards, receivedAtMs });
       try {
-        const fullShard = await backlog.fullShardOf(byShard.keys());
+        const fullShard = backlog.mayBeFull(byShard.keys())
+          ? await backlog.fullShardOf(byShard.keys())
+          : undefined;
         if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
         const lengths = await appender.append(encode(byShard, receivedAtMs));
         for (const [shard, entries] of lengths) backlog.note(shard, entries);
@@ -133,6 +135,8 @@ interface Backlog {
   note(shard: number, entries: number): void;
   /** Whether the length has to be asked when so many entries are added; if not, they are reckoned in. */
   asksLength: AsksLength;
+  /** False when it is known that none is full, which is nearly always: then nobody waits. */
+  mayBeFull(shards: Iterable<number>): boolean;
   /** One of `shards` whose stream is full, as far as known. Rejects when Redis can't be asked. */
   fullShardOf(shards: Iterable<number>): Promise<number | undefined>;
 }
@@ -178,6 +182,10 @@ function createBacklog({
       const entries = last.entries + added;
       if (entries >= streamEntriesMax || ageMs < 0 || ageMs >= LENGTH_KNOWN_MS) return true;
       known.set(shard, { entries, checkedAtMs: last.checkedAtMs });
+      return false;
+    },
+    mayBeFull(shards) {
+      for (const shard of shards) if ((known.get(shard)?.entries ?? 0) >= streamEntriesMax) return true;
       return false;
     },
     async fullShardOf(shards) {

@@ -13,7 +13,7 @@ export function measureRequest(
 ): void {
   const startedAt = performance.now();
   metrics.requestsInFlight.inc();
-  response.once("close", () => {
+  response.on("close", () => {
     metrics.requestsInFlight.dec();
     metrics.requestDuration.observe(
       {

@@ -16,6 +16,7 @@ import type {
 import type { KeepReports } from "../keep-reports.ts";
 import type { IngestMetrics } from "../metrics.ts";
 import { refuseMethod } from "../middleware/allow-only.ts";
+import { JSON_ANSWER_HEADERS } from "../middleware/answer-headers.ts";
 import { identifySender } from "../middleware/authenticate.ts";
 import type { Keyring } from "../middleware/authenticate.ts";
 import { readBody } from "../middleware/read-body.ts";
@@ -139,9 +140,7 @@ function refusalOf(
   return isAllUnproven ? first : undefined;
 }
 
-const JSON_HEADERS = ["Content-Type", "application/json; charset=utf-8"];
-
 function answer(response: ServerResponse, { accepted, rejected }: Sorted): void {
-  response.writeHead(202, JSON_HEADERS);
+  response.writeHead(202, JSON_ANSWER_HEADERS);
   response.end(JSON.stringify({ accepted: accepted.length, rejected }));
 }

@@ -99,4 +99,5 @@ async function main(): Promise<void> {
   if (flags.json === true) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 }
 
+process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(143));
 await main();

@@ -11,6 +11,7 @@ import { launchChild } from "../../../runtime/child-process.ts";
 import { createLogger } from "../../../runtime/logger.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../../../runtime/redis.ts";
 import type { Redis } from "../../../runtime/redis.ts";
+import { livePidOf } from "../../../runtime/pid-file.ts";
 import type { ProcessHandle } from "../../../runtime/supervisor.ts";
 import { OTA_SECRET } from "../../support/agent.ts";
 import { startTestRedis } from "../../support/redis.ts";
@@ -43,6 +44,12 @@ export interface BenchRedis {
 /** With its append-only file on, as the private Redis of `lastgood start` has it. */
 export async function startBenchRedis(): Promise<BenchRedis> {
   const server = await startTestRedis({ tcp: true });
+  const kill = (): void => {
+    const pid = livePidOf(path.join(server.folder, "redis.pid"), "redis-server");
+    if (pid !== undefined) process.kill(pid, "SIGTERM");
+  };
+  // The others notice by themselves that the bench is gone.
+  process.once("exit", kill);
   const logger = createLogger({ name: "bench", level: "silent" });
   const redis = createRedis({ url: server.url, role: "worker", logger });
   await waitUntilReady(redis, REDIS_READY_MS_MAX);
@@ -57,6 +64,7 @@ export async function startBenchRedis(): Promise<BenchRedis> {
       return of("used_cpu_user") + of("used_cpu_sys");
     },
     async stop() {
+      process.off("exit", kill);
       await closeRedis(redis);
       await server.stop();
     },
