@@ -42,7 +42,9 @@ export function createEntryAppender({
     return lane;
   };
   const appendAt = async (server: RedisServer, entries: EntriesByShard): Promise<StreamLengths> =>
-    replicaAcks === 0 ? settle((await send(server, [entries], { replicaAcks, asksLength }))[0]!) : laneOf(server).append(entries);
+    replicaAcks === 0
+      ? settle((await send(server, [entries], { replicaAcks, asksLength }))[0]!)
+      : laneOf(server).append(entries);
   return {
     async append(entries) {
       try {

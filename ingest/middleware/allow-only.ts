@@ -3,7 +3,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Problem } from "../../runtime/problem.ts";
 import { problem } from "../problems.ts";
 
-export function allowOnly(...methods: readonly string[]): (request: IncomingMessage, response: ServerResponse) => never {
+export function allowOnly(
+  ...methods: readonly string[]
+): (request: IncomingMessage, response: ServerResponse) => never {
   const allowed = methods.join(", ");
   return (request, response) => {
     throw refuseMethod(request, response, allowed);

@@ -35,6 +35,8 @@ export function nameRoute(template: string): RequestHandler {
 }
 
 /** As {@link nameRoute} named it. */
-export function namedRouteOf(response: ServerResponse & { readonly locals?: Record<string, unknown> }): string {
+export function namedRouteOf(
+  response: ServerResponse & { readonly locals?: Record<string, unknown> },
+): string {
   return (response.locals?.["route"] as string | undefined) ?? "other";
 }

@@ -95,7 +95,11 @@ const EVERY_ENCODING: Encodings = new Map([
 ]);
 
 /** Undefined for a body that is as it is. */
-function inflaterOf(request: IncomingMessage, response: ServerResponse, encodings: Encodings): Inflate | undefined {
+function inflaterOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  encodings: Encodings,
+): Inflate | undefined {
   const encoding = (request.headers["content-encoding"] ?? "identity").trim().toLowerCase();
   if (encoding === "identity" || encoding === "") return undefined;
   const inflate = encodings.get(encoding);

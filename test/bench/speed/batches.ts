@@ -85,7 +85,16 @@ async function benchSize(reportsPerRequest: number, run: Run): Promise<BatchResu
 async function benchRedis(redis: BenchRedis, fields: readonly string[], seconds: number): Promise<number> {
   const run = async (commands: number): Promise<number> => {
     const said = await outputOf("redis-benchmark", [
-      ...["-p", String(redis.port), "-c", String(CONNECTIONS), "-P", String(PIPELINE), "-n", String(commands)],
+      ...[
+        "-p",
+        String(redis.port),
+        "-c",
+        String(CONNECTIONS),
+        "-P",
+        String(PIPELINE),
+        "-n",
+        String(commands),
+      ],
       ...["--csv", "XADD", "{lg:0}:bench", "*", ...fields],
     ]);
     // The command comes first, with its payload and its quotes; the numbers after it are requests a second and times.

@@ -50,16 +50,15 @@ export async function benchDetection(releases: number, progress: Progress): Prom
   const idle = Array.from({ length: releases }, (_, index) => `idle-${index}`);
   const loaded = Array.from({ length: releases }, (_, index) => `loaded-${index}`);
   const ota = await startOtaServer();
-  const stack = await startPipeline(
-    configText({ otaUrl: ota.url, channels: [CHANNEL, ...idle, ...loaded] }),
-  );
+  const stack = await startPipeline(configText({ otaUrl: ota.url, channels: [CHANNEL, ...idle, ...loaded] }));
   const alertmanager = await startAlertmanager();
   const prometheuses: TestPrometheus[] = [];
   try {
     for (const name of Object.keys(CLASSIC) as ClassicName[])
       prometheuses.push(await startPrometheus(prometheusFiles(name, { stack, alertmanager })));
     publish(ota, CHANNEL, GOOD);
-    for (const channel of [...idle, ...loaded]) for (const version of [GOOD, BAD]) publish(ota, channel, version);
+    for (const channel of [...idle, ...loaded])
+      for (const version of [GOOD, BAD]) publish(ota, channel, version);
     const run: Run = { stack, ota, alertmanager, progress };
     return [await detectAll(run, idle, "idle"), await underLoad(run, loaded)];
   } finally {
@@ -160,7 +159,8 @@ async function sendFailures(stack: PipelineStack, channel: string): Promise<void
     body: JSON.stringify(reports),
     signal: AbortSignal.timeout(ROLLBACK_MS_MAX),
   });
-  if (response.status !== 202) throw new Error(`ingest answered ${response.status}: ${await response.text()}`);
+  if (response.status !== 202)
+    throw new Error(`ingest answered ${response.status}: ${await response.text()}`);
 }
 
 /** When the OTA server got the call; it runs in this process, so that there is one clock. */
@@ -193,7 +193,9 @@ function watchClassic(alertmanager: TestAlertmanager): {
     async untilAll(channels) {
       const deadline = Date.now() + CLASSIC_MS_MAX;
       const isDone = (): boolean =>
-        Object.keys(CLASSIC).every((name) => channels.every((channel) => firedAtMs.has(`${name} ${channel}`)));
+        Object.keys(CLASSIC).every((name) =>
+          channels.every((channel) => firedAtMs.has(`${name} ${channel}`)),
+        );
       while (!isDone() && Date.now() < deadline) await sleep(LOOK_MS);
       clearInterval(timer);
       return firedAtMs;
@@ -233,7 +235,15 @@ groups:
 }
 
 export function renderDetection(results: readonly DetectionResult[]): string {
-  const header = ["last needed report in to the call", "load", "releases", "p50 ms", "p90 ms", "p99 ms", "missed"];
+  const header = [
+    "last needed report in to the call",
+    "load",
+    "releases",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "missed",
+  ];
   const rows = results.flatMap(({ load, lastgoodMs, tunedMs, usualMs, missed }) => [
     rowOf("Lastgood: rollback at the OTA server", load, lastgoodMs, String(missed)),
     rowOf("Prometheus every 1 s, Alertmanager, webhook", load, tunedMs, ""),

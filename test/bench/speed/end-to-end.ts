@@ -79,7 +79,13 @@ export async function benchEndToEnd(seconds: number, progress: Progress): Promis
 }
 
 /** The client has to keep up as well: a rate that was never sent shows nothing. */
-function isKeptUpWith({ wantedPerSecond, acknowledged, seconds, lagMostMs, failed }: EndToEndResult): boolean {
+function isKeptUpWith({
+  wantedPerSecond,
+  acknowledged,
+  seconds,
+  lagMostMs,
+  failed,
+}: EndToEndResult): boolean {
   return lagMostMs < LAG_MS_MAX && acknowledged >= 0.9 * wantedPerSecond * seconds && failed === 0;
 }
 
@@ -166,7 +172,14 @@ export async function untilFolded({ redis }: PipelineStack): Promise<void> {
 }
 
 export function renderEndToEnd(results: readonly EndToEndResult[]): string {
-  const header = ["HTTP to folded counts", "for s", "acknowledged/s", "folded/s", "lag p50 ms", "lag most ms"];
+  const header = [
+    "HTTP to folded counts",
+    "for s",
+    "acknowledged/s",
+    "folded/s",
+    "lag p50 ms",
+    "lag most ms",
+  ];
   const rows = results.map((result) => [
     `${whole(result.wantedPerSecond)} reports/s wanted`,
     String(result.seconds),

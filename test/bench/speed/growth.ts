@@ -42,14 +42,22 @@ export async function benchGrowth(seconds: number, progress: Progress): Promise<
   const series = [
     { grows: "reports", works: [base, { ...base, seconds: seconds * 10 }] },
     { grows: "devices", works: [base, { ...base, devices: base.devices * 10 }] },
-    { grows: "releases", works: [{ ...base, releases: 1 }, { ...base, releases: 100 }] },
+    {
+      grows: "releases",
+      works: [
+        { ...base, releases: 1 },
+        { ...base, releases: 100 },
+      ],
+    },
   ] as const;
   const results: GrowthResult[] = [];
   for (const { grows, works } of series) {
     const points: GrowthPoint[] = [];
     for (const work of works) {
       progress.say(() => `cost as ${grows} grow: ${JSON.stringify(work)}`);
-      points.push(await costOf(work, (reports) => ({ reports, devices: work.devices, releases: work.releases })[grows]));
+      points.push(
+        await costOf(work, (reports) => ({ reports, devices: work.devices, releases: work.releases })[grows]),
+      );
     }
     const slope = logLogSlope(points.map(({ work, cpuSeconds }) => [work, cpuSeconds]));
     results.push({ grows, points, slope });
@@ -96,7 +104,16 @@ async function cpuSecondsOf({ ingest, agent, redis }: PipelineStack): Promise<nu
 }
 
 export function renderGrowth(results: readonly GrowthResult[]): string {
-  const header = ["what grows", "from", "to", "CPU s", "CPU s", "CPU µs a report", "CPU µs a report", "slope"];
+  const header = [
+    "what grows",
+    "from",
+    "to",
+    "CPU s",
+    "CPU s",
+    "CPU µs a report",
+    "CPU µs a report",
+    "slope",
+  ];
   const rows = results.map(({ grows, points: [few, many], slope }) => [
     grows,
     whole(few!.work),

@@ -91,7 +91,14 @@ function resultOf(one: Contender, reference: Contender): SingleResult {
 }
 
 export function renderSingle(results: readonly SingleResult[]): string {
-  const header = ["one report a request", "requests/s", "ratio to bare node:http", "CPU µs a request", "p99 ms", "failed"];
+  const header = [
+    "one report a request",
+    "requests/s",
+    "ratio to bare node:http",
+    "CPU µs a request",
+    "p99 ms",
+    "failed",
+  ];
   const rows = results.map(({ server, requestsPerSecond, ratio, cpuUs, p99Ms, failed }) => [
     server,
     whole(requestsPerSecond.median),
