@@ -84,19 +84,9 @@ async function benchSize(reportsPerRequest: number, run: Run): Promise<BatchResu
 /** Entries a second. A first short run says how many commands fill the time. */
 async function benchRedis(redis: BenchRedis, fields: readonly string[], seconds: number): Promise<number> {
   const run = async (commands: number): Promise<number> => {
-    const said = await outputOf("redis-benchmark", [
-      ...[
-        "-p",
-        String(redis.port),
-        "-c",
-        String(CONNECTIONS),
-        "-P",
-        String(PIPELINE),
-        "-n",
-        String(commands),
-      ],
-      ...["--csv", "XADD", "{lg:0}:bench", "*", ...fields],
-    ]);
+    const clients = ["-p", String(redis.port), "-c", String(CONNECTIONS), "-P", String(PIPELINE)];
+    const command = ["XADD", "{lg:0}:bench", "*", ...fields];
+    const said = await outputOf("redis-benchmark", [...clients, "-n", String(commands), "--csv", ...command]);
     // The command comes first, with its payload and its quotes; the numbers after it are requests a second and times.
     const perSecond = /"((?:\d+\.)?\d+)"(?:,"[\d.]+"){6}\s*$/.exec(said.trimEnd())?.[1];
     if (perSecond === undefined) throw new Error(`redis-benchmark did not say what it measured:\n${said}`);

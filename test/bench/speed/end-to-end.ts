@@ -131,16 +131,16 @@ export async function holdRate(
 /** How old the oldest entry is that waits in any stream, looked at again and again; by the ids, which are Redis's time. */
 function watchLag({ redis }: PipelineStack): { stop(): Promise<number[]> } {
   const lagsMs: number[] = [];
-  let isOver = false;
+  const over = new AbortController();
   const watching = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       lagsMs.push(await lagMs(redis));
       await sleep(LAG_SAMPLE_MS);
     }
   })();
   return {
     async stop() {
-      isOver = true;
+      over.abort();
       await watching;
       return lagsMs.toSorted((one, other) => one - other);
     },

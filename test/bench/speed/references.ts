@@ -32,7 +32,7 @@ function withExpress(): RequestListener {
   const app = express();
   app.use(express.json({ limit: BODY_BYTES_MAX }));
   app.post("/v1/reports", (_request, response) => answer(response));
-  return app as unknown as RequestListener;
+  return app;
 }
 
 const server = createServer(process.argv[2] === "express" ? withExpress() : bare);
