@@ -148,7 +148,7 @@ interface KnownLength {
 }
 
 /** Other processes add as well: what is known of a stream is no older than this, in milliseconds. */
-const LENGTH_KNOWN_MS = 100;
+export const LENGTH_KNOWN_MS = 100;
 
 /** What is known of each stream's length. A full one is looked at again now and then, so it recovers by itself. */
 function createBacklog({
