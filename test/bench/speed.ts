@@ -11,12 +11,13 @@ import { benchBatches, renderBatches } from "./speed/batches.ts";
 import { benchDetection, renderDetection } from "./speed/detection.ts";
 import { benchEndToEnd, renderEndToEnd } from "./speed/end-to-end.ts";
 import { benchGrowth, renderGrowth } from "./speed/growth.ts";
+import { benchProcesses, renderProcesses } from "./speed/processes.ts";
 import { benchSingle, renderSingle } from "./speed/single.ts";
 
 /** Seconds of a sustained load, and of one turn of those that take turns. */
 const SUSTAINED_SECONDS = 60;
-const TURN_SECONDS = 4;
-const ROUNDS = 5;
+const TURN_SECONDS = 2;
+const ROUNDS = 11;
 
 interface Flags {
   readonly seconds: number;
@@ -56,6 +57,10 @@ const PARTS = {
   growth: async ({ turnSeconds }: Lengths, progress: Progress): Promise<Measured> => {
     const result = await benchGrowth(turnSeconds, progress);
     return { result, text: renderGrowth(result) };
+  },
+  processes: async ({ turnSeconds, rounds }: Lengths, progress: Progress): Promise<Measured> => {
+    const result = await benchProcesses({ seconds: turnSeconds, rounds }, progress);
+    return { result, text: renderProcesses(result) };
   },
 } as const;
 type Part = keyof typeof PARTS;
