@@ -30,6 +30,8 @@ const MISSED_MAX = 3;
 /** The slower Prometheus needs a scrape and an evaluation, and some more under load. */
 const CLASSIC_MS_MAX = 45_000;
 const LOOK_MS = 10;
+/** A Prometheus that has just started takes seconds until it knows its Alertmanager, in milliseconds. */
+const CLASSIC_START_MS = 10_000;
 const GOOD = "1.0.0" as Version;
 const BAD = "2.0.0" as Version;
 
@@ -60,6 +62,7 @@ export async function benchDetection(releases: number, progress: Progress): Prom
     publish(ota, CHANNEL, GOOD);
     for (const channel of [...idle, ...loaded])
       for (const version of [GOOD, BAD]) publish(ota, channel, version);
+    await sleep(CLASSIC_START_MS);
     const run: Run = { stack, ota, alertmanager, progress };
     return [await detectAll(run, idle, "idle"), await underLoad(run, loaded)];
   } finally {
