@@ -2,6 +2,7 @@
 // outcome: `written` only after Redis (and its replicas) acknowledged every entry, else why not. Nothing is ever trimmed here
 // (no MAXLEN): a stream that is full refuses new reports instead of forgetting old ones.
 import type { Redis } from "../runtime/redis.ts";
+import { isCluster } from "../runtime/redis-servers.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { clampReportTime } from "./contract/device-report.ts";
 import type { ClockSkew, DeviceReport } from "./contract/device-report.ts";
@@ -52,7 +53,9 @@ export function createStreamWriter({
 }: StreamWriterOptions): StreamWriter {
   const backlog = createBacklog({ redis, streamEntriesMax, clock });
   const { asksLength } = backlog;
-  const appender = createGroupAppender(createEntryAppender({ redis, replicaAcks, asksLength }));
+  const alone = createEntryAppender({ redis, replicaAcks, asksLength });
+  // On a cluster a group would span servers, and one that is away would refuse the reports of all the others.
+  const appender = isCluster(redis) ? alone : createGroupAppender(alone);
   return {
     async write(reports) {
       const receivedAtMs = clock();

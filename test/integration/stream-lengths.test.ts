@@ -32,7 +32,7 @@ beforeEach(async () => {
 
 const REPORTS = [sampleReport()] as unknown as readonly DeviceReport[];
 
-function writerOf(streamEntriesMax: number): { write(): Promise<string> } {
+function writerOf(streamEntriesMax: number): { readonly write: () => Promise<string> } {
   const writer = createStreamWriter({ redis, shards: 1, streamEntriesMax, clock: () => nowMs });
   return { write: async () => (await writer.write(REPORTS)).kind };
 }
