@@ -86,6 +86,7 @@ function rulesNamed(alert: string): YamlRule[] {
 describe("an alert that is made wrong is noticed by its cases", () => {
   test.for(ALERTS.map(({ name }) => name))(
     "%s",
+    { timeout: MUTATIONS_MS_MAX },
     async (alert) => {
       const rules = rulesNamed(alert);
       expect(rules.length).toBe(ALERT_RULES.filter((rule) => rule.alert === alert).length);
@@ -100,6 +101,5 @@ describe("an alert that is made wrong is noticed by its cases", () => {
         }
       expect(survivors).toEqual([]);
     },
-    MUTATIONS_MS_MAX,
   );
 });
