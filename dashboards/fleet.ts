@@ -40,8 +40,11 @@ export function fleetDashboard(): Dashboard {
     ],
     annotations: annotationsOf(CHANNELS),
     sections: [
-      { title: "State: is anything wrong now?", lines: [{ height: 4, panels: stateNumbers() }, whatToDo()] },
-      { title: "Symptom: which release?", lines: releases() },
+      {
+        title: "State: is anything wrong now?",
+        lines: [{ height: 4, panels: [...actsNow(), ...abilities()] }, whatToDo()],
+      },
+      { title: "Symptom: which release?", lines: [releaseTable(), releaseGraphs()] },
       { title: "Cause: what was done, and what holds it back?", lines: decisions() },
       { title: "Resources: can Lastgood see?", lines: sight() },
     ],
@@ -50,7 +53,7 @@ export function fleetDashboard(): Dashboard {
 
 const NOT_READ = "no agent answers";
 
-function stateNumbers() {
+function actsNow() {
   return [
     number({
       title: "Failing and offered",
@@ -89,6 +92,12 @@ function stateNumbers() {
       expr: agreed("ota_approvals_waiting"),
       steps: [[1, COLOURS.warning]],
     }),
+  ];
+}
+
+/** Whether Lastgood may act, can call, and sees. */
+function abilities() {
+  return [
     number({
       title: "Kill switch",
       question: "May Lastgood act by itself? Good is off: with the switch on it only watches.",
@@ -150,117 +159,118 @@ function whatToDo(): Line {
   };
 }
 
-function releases(): Line[] {
-  return [
-    {
-      height: 10,
-      panels: [
-        table({
-          title: "Releases",
-          question:
-            "Which release is it? The worst verdict comes first; click a version to compare it. Good is healthy, or evidence far below 100% of what makes Lastgood act. Old versions that stand together as other are left out: nobody judges them.",
-          width: 24,
-          unit: UNITS.count,
-          noData: "no release was reported about yet",
-          labels: RELEASE,
-          sortBy: "Verdict",
-          link: { label: "version", to: releaseLink("row") },
-          columns: [
-            {
-              name: "Verdict",
-              expr: verdictCode({ by: RELEASE, where: RELEASES }),
-              unit: UNITS.verdict,
-              mappings: VERDICT_MAPPINGS,
-            },
-            {
-              name: "Evidence of what acts",
-              expr: actsAtOne,
-              unit: UNITS.ratio,
-              steps: [
-                [0.5, COLOURS.warning],
-                [1, COLOURS.bad],
-              ],
-            },
-            {
-              name: "Offered",
-              expr: agreed("ota_channel_offered_info", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.text,
-              mappings: words({ 1: { text: "offered", colour: "transparent" } }),
-            },
-            {
-              name: "Condemned",
-              expr: agreed("ota_release_condemned", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.text,
-              mappings: words({
-                0: { text: "", colour: "transparent" },
-                1: { text: "condemned", colour: COLOURS.bad },
-              }),
-            },
-            {
-              name: "Tried",
-              expr: agreed("ota_release_devices", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.count,
-            },
-            {
-              name: "Running",
-              expr: agreed("ota_running_devices", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.count,
-            },
-            {
-              name: "Silent",
-              expr: agreed("ota_silent_devices", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.count,
-            },
-            {
-              name: "Last report",
-              expr: secondsSince(
-                agreed("ota_release_last_report_timestamp_seconds", { by: RELEASE, where: RELEASES }),
-              ),
-              unit: UNITS.age,
-            },
-          ],
-        }),
-      ],
-    },
-    {
-      height: 9,
-      panels: [
-        graph({
-          title: "How near each release is to being acted on",
-          question:
-            "Is the evidence against a release growing? At 100% it counts as failing; good is flat and far below. The strongest of its rules is shown.",
-          width: 12,
-          unit: UNITS.ratio,
-          noData: "no release is judged yet",
-          queries: [{ expr: actsAtOne, legend: NAMES_RELEASE }],
-          limit: [1, COLOURS.bad],
-          links: [releaseLink("series")],
-        }),
-        graph({
-          title: "What devices run",
-          question:
-            "Which version do devices run, and do they move to the one that is offered? After a rollback the bad one must go down. Old versions stand together as other.",
-          width: 12,
-          unit: UNITS.count,
-          noData: "no device said yet what it runs",
-          form: "stacked",
-          queries: [
-            {
-              expr: agreed("ota_running_devices", { by: RELEASE, where: CHANNELS }),
-              legend: NAMES_RELEASE,
-            },
-          ],
-          overrides: [
-            {
-              series: "/ other$/",
-              properties: [{ id: "color", value: { mode: "fixed", fixedColor: COLOURS.unknown } }],
-            },
-          ],
-          links: [releaseLink("series")],
-        }),
-      ],
-    },
-  ];
+function releaseTable(): Line {
+  return {
+    height: 10,
+    panels: [
+      table({
+        title: "Releases",
+        question:
+          "Which release is it? The worst verdict comes first; click a version to compare it. Good is healthy, or evidence far below 100% of what makes Lastgood act. Old versions that stand together as other are left out: nobody judges them.",
+        width: 24,
+        unit: UNITS.count,
+        noData: "no release was reported about yet",
+        labels: RELEASE,
+        sortBy: "Verdict",
+        link: { label: "version", to: releaseLink("row") },
+        columns: [
+          {
+            name: "Verdict",
+            expr: verdictCode({ by: RELEASE, where: RELEASES }),
+            unit: UNITS.verdict,
+            mappings: VERDICT_MAPPINGS,
+          },
+          {
+            name: "Evidence of what acts",
+            expr: actsAtOne,
+            unit: UNITS.ratio,
+            steps: [
+              [0.5, COLOURS.warning],
+              [1, COLOURS.bad],
+            ],
+          },
+          {
+            name: "Offered",
+            expr: agreed("ota_channel_offered_info", { by: RELEASE, where: RELEASES }),
+            unit: UNITS.text,
+            mappings: words({ 1: { text: "offered", colour: "transparent" } }),
+          },
+          {
+            name: "Condemned",
+            expr: agreed("ota_release_condemned", { by: RELEASE, where: RELEASES }),
+            unit: UNITS.text,
+            mappings: words({
+              0: { text: "", colour: "transparent" },
+              1: { text: "condemned", colour: COLOURS.bad },
+            }),
+          },
+          {
+            name: "Tried",
+            expr: agreed("ota_release_devices", { by: RELEASE, where: RELEASES }),
+            unit: UNITS.count,
+          },
+          {
+            name: "Running",
+            expr: agreed("ota_running_devices", { by: RELEASE, where: RELEASES }),
+            unit: UNITS.count,
+          },
+          {
+            name: "Silent",
+            expr: agreed("ota_silent_devices", { by: RELEASE, where: RELEASES }),
+            unit: UNITS.count,
+          },
+          {
+            name: "Last report",
+            expr: secondsSince(
+              agreed("ota_release_last_report_timestamp_seconds", { by: RELEASE, where: RELEASES }),
+            ),
+            unit: UNITS.age,
+          },
+        ],
+      }),
+    ],
+  };
+}
+
+function releaseGraphs(): Line {
+  return {
+    height: 9,
+    panels: [
+      graph({
+        title: "How near each release is to being acted on",
+        question:
+          "Is the evidence against a release growing? At 100% it counts as failing; good is flat and far below. The strongest of its rules is shown.",
+        width: 12,
+        unit: UNITS.ratio,
+        noData: "no release is judged yet",
+        queries: [{ expr: actsAtOne, legend: NAMES_RELEASE }],
+        limit: [1, COLOURS.bad],
+        links: [releaseLink("series")],
+      }),
+      graph({
+        title: "What devices run",
+        question:
+          "Which version do devices run, and do they move to the one that is offered? After a rollback the bad one must go down. Old versions stand together as other.",
+        width: 12,
+        unit: UNITS.count,
+        noData: "no device said yet what it runs",
+        form: "stacked",
+        queries: [
+          {
+            expr: agreed("ota_running_devices", { by: RELEASE, where: CHANNELS }),
+            legend: NAMES_RELEASE,
+          },
+        ],
+        overrides: [
+          {
+            series: "/ other$/",
+            properties: [{ id: "color", value: { mode: "fixed", fixedColor: COLOURS.unknown } }],
+          },
+        ],
+        links: [releaseLink("series")],
+      }),
+    ],
+  };
 }
 
 function decisions(): Line[] {

@@ -140,7 +140,7 @@ export function across<N extends OfType<OwnWork, "gauge">>(
 }
 
 /** Buckets of rollbacks, which are counted in Redis, over the dashboard's range. */
-export function agreedBuckets<N extends OfType<Agreed, "histogram">>(name: N): string {
+export function agreedBuckets(name: OfType<Agreed, "histogram">): string {
   return aggregate("max", ["le"], `increase(${name}_bucket${DASHBOARD_RANGE})`);
 }
 

@@ -62,15 +62,18 @@ export function rollbacksDashboard(): Dashboard {
     ],
     annotations: annotationsOf(CHANNELS),
     sections: [
-      { title: "State: what was done?", lines: [{ height: 4, panels: numbers() }, journal()] },
+      {
+        title: "State: what was done?",
+        lines: [{ height: 4, panels: [...ended(), ...waitingNow()] }, journal()],
+      },
       { title: "Symptom: how fast, and did it help?", lines: [speed()] },
       { title: "Cause: what is held back, and why?", lines: [held(), switches()] },
     ],
   });
 }
 
-function numbers() {
-  const ended = (outcomes: string): string =>
+function ended() {
+  const times = (outcomes: string): string =>
     `sum(${agreedIncrease("ota_rollbacks_total", {
       by: ["outcome"],
       where: { outcome: `=~"${outcomes}"` },
@@ -84,7 +87,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: ended("applied|already_applied"),
+      expr: times("applied|already_applied"),
       base: COLOURS.plain,
       decimals: 0,
     }),
@@ -94,7 +97,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: ended("refused|failed"),
+      expr: times("refused|failed"),
       steps: [[0.5, COLOURS.bad]],
       decimals: 0,
     }),
@@ -111,6 +114,11 @@ function numbers() {
         [ROLLBACK_SECONDS.slow, COLOURS.bad],
       ],
     }),
+  ];
+}
+
+function waitingNow() {
+  return [
     number({
       title: "Without effect",
       question:
