@@ -84,7 +84,7 @@ function openFront({ options, live, registry, queues, channels, isStopping, cloc
   const { settings, redisUrl, logger } = options;
   const redis = createRedis({ url: redisUrl, role: "request", logger });
   const stores = openStores(redis, settings.shards);
-  registerScrapedMetrics({ registry, ...stores, queues, clock });
+  registerScrapedMetrics({ registry, ...stores, queues, channels, clock });
   registerPageMetrics({ registry, redis, settings });
   const checks = { redis: () => pingRedis(redis), stopping: () => (isStopping() ? "stopping" : undefined) };
   const app = createAdminApp({

@@ -25,6 +25,7 @@ import { measureRequests, nameRoute } from "./middleware/measure-requests.ts";
 import { readBody } from "./middleware/read-body.ts";
 import { problem } from "./problems.ts";
 import type { ProblemCode } from "./problems.ts";
+import { createReleaseTally } from "./release-tally.ts";
 import { reportsRoute } from "./routes/reports.ts";
 import { servedSources, sourceRouter } from "./sources/source-router.ts";
 import { createStreamWriter } from "./stream-writer.ts";
@@ -64,7 +65,8 @@ export function createIngestApp({
   const metrics = createIngestMetrics(registry, ingest, { deviceAuthApps, sources });
   const { streamEntriesMax } = ingest;
   const writer = createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
-  const keepReports = createKeepReports({ writer, metrics, logger, onTurnedAway });
+  const noteKept = createReleaseTally({ registry, clock });
+  const keepReports = createKeepReports({ writer, metrics, logger, noteKept, onTurnedAway });
   const checkReport = createCheckReport(apps);
   const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
 

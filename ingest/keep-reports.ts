@@ -6,6 +6,7 @@ import type { Problem } from "../runtime/problem.ts";
 import type { DeviceReport } from "./contract/device-report.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { problem } from "./problems.ts";
+import type { NoteReports } from "./release-tally.ts";
 import type { StreamWriter, WriteOutcome } from "./stream-writer.ts";
 
 /** What a sender is told to wait before it sends again, in seconds. */
@@ -16,6 +17,8 @@ export interface KeepReportsOptions {
   readonly writer: StreamWriter;
   readonly metrics: Pick<IngestMetrics, "reports" | "clockSkew">;
   readonly logger: Logger;
+  /** Told of reports that Redis has. */
+  readonly noteKept: NoteReports;
   /** Called when good reports could not be kept, and were answered with "send again later". */
   readonly onTurnedAway: () => void;
 }
@@ -26,13 +29,15 @@ export function createKeepReports({
   writer,
   metrics,
   logger,
+  noteKept,
   onTurnedAway,
 }: KeepReportsOptions): KeepReports {
   const outage = createOutageLog(logger);
   return async (reports) => {
     const outcome = await write(writer, reports);
     outage.note(outcome);
-    if (outcome.kind !== "written") onTurnedAway();
+    if (outcome.kind === "written") noteKept(reports);
+    else onTurnedAway();
     return countOutcome(outcome, reports.length, metrics);
   };
 }

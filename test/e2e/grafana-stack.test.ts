@@ -1,58 +1,113 @@
-import { expect, test } from "vitest";
+// What people look at, on a running stack: a bad release, real processes, a real Prometheus that scrapes them by the
+// committed rules, and the real Alertmanager by its committed file. Every query of every panel has an answer; every alert
+// that should fire arrives where people are called, and is taken back. Time runs sixty times as fast for the rules.
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { METRICS } from "../../ingest/contract/metric-names.ts";
 import { startAlertmanager } from "../support/alertmanager.ts";
-import { CHANNELS, startObservedStack } from "../support/observed-stack.ts";
-import { tellOfBadRelease, tellOfGoodReleases, tellOfReturn } from "../support/observed-story.ts";
-import { sleep } from "../../runtime/clock.ts";
-import { startPrometheus } from "../support/prometheus.ts";
-import { writeFileSync } from "node:fs";
+import type { TestAlertmanager } from "../support/alertmanager.ts";
+import { CHANNELS, TILL_APP, startObservedStack } from "../support/observed-stack.ts";
+import type { ObservedStack } from "../support/observed-stack.ts";
+import { BAD, tellOfBadRelease, tellOfGoodReleases, tellOfReturn } from "../support/observed-story.ts";
+import { emptyQueries } from "../support/panel-answers.ts";
+import { readRepoFile, startPrometheus } from "../support/prometheus.ts";
+import type { TestPrometheus } from "../support/prometheus.ts";
+import { scaleRules } from "../support/scaled-rules.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
-test("explore", async () => {
-  const alertmanager = await startAlertmanager();
-  const stack = await startObservedStack({ alertmanagerUrl: alertmanager.url });
-  const prometheus = await startPrometheus({
+const ROOT = path.resolve(import.meta.dirname, "../..");
+/** A minute of a rule is a second here. */
+const FACTOR = 60;
+const SCRAPE_SECONDS = 1;
+const filesIn = (folder: string): string[] =>
+  readdirSync(path.join(ROOT, folder)).map((name) => `${folder}/${name}`);
+const RULES = filesIn("alerting/rules").filter((file) => file.endsWith(".yml"));
+const DASHBOARDS: string[] = [];
+
+let alertmanager: TestAlertmanager;
+let stack: ObservedStack;
+let prometheus: TestPrometheus;
+
+beforeAll(async () => {
+  alertmanager = await startAlertmanager();
+  stack = await startObservedStack({ alertmanagerUrl: alertmanager.url });
+  prometheus = await startPrometheus({
     config: `
-global: { scrape_interval: 1s, evaluation_interval: 1s }
+global: { scrape_interval: ${SCRAPE_SECONDS}s, evaluation_interval: 1s }
+rule_files: ["rules/*.yml"]
+alerting: { alertmanagers: [{ static_configs: [{ targets: ["${alertmanager.url.replace("http://", "")}"] }] }] }
 scrape_configs:
   - job_name: lastgood-ingest
     static_configs: [{ targets: ["${stack.ingestTarget}"] }]
   - job_name: lastgood-agent
     static_configs: [{ targets: ["${stack.agentTarget}"] }]
 `,
+    files: Object.fromEntries(
+      RULES.map((file) => [`rules/${path.basename(file)}`, scaleRules(readRepoFile(file), FACTOR)]),
+    ),
   });
-  try {
-    await tellOfGoodReleases(stack);
-    await sleep(3000);
-    await stack.act("freezes", {
-      scope: { app: "com.acme.till", channel: CHANNELS.frozen },
-      reason: "test",
-      for: "1h",
-    });
-    await tellOfBadRelease(stack, Object.values(CHANNELS));
-    await stack.spoilAnEntry();
-    await sleep(8000);
-    await tellOfReturn(stack, CHANNELS.rolledBack);
-    await sleep(5000);
-    const missing: string[] = [];
-    for (const [name, { type }] of Object.entries(METRICS)) {
-      const found = await prometheus.query(type === "histogram" ? `${name}_count` : name);
-      if (found.length === 0) missing.push(name);
-    }
-    const metrics = await (await fetch(`${stack.agentUrl}/metrics`)).text();
-    const ing = await (await fetch(`http://${stack.ingestTarget}/metrics`)).text();
-    writeFileSync("/tmp/explore/agent.txt", metrics);
-    writeFileSync("/tmp/explore/ingest.txt", ing);
-    writeFileSync("/tmp/explore/status.json", await (await fetch(`${stack.agentUrl}/v1/status`)).text());
-    writeFileSync(
-      "/tmp/explore/decisions.json",
-      await (await fetch(`${stack.agentUrl}/v1/decisions`)).text(),
-    );
-    console.log(missing, await prometheus.targets());
-    console.log(alertmanager.notified().map(({ labels, status }) => [labels, status]));
-    expect(missing).toEqual([]);
-  } finally {
-    await prometheus.stop();
-    await stack.stop();
-    await alertmanager.stop();
-  }
+  await tellOfGoodReleases(stack);
+  await stack.act("freezes", {
+    scope: { app: TILL_APP, channel: CHANNELS.frozen },
+    reason: "a freeze for the test",
+    for: "1h",
+  });
+  for (const channel of Object.values(CHANNELS)) stack.publish(channel, BAD);
+  await tellOfBadRelease(stack, { channels: Object.values(CHANNELS), waves: 15 });
+  await stack.spoilAnEntry();
+  await tellOfReturn(stack, CHANNELS.rolledBack);
 }, 120_000);
+
+afterAll(async () => {
+  await prometheus.stop();
+  await stack.stop();
+  await alertmanager.stop();
+});
+
+const firing = (): string[] =>
+  [
+    ...new Set(
+      alertmanager
+        .notified()
+        .filter(({ status }) => status === "firing")
+        .map(({ labels }) => `${labels["alertname"]} ${labels["channel"] ?? ""}`),
+    ),
+  ].toSorted();
+
+describe("while a release is bad", () => {
+  test("every metric of the table is there", async () => {
+    const missing = async (): Promise<string[]> => {
+      const asked = Object.entries(METRICS).map(async ([name, { type }]) => {
+        const found = await prometheus.query(type === "histogram" ? `${name}_count` : name);
+        return found.length === 0 ? [name] : [];
+      });
+      return (await Promise.all(asked)).flat();
+    };
+    expect(await waitUntil(missing, (names) => names.length === 0)).toEqual([]);
+  });
+
+  test.each(DASHBOARDS)("every query of %s has an answer", async (file) => {
+    const asked = {
+      prometheus,
+      dashboard: JSON.parse(readRepoFile(file)),
+      variables: {},
+      rangeSeconds: 60,
+      scrapeIntervalSeconds: SCRAPE_SECONDS,
+    };
+    expect(
+      await waitUntil(
+        () => emptyQueries(asked),
+        (empty) => empty.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  test("explore alerts", async () => {
+    await tellOfBadRelease(stack, { channels: [CHANNELS.shadow, CHANNELS.held], waves: 20, from: 16 });
+    console.log(firing());
+    console.log(
+      (await prometheus.alerts()).map(({ labels, state }) => `${state} ${JSON.stringify(labels)}`).join("\n"),
+    );
+  }, 60_000);
+});

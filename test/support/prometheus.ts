@@ -68,6 +68,8 @@ export async function startPrometheus({
       `--config.file=${path.join(folder, "prometheus.yml")}`,
       `--storage.tsdb.path=${path.join(folder, "data")}`,
       `--web.listen-address=${address}`,
+      // A test does not wait a minute for what was sent before Alertmanager was found.
+      "--rules.alert.resend-delay=2s",
       "--log.level=warn",
     ],
     { stdio: ["ignore", "ignore", "pipe"] },
