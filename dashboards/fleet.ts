@@ -9,6 +9,7 @@ import { agentPage, releaseLink, runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
 import { across, agreed, agreedIncrease, orNone, secondsSince, select, summedRate } from "./queries.ts";
 import { table } from "./tables.ts";
+import type { Column } from "./tables.ts";
 import { addressVariables, appVariable, channelVariable, dataSourceVariable } from "./variables.ts";
 import { VERDICT_MAPPINGS, verdictCode, words } from "./verdicts.ts";
 
@@ -173,63 +174,74 @@ function releaseTable(): Line {
         labels: RELEASE,
         sortBy: "Verdict",
         link: { label: "version", to: releaseLink("row") },
-        columns: [
-          {
-            name: "Verdict",
-            expr: verdictCode({ by: RELEASE, where: RELEASES }),
-            unit: UNITS.verdict,
-            mappings: VERDICT_MAPPINGS,
-          },
-          {
-            name: "Evidence of what acts",
-            expr: actsAtOne,
-            unit: UNITS.ratio,
-            steps: [
-              [0.5, COLOURS.warning],
-              [1, COLOURS.bad],
-            ],
-          },
-          {
-            name: "Offered",
-            expr: agreed("ota_channel_offered_info", { by: RELEASE, where: RELEASES }),
-            unit: UNITS.text,
-            mappings: words({ 1: { text: "offered", colour: "transparent" } }),
-          },
-          {
-            name: "Condemned",
-            expr: agreed("ota_release_condemned", { by: RELEASE, where: RELEASES }),
-            unit: UNITS.text,
-            mappings: words({
-              0: { text: "", colour: "transparent" },
-              1: { text: "condemned", colour: COLOURS.bad },
-            }),
-          },
-          {
-            name: "Tried",
-            expr: agreed("ota_release_devices", { by: RELEASE, where: RELEASES }),
-            unit: UNITS.count,
-          },
-          {
-            name: "Running",
-            expr: agreed("ota_running_devices", { by: RELEASE, where: RELEASES }),
-            unit: UNITS.count,
-          },
-          {
-            name: "Silent",
-            expr: agreed("ota_silent_devices", { by: RELEASE, where: RELEASES }),
-            unit: UNITS.count,
-          },
-          {
-            name: "Last report",
-            expr: secondsSince(
-              agreed("ota_release_last_report_timestamp_seconds", { by: RELEASE, where: RELEASES }),
-            ),
-            unit: UNITS.age,
-          },
-        ],
+        columns: [...judgement(), ...reach()],
       }),
     ],
   };
+}
+
+/** What is known of a release. */
+function judgement(): Column[] {
+  return [
+    {
+      name: "Verdict",
+      expr: verdictCode({ by: RELEASE, where: RELEASES }),
+      unit: UNITS.verdict,
+      mappings: VERDICT_MAPPINGS,
+    },
+    {
+      name: "Evidence of what acts",
+      expr: actsAtOne,
+      unit: UNITS.ratio,
+      steps: [
+        [0.5, COLOURS.warning],
+        [1, COLOURS.bad],
+      ],
+    },
+    {
+      name: "Offered",
+      expr: agreed("ota_channel_offered_info", { by: RELEASE, where: RELEASES }),
+      unit: UNITS.text,
+      mappings: words({ 1: { text: "offered", colour: "transparent" } }),
+    },
+    {
+      name: "Condemned",
+      expr: agreed("ota_release_condemned", { by: RELEASE, where: RELEASES }),
+      unit: UNITS.text,
+      mappings: words({
+        0: { text: "", colour: "transparent" },
+        1: { text: "condemned", colour: COLOURS.bad },
+      }),
+    },
+  ];
+}
+
+/** How many devices it concerns. */
+function reach(): Column[] {
+  return [
+    {
+      name: "Tried",
+      expr: agreed("ota_release_devices", { by: RELEASE, where: RELEASES }),
+      unit: UNITS.count,
+    },
+    {
+      name: "Running",
+      expr: agreed("ota_running_devices", { by: RELEASE, where: RELEASES }),
+      unit: UNITS.count,
+    },
+    {
+      name: "Silent",
+      expr: agreed("ota_silent_devices", { by: RELEASE, where: RELEASES }),
+      unit: UNITS.count,
+    },
+    {
+      name: "Last report",
+      expr: secondsSince(
+        agreed("ota_release_last_report_timestamp_seconds", { by: RELEASE, where: RELEASES }),
+      ),
+      unit: UNITS.age,
+    },
+  ];
 }
 
 function releaseGraphs(): Line {
