@@ -24,7 +24,7 @@ const FOLD_LAG_SECONDS = { slow: 30, late: 120 } as const;
 
 const failingAndOffered =
   `sum(${agreed("ota_release_verdict", { by: RELEASE, where: { ...CHANNELS, verdict: '="failing"' } })}` +
-  ` and on (${RELEASE.join(", ")}) ${select("ota_channel_offered_info", CHANNELS)} == 1)`;
+  ` and on (${RELEASE.join(", ")}) ${agreed("ota_channel_offered_info", { by: RELEASE, where: CHANNELS })} == 1)`;
 
 const actsAtOne = `max by (${RELEASE.join(", ")}) (${select("ota_release_evidence", RELEASES)} / ${select("ota_release_evidence_threshold", RELEASES)})`;
 
