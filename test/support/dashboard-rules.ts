@@ -1,6 +1,7 @@
 // The conventions of dashboards as rules, each with why it is there and with spoiled dashboards that it must catch: a rule
 // that cannot fail is none. What an expression may be is in dashboard-query-rules.ts. Enters: a dashboard's JSON. Leaves:
 // what is wrong with it, in words.
+import { ThresholdsMode, VariableRefresh, VariableType } from "@grafana/grafana-foundation-sdk/dashboard";
 import type {
   Dashboard,
   DashboardLink,
@@ -79,12 +80,13 @@ export const DASHBOARD_RULES: readonly DashboardRule[] = [
       const isOther = (ref: { readonly uid?: string } | undefined): boolean => ref?.uid !== DATA_SOURCE;
       return [
         ...(variables.some(
-          ({ type, name, query }) => type === "datasource" && name === "datasource" && query === "prometheus",
+          ({ type, name, query }) =>
+            type === VariableType.Datasource && name === "datasource" && query === "prometheus",
         )
           ? []
           : ["has no variable datasource of type prometheus"]),
         ...variables
-          .filter(({ type, datasource }) => type === "query" && isOther(datasource))
+          .filter(({ type, datasource }) => type === VariableType.Query && isOther(datasource))
           .map(({ name }) => `variable ${name} asks another data source`),
         ...panelsOf(dashboard)
           .filter(({ type }) => !ASKS_NOTHING.includes(type))
@@ -213,9 +215,9 @@ export const DASHBOARD_RULES: readonly DashboardRule[] = [
         "a colour of its own",
         (dashboard) =>
           void (graphOf(dashboard).fieldConfig!.defaults.thresholds = {
-            mode: "absolute",
+            mode: ThresholdsMode.Absolute,
             steps: [{ value: null, color: "red" }],
-          } as NonNullable<NonNullable<Panel["fieldConfig"]>["defaults"]["thresholds"]>),
+          }),
       ],
       ["one of an annotation", (dashboard) => void (dashboard.annotations.list![0]!.iconColor = "#ff0000")],
     ],
@@ -225,9 +227,17 @@ export const DASHBOARD_RULES: readonly DashboardRule[] = [
     reason: "an app that reported last week must be there when somebody looks at last week",
     find: (dashboard) =>
       variablesOf(dashboard)
-        .filter(({ type, refresh }) => type === "query" && refresh !== ON_TIME_RANGE)
+        .filter(
+          ({ type, refresh }) =>
+            type === VariableType.Query && refresh !== VariableRefresh.OnTimeRangeChanged,
+        )
         .map(({ name }) => `variable ${name} is not asked for anew`),
-    spoilt: [["asked for once", (dashboard) => void (dashboard.templating.list![1]!.refresh = 1)]],
+    spoilt: [
+      [
+        "asked for once",
+        (dashboard) => void (dashboard.templating.list![1]!.refresh = VariableRefresh.OnDashboardLoad),
+      ],
+    ],
   },
   {
     name: "variables-are-declared-and-used",
@@ -285,7 +295,6 @@ export const DASHBOARD_RULES: readonly DashboardRule[] = [
   },
 ];
 
-const ON_TIME_RANGE = 2;
 const KNOWN_COLOURS: ReadonlySet<string> = new Set([...Object.values(COLOURS), "transparent"]);
 
 function twice(values: readonly string[]): string[] {
