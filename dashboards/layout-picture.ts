@@ -108,9 +108,14 @@ function graphSketch({ fieldConfig }: Panel, box: Box): string {
   const rising = [0.25, 0.3, 0.28, 0.42, 0.55, 0.52, 0.66, 0.7];
   const flat = [0.2, 0.24, 0.22, 0.28, 0.26, 0.31, 0.28, 0.3];
   const { defaults, overrides } = fieldConfig!;
-  const custom = defaults.custom as { readonly drawStyle?: string; readonly stacking?: object };
+  const custom = defaults.custom as {
+    readonly drawStyle?: string;
+    readonly stacking?: object;
+    readonly thresholdsStyle?: object;
+  };
   const drawn = JSON.stringify(overrides);
-  const limit = drawn.includes('"dash') ? `<path class="limit" d="${pathOf([0.82, 0.82], box)}"/>` : "";
+  const isLimited = custom.thresholdsStyle !== undefined || drawn.includes("custom.lineStyle");
+  const limit = isLimited ? `<path class="limit" d="${pathOf([0.82, 0.82], box)}"/>` : "";
   if (custom.drawStyle === "bars") return columnsSketch(box);
   if (custom.stacking !== undefined)
     return `<path class="area" d="${areaOf(rising, flat, box)}"/><path class="under" d="${areaOf(

@@ -10,7 +10,7 @@ import { UNITS, graph, number, text } from "./panels.ts";
 import { jobs, outward, waiting, FOLD_LAG_SECONDS } from "./pipeline-causes.ts";
 import { otherWays, reports, requests } from "./pipeline-ingest.ts";
 import { resources } from "./pipeline-resources.ts";
-import { across, agreed, select } from "./queries.ts";
+import { across, agreed, recorded, select } from "./queries.ts";
 import { addressVariables, appVariable, dataSourceVariable } from "./variables.ts";
 import { words } from "./verdicts.ts";
 
@@ -144,9 +144,9 @@ function stuck() {
 }
 
 function promises(): Line {
-  const burn = (window: "1h" | "6h" | "3d") =>
+  const burn = (window: "1h" | "3d") =>
     Object.entries(SLO_BUDGETS).map(([slo, budget]) => ({
-      expr: `slo:sli_error:ratio_rate${window}{slo="${slo}"} / ${budget}`,
+      expr: `${recorded(`slo:sli_error:ratio_rate${window}`, { slo: `="${slo}"` })} / ${budget}`,
       legend: `${slo}, ${window}`,
     }));
   return {

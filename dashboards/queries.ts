@@ -25,7 +25,6 @@ export const PROMETHEUS_METRICS = {
 /** What alerting/ records, with its labels; a test holds these to the committed rules. */
 export const RECORDED = {
   "slo:sli_error:ratio_rate1h": ["slo"],
-  "slo:sli_error:ratio_rate6h": ["slo"],
   "slo:sli_error:ratio_rate3d": ["slo"],
 } as const;
 
@@ -171,6 +170,17 @@ export function ofProcesses(name: NodeMetricName): string {
   const value = NODE_METRICS[name] === "counter" ? `rate(${name}${RATE_RANGE})` : name;
   return `${value} * on (instance, job) group_left (process) ${select("ota_build_info")}`;
 }
+
+export function recorded(name: keyof typeof RECORDED, where: { readonly slo: Matcher }): string {
+  return withMatchers(name, where);
+}
+
+/** Alerts of ours that want a person: not the dead man's switch, and not what only calms others. */
+export const FIRING = withMatchers("ALERTS", {
+  service: '="lastgood"',
+  alertstate: '="firing"',
+  severity: '=~"critical|warning"',
+});
 
 /** Seconds since a time that is stored as one. */
 export function secondsSince(timestamp: string): string {

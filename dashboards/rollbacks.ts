@@ -6,7 +6,7 @@ import { COLOURS, DECISION_COLOURS } from "./colours.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
 import { agentPage, releaseLink, runbook } from "./links.ts";
-import { UNITS, bars, graph, number, text, timeline } from "./panels.ts";
+import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
 import { agreed, agreedBuckets, agreedIncrease, orNone, quantileOf, select } from "./queries.ts";
 import { table } from "./tables.ts";
 import {
@@ -176,7 +176,7 @@ function speed(): Line {
     height: 9,
     panels: [
       bars({
-        title: "How long rollbacks took",
+        title: "Rollbacks by the seconds they took",
         question:
           "Within how many seconds were automatic rollbacks of this time done? Good is everything in the upper bars; those that waited for a person do not count.",
         width: 8,
@@ -184,7 +184,7 @@ function speed(): Line {
         noData: "no rollback yet",
         format: "heatmap",
         colour: COLOURS.plain,
-        query: { expr: agreedBuckets("ota_rollback_duration_seconds"), legend: "{{le}} s" },
+        query: { expr: agreedBuckets("ota_rollback_duration_seconds"), legend: "{{le}}" },
       }),
       graph({
         title: "Devices on each version",
@@ -200,7 +200,7 @@ function speed(): Line {
             legend: "{{app}} {{channel}} {{version}}",
           },
         ],
-        overrides: [],
+        overrides: [coloured("/ other$/", COLOURS.unknown)],
         links: [releaseLink("series")],
       }),
       graph({
