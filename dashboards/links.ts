@@ -60,8 +60,10 @@ function button(title: string, url: string): DashboardLinkBuilder {
 }
 
 /** The SDK hides links in a menu by default. */
-function shown({ placement: _, ...link }: DashboardLink): DashboardLink {
-  return link;
+function shown(link: DashboardLink): DashboardLink {
+  const above = { ...link };
+  delete above.placement;
+  return above;
 }
 
 /** As the agent links to itself in its alerts (agent/paging/alertmanager.ts). */

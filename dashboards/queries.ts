@@ -25,7 +25,6 @@ export const PROMETHEUS_METRICS = {
 /** What alerting/ records, with its labels; a test holds these to the committed rules. */
 export const RECORDED = {
   "slo:sli_error:ratio_rate1h": ["slo"],
-  "slo:sli_error:ratio_rate6h": ["slo"],
   "slo:sli_error:ratio_rate3d": ["slo"],
 } as const;
 
@@ -140,7 +139,7 @@ export function across<N extends OfType<OwnWork, "gauge">>(
 }
 
 /** Buckets of rollbacks, which are counted in Redis, over the dashboard's range. */
-export function agreedBuckets<N extends OfType<Agreed, "histogram">>(name: N): string {
+export function agreedBuckets(name: OfType<Agreed, "histogram">): string {
   return aggregate("max", ["le"], `increase(${name}_bucket${DASHBOARD_RANGE})`);
 }
 
@@ -171,6 +170,17 @@ export function ofProcesses(name: NodeMetricName): string {
   const value = NODE_METRICS[name] === "counter" ? `rate(${name}${RATE_RANGE})` : name;
   return `${value} * on (instance, job) group_left (process) ${select("ota_build_info")}`;
 }
+
+export function recorded(name: keyof typeof RECORDED, where: { readonly slo: Matcher }): string {
+  return withMatchers(name, where);
+}
+
+/** Alerts of ours that want a person: not the dead man's switch, and not what only calms others. */
+export const FIRING = withMatchers("ALERTS", {
+  service: '="lastgood"',
+  alertstate: '="firing"',
+  severity: '=~"critical|warning"',
+});
 
 /** Seconds since a time that is stored as one. */
 export function secondsSince(timestamp: string): string {

@@ -6,7 +6,7 @@ import { COLOURS, DECISION_COLOURS } from "./colours.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
 import { agentPage, releaseLink, runbook } from "./links.ts";
-import { UNITS, bars, graph, number, text, timeline } from "./panels.ts";
+import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
 import { agreed, agreedBuckets, agreedIncrease, orNone, quantileOf, select } from "./queries.ts";
 import { table } from "./tables.ts";
 import {
@@ -62,15 +62,18 @@ export function rollbacksDashboard(): Dashboard {
     ],
     annotations: annotationsOf(CHANNELS),
     sections: [
-      { title: "State: what was done?", lines: [{ height: 4, panels: numbers() }, journal()] },
+      {
+        title: "State: what was done?",
+        lines: [{ height: 4, panels: [...ended(), ...waitingNow()] }, journal()],
+      },
       { title: "Symptom: how fast, and did it help?", lines: [speed()] },
       { title: "Cause: what is held back, and why?", lines: [held(), switches()] },
     ],
   });
 }
 
-function numbers() {
-  const ended = (outcomes: string): string =>
+function ended() {
+  const times = (outcomes: string): string =>
     `sum(${agreedIncrease("ota_rollbacks_total", {
       by: ["outcome"],
       where: { outcome: `=~"${outcomes}"` },
@@ -84,7 +87,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: ended("applied|already_applied"),
+      expr: times("applied|already_applied"),
       base: COLOURS.plain,
       decimals: 0,
     }),
@@ -94,7 +97,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: ended("refused|failed"),
+      expr: times("refused|failed"),
       steps: [[0.5, COLOURS.bad]],
       decimals: 0,
     }),
@@ -111,6 +114,11 @@ function numbers() {
         [ROLLBACK_SECONDS.slow, COLOURS.bad],
       ],
     }),
+  ];
+}
+
+function waitingNow() {
+  return [
     number({
       title: "Without effect",
       question:
@@ -168,7 +176,7 @@ function speed(): Line {
     height: 9,
     panels: [
       bars({
-        title: "How long rollbacks took",
+        title: "Rollbacks by the seconds they took",
         question:
           "Within how many seconds were automatic rollbacks of this time done? Good is everything in the upper bars; those that waited for a person do not count.",
         width: 8,
@@ -176,7 +184,7 @@ function speed(): Line {
         noData: "no rollback yet",
         format: "heatmap",
         colour: COLOURS.plain,
-        query: { expr: agreedBuckets("ota_rollback_duration_seconds"), legend: "{{le}} s" },
+        query: { expr: agreedBuckets("ota_rollback_duration_seconds"), legend: "{{le}}" },
       }),
       graph({
         title: "Devices on each version",
@@ -192,7 +200,7 @@ function speed(): Line {
             legend: "{{app}} {{channel}} {{version}}",
           },
         ],
-        overrides: [],
+        overrides: [coloured("/ other$/", COLOURS.unknown)],
         links: [releaseLink("series")],
       }),
       graph({
