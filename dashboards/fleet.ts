@@ -10,10 +10,10 @@ import { agentPage, runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
 import {
   FIRING,
+  HELD_BACK,
   across,
   agreed,
   agreedIncrease,
-  orNone,
   secondsSince,
   select,
   summedRate,
@@ -68,11 +68,12 @@ function actsNow() {
     }),
     number({
       title: "Rollbacks held back",
-      question: "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard.",
+      question:
+        "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard. Where the channel has moved on there is nothing to roll back, and nothing is counted.",
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: orNone(`sum(${agreed("ota_rollbacks_held", { by: ["reason"] })})`),
+      expr: HELD_BACK,
       steps: [[1, COLOURS.warning]],
     }),
     number({
@@ -237,7 +238,7 @@ function sight(): Line[] {
           colours: RESULT_COLOURS,
           queries: [
             {
-              expr: `${summedRate("ota_ingest_reports_total", { by: ["result"] })} > 0`,
+              expr: summedRate("ota_ingest_reports_total", { by: ["result"] }),
               legend: "{{result}}",
             },
           ],

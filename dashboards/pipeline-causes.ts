@@ -82,7 +82,10 @@ export function jobs(): Line {
         noData: NOT_READ,
         queries: [
           {
-            expr: `${agreed("bullmq_job_count", { by: ["queue", "state"], where: { state: '=~"waiting|active|failed"' } })} > 0`,
+            expr: agreed("bullmq_job_count", {
+              by: ["queue", "state"],
+              where: { state: '=~"waiting|active|failed"' },
+            }),
             legend: "{{queue}} {{state}}",
           },
         ],

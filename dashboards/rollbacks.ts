@@ -7,7 +7,7 @@ import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
 import { agentPage, releaseLink, runbook } from "./links.ts";
 import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
-import { agreed, agreedBuckets, agreedIncrease, orNone, quantileOf, select } from "./queries.ts";
+import { HELD_BACK, agreed, agreedBuckets, agreedIncrease, quantileOf, select } from "./queries.ts";
 import { table } from "./tables.ts";
 import {
   addressVariables,
@@ -135,7 +135,7 @@ function waitingNow() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: orNone(`sum(${agreed("ota_rollbacks_held", { by: ["reason"] })})`),
+      expr: HELD_BACK,
       steps: [[1, COLOURS.warning]],
     }),
     number({
@@ -224,7 +224,8 @@ function held(): Line {
     panels: [
       graph({
         title: "Held back, by guard",
-        question: "Which guard holds rollbacks back, and for how long already? Good is none.",
+        question:
+          "Which guard holds rollbacks back, and for how long already? Good is none, but for channel_moved_on: there is nothing left to roll back.",
         width: 8,
         unit: UNITS.count,
         noData: "nothing is held back",

@@ -69,7 +69,11 @@ export function table(spec: TableSpec): Panel {
 }
 
 function toOverride({ name, unit, steps, mappings, width }: Column): Override {
-  const properties: DynamicConfigValue[] = [{ id: "unit", value: unit }];
+  // What stands for an empty table would stand in each empty cell as well.
+  const properties: DynamicConfigValue[] = [
+    { id: "unit", value: unit },
+    { id: "noValue", value: "–" },
+  ];
   if (steps !== undefined) {
     const all = [{ value: null, color: "transparent" }, ...steps.map(([value, color]) => ({ value, color }))];
     properties.push({ id: "thresholds", value: { mode: "absolute", steps: all } });
