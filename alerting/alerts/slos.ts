@@ -15,6 +15,8 @@ function burnAlerts(slo: Slo, { suppressedBy = [], ...draft }: Burning): AlertRu
         : [{ alertname: draft.name, postedBy: "rules", severity: "critical", equal: ["slo"] }];
     return alert({
       ...draft,
+      // Templates see the labels of the expression, not those of the rule.
+      description: draft.description.replace("LONG", rate.long).replace("SHORT", rate.short),
       severity: rate.severity,
       for: { none: "the short window is its `for`" },
       expr: burns(slo, rate),
@@ -32,23 +34,23 @@ export const SLO_ALERTS: readonly AlertRule[] = [
   ...burnAlerts(SLOS.accepted, {
     name: "OtaReportsRefused",
     summary: "Good reports are turned away",
-    description: `{{ $value | humanizePercentage }} of good reports were refused in {{ $labels.long_window }} (and it goes on:
-      {{ $labels.short_window }}); of 30 days 0.1% may be. First: ota_ingest_reports_total by result says backlog_full (is the agent
+    description: `{{ $value | humanizePercentage }} of good reports were refused in LONG (and it goes on:
+      SHORT); of 30 days 0.1% may be. First: ota_ingest_reports_total by result says backlog_full (is the agent
       folding?) or redis_unavailable (look at Redis).`,
     suppressedBy: [down("OtaRedisDown")],
   }),
   ...burnAlerts(SLOS.freshness, {
     name: "OtaFreshnessBudgetBurn",
     summary: "Reports are counted late too often",
-    description: `In {{ $value | humanizePercentage }} of {{ $labels.long_window }} (and it goes on: {{ $labels.short_window }}) reports
+    description: `In {{ $value | humanizePercentage }} of LONG (and it goes on: SHORT) reports
       waited over 60 s to be counted; of 30 days that may be 0.5%. First: fold lag, agents and Redis on the dashboard.`,
     suppressedBy: [down("OtaAgentDown"), down("OtaRedisDown"), down("OtaFoldLagHigh")],
   }),
   ...burnAlerts(SLOS.latency, {
     name: "OtaIngestSlow",
     summary: "Ingest answers devices slowly",
-    description: `{{ $value | humanizePercentage }} of requests took over 250 ms in {{ $labels.long_window }} (and it goes on:
-      {{ $labels.short_window }}); of 30 days 1% may. First: Redis's answer times and ingest's CPU on the dashboard; add an ingest.`,
+    description: `{{ $value | humanizePercentage }} of requests took over 250 ms in LONG (and it goes on:
+      SHORT); of 30 days 1% may. First: Redis's answer times and ingest's CPU on the dashboard; add an ingest.`,
     suppressedBy: [down("OtaRedisDown"), down("OtaRedisSlow")],
   }),
 ];

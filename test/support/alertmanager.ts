@@ -2,11 +2,10 @@
 // receiver that this process runs. Everything goes to the receiver at once. Leaves: its address, and what it notified.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { startJsonDouble } from "./json-double.ts";
-import type { JsonDouble } from "./json-double.ts";
 import { freePort } from "./redis.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -24,29 +23,70 @@ export interface NotifiedAlert {
   readonly generatorURL: string;
 }
 
+export interface PostedAlert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly startsAt?: string;
+  readonly endsAt?: string;
+  readonly generatorURL?: string;
+}
+
 /** An alert as `GET /api/v2/alerts` shows it. */
 export interface ListedAlert {
+  readonly status: { readonly state: string; readonly inhibitedBy: readonly string[] };
   readonly labels: Readonly<Record<string, string>>;
   readonly startsAt: string;
   readonly endsAt: string;
   readonly updatedAt: string;
 }
 
+/** One notification, as a webhook receiver gets it. */
+export interface Notification {
+  /** Path of the receiver's URL. */
+  readonly path: string;
+  readonly receiver: string;
+  readonly status: "firing" | "resolved";
+  readonly groupLabels: Readonly<Record<string, string>>;
+  readonly alerts: readonly NotifiedAlert[];
+}
+
 export interface TestAlertmanager {
   readonly url: string;
   /** What the receiver got, in order, from this server. */
   notified(): NotifiedAlert[];
+  notifications(): Notification[];
+  /** Puts alerts in, as Prometheus and the agent do. */
+  post(alerts: readonly PostedAlert[]): Promise<void>;
   /** What it holds now. */
   list(): Promise<ListedAlert[]>;
   stop(): Promise<void>;
 }
 
-/** `port`: to start one where nobody listened before. */
-export async function startAlertmanager({ port }: { port?: number } = {}): Promise<TestAlertmanager> {
+export interface AlertmanagerOptions {
+  /** To start one where nobody listened before. */
+  readonly port?: number;
+  /** Made for the receiver's address; otherwise everything goes there at once. */
+  readonly configured?: (receiverUrl: string) => ConfiguredAlertmanager;
+}
+
+export interface ConfiguredAlertmanager {
+  readonly config: string;
+  /** By path, relative to its working directory: templates, secrets. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+export async function startAlertmanager({
+  port,
+  configured = everythingAtOnce,
+}: AlertmanagerOptions = {}): Promise<TestAlertmanager> {
   const receiver = await startJsonDouble();
   const folder = mkdtempSync(path.join(tmpdir(), "lg-alertmanager-"));
   const file = path.join(folder, "alertmanager.yml");
-  writeFileSync(file, configuration(receiver));
+  const { config, files = {} } = configured(receiver.url);
+  for (const [name, text] of Object.entries({ ...files, "alertmanager.yml": config })) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), text);
+  }
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   const child = spawn(
     programName(),
@@ -58,7 +98,7 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
       "--cluster.listen-address=",
       "--log.level=error",
     ],
-    { stdio: "ignore" },
+    { stdio: "ignore", cwd: folder },
   );
   const exited = once(child, "close");
   const url = `http://${address}`;
@@ -74,6 +114,16 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
     url,
     notified: () =>
       receiver.requests.flatMap(({ body }) => (body as { alerts: readonly NotifiedAlert[] }).alerts),
+    notifications: () =>
+      receiver.requests.map(({ path: at, body }) => ({ ...(body as Omit<Notification, "path">), path: at })),
+    async post(alerts) {
+      const response = await fetch(`${url}/api/v2/alerts`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(alerts),
+      });
+      if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+    },
     list: async () => (await (await fetch(`${url}/api/v2/alerts`)).json()) as ListedAlert[],
     async stop() {
       child.kill("SIGTERM");
@@ -92,8 +142,8 @@ function programName(): string {
   return found;
 }
 
-function configuration({ url }: JsonDouble): string {
-  return `
+function everythingAtOnce(url: string): ConfiguredAlertmanager {
+  const config = `
 route:
   receiver: webhook
   group_by: ["..."]
@@ -104,4 +154,5 @@ receivers:
   - name: webhook
     webhook_configs: [{ url: "${url}/notified", send_resolved: true }]
 `;
+  return { config };
 }
