@@ -6,6 +6,7 @@ import { COLOURS, DECISION_COLOURS, RESULT_COLOURS } from "./colours.ts";
 import { CHANNELS, RELEASE, releaseGraphs, releaseTable } from "./fleet-releases.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
+import { FOLD_LAG_SECONDS } from "./limits.ts";
 import { agentPage, runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
 import {
@@ -20,9 +21,6 @@ import {
 } from "./queries.ts";
 import { addressVariables, appVariable, channelVariable, dataSourceVariable } from "./variables.ts";
 import { words } from "./verdicts.ts";
-
-/** Seconds after which reports that wait to be counted make everything else here old. */
-const FOLD_LAG_SECONDS = { slow: 30, late: 120 } as const;
 
 const failingAndOffered =
   `sum(${agreed("ota_release_verdict", { by: RELEASE, where: { ...CHANNELS, verdict: '="failing"' } })}` +
@@ -154,9 +152,9 @@ function whatToDo(): Line {
         question: "What do I do when something here is not green?",
         width: 24,
         markdown: `
-- **A release is failing and offered**: click its version in the table below. If its rollback is held back, the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) says by which guard; take the release back at the OTA server, or by \`lastgood rollback\`.
-- **The reason is \`environment\`**: look at your backend and network. All versions fail alike, and a rollback would not help.
-- **No agent answers, or nobody listens**: go to the [pipeline](/d/lastgood-pipeline?\${datasource:queryparam}&\${__url_time_range}). Nothing is rolled back by itself until it runs.
+- **A release is failing and offered**: click its version in the table below. If its rollback is held back, the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) says by which guard; take the release back at the OTA server, or by \`lastgood rollback\`. [Runbook](${runbook("OtaReleaseFailingNotRolledBack")})
+- **The reason is \`environment\`**: look at your backend and network. All versions fail alike, and a rollback would not help. [Runbook](${runbook("OtaEnvironmentIncident")})
+- **No agent answers, or nobody listens**: go to the [pipeline](/d/lastgood-pipeline?\${datasource:queryparam}&\${__url_time_range}). Nothing is rolled back by itself until it runs. [Runbook](${runbook("OtaAgentDown")})
 - **The kill switch is on**: find out who set it and why on the [agent's page](${agentPage("", "").replace(/#.*/, "")}); \`lastgood unfreeze\` lifts it. All runbooks: [here](${runbook("README")}).`,
       }),
     ],
@@ -246,12 +244,12 @@ function sight(): Line[] {
         graph({
           title: "How old the counts are",
           question:
-            "Does all of the above show the present? Good is a few seconds; beyond two minutes it is history.",
+            "Does all of the above show the present? Good is a few seconds; beyond a minute it is history.",
           width: 8,
           unit: UNITS.seconds,
           noData: NOT_READ,
           queries: [{ expr: agreed("ota_fold_lag_seconds"), legend: "oldest report not yet counted" }],
-          limit: [FOLD_LAG_SECONDS.late, COLOURS.bad],
+          limit: [FOLD_LAG_SECONDS.warning, COLOURS.warning],
         }),
         graph({
           title: "Judged last",

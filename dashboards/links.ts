@@ -71,7 +71,21 @@ export function agentPage(app: string, channel: string): string {
   return `\${agent_url}/#/${app}/${channel}`;
 }
 
-/** Pages of docs/runbooks, by name; only those that stand for sure are named one by one. */
-export function runbook(page: string): string {
+/** The pages of docs/runbooks that are linked to; a test looks whether they are there. */
+export type RunbookPage =
+  | "README"
+  | "OtaAgentDown"
+  | "OtaDeadLettersWaiting"
+  | "OtaEnvironmentIncident"
+  | "OtaFoldLagHigh"
+  | "OtaIngestDown"
+  | "OtaRedisDown"
+  | "OtaRedisMemoryHigh"
+  | "OtaReleaseFailingNotRolledBack"
+  | "OtaReportsRefused"
+  | "OtaRollbacksFailing"
+  | "OtaStreamBacklogHigh";
+
+export function runbook(page: RunbookPage): string {
   return `\${runbooks}/${page}.md`;
 }

@@ -84,22 +84,18 @@ function rulesNamed(alert: string): YamlRule[] {
 }
 
 describe("an alert that is made wrong is noticed by its cases", () => {
-  test.for(ALERTS.map(({ name }) => name))(
-    "%s",
-    { timeout: MUTATIONS_MS_MAX },
-    async (alert) => {
-      const rules = rulesNamed(alert);
-      expect(rules.length).toBe(ALERT_RULES.filter((rule) => rule.alert === alert).length);
-      // The copy as such changes nothing: what is noticed below is the mutation.
-      const same = await promtool("test", "rules", withChanged(alert, 0, rules[0]!));
-      expect(same.isContent, same.output).toBe(true);
-      const survivors: string[] = [];
-      for (const [nth, rule] of rules.entries())
-        for (const { what, rule: changed } of mutationsOf(rule)) {
-          const { isContent } = await promtool("test", "rules", withChanged(alert, nth, changed));
-          if (isContent) survivors.push(`rule ${nth}: ${what}`);
-        }
-      expect(survivors).toEqual([]);
-    },
-  );
+  test.for(ALERTS.map(({ name }) => name))("%s", { timeout: MUTATIONS_MS_MAX }, async (alert) => {
+    const rules = rulesNamed(alert);
+    expect(rules.length).toBe(ALERT_RULES.filter((rule) => rule.alert === alert).length);
+    // The copy as such changes nothing: what is noticed below is the mutation.
+    const same = await promtool("test", "rules", withChanged(alert, 0, rules[0]!));
+    expect(same.isContent, same.output).toBe(true);
+    const survivors: string[] = [];
+    for (const [nth, rule] of rules.entries())
+      for (const { what, rule: changed } of mutationsOf(rule)) {
+        const { isContent } = await promtool("test", "rules", withChanged(alert, nth, changed));
+        if (isContent) survivors.push(`rule ${nth}: ${what}`);
+      }
+    expect(survivors).toEqual([]);
+  });
 });

@@ -299,7 +299,7 @@ export const DASHBOARD_QUERY_RULES: readonly DashboardRule[] = [
         JSON.stringify(dashboard).matchAll(/\$\{runbooks\}\/([\w.-]+)/g),
         ([, page]) => page!,
       ).flatMap((page) =>
-        page === "README.md" || existsSync(path.resolve(import.meta.dirname, "../../docs/runbooks", page))
+        existsSync(path.resolve(import.meta.dirname, "../../docs/runbooks", page))
           ? []
           : [`docs/runbooks/${page} is not there`],
       ),
