@@ -24,7 +24,7 @@ export function releaseTable(): Line {
       table({
         title: "Releases",
         question:
-          "Which release is it? The worst verdict comes first; click a version to compare it. Good is healthy, or evidence far below 100% of what makes Lastgood act. Old versions that stand together as other are left out: nobody judges them.",
+          "Which release is it? The worst verdict comes first; click a version to compare it. Evidence is what there is against a release, of what makes Lastgood act: good is healthy, or evidence far below 100%. Old versions that stand together as other are left out: nobody judges them.",
         width: 24,
         unit: UNITS.count,
         noData: "no release was reported about yet",
@@ -47,7 +47,7 @@ function judgement(): Column[] {
       mappings: VERDICT_MAPPINGS,
     },
     {
-      name: "Evidence of what acts",
+      name: "Evidence",
       expr: actsAtOne,
       unit: UNITS.ratio,
       steps: [

@@ -55,7 +55,7 @@ const NOT_READ = "no agent answers";
 function actsNow() {
   return [
     number({
-      title: "Failing and offered",
+      title: "Failing, offered",
       question:
         "How many releases fail while their channel still offers them? Good is 0; a failing release that was rolled back does not count.",
       width: 3,
@@ -65,7 +65,7 @@ function actsNow() {
       steps: [[1, COLOURS.bad]],
     }),
     number({
-      title: "Rollbacks held back",
+      title: "Held back",
       question:
         "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard. Where the channel has moved on there is nothing to roll back, and nothing is counted.",
       width: 3,
@@ -110,7 +110,7 @@ function abilities() {
       mappings: words({ 0: { text: "off", colour: COLOURS.good }, 1: { text: "ON", colour: COLOURS.bad } }),
     }),
     number({
-      title: "Pages of agents",
+      title: "Agents' pages",
       question:
         "How many pages that want a person did agents send to Alertmanager, and still stand? Good is 0. Without an Alertmanager it is always 0.",
       width: 3,
@@ -120,7 +120,7 @@ function abilities() {
       steps: [[1, COLOURS.bad]],
     }),
     number({
-      title: "Agents reading Redis",
+      title: "Agents",
       question:
         "How many agents answer, and can read Redis? Good is all that you run; with none, all of this page is blind.",
       width: 3,

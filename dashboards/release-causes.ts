@@ -22,15 +22,15 @@ export function segments(): Line {
       table({
         title: "Kinds of device that stand out",
         question:
-          "Does it fail on one kind of device only? The strongest five of each rule; at 100% a kind of device alone makes the release fail. Good is an empty table.",
+          "Does it fail on one kind of device only? The strongest five of each rule; where evidence is 100%, a kind of device alone makes the release fail. Good is an empty table.",
         width: 12,
         unit: UNITS.count,
         noData: "no kind of device stands out",
         labels: by,
-        sortBy: "Evidence of what acts",
+        sortBy: "Evidence",
         columns: [
           {
-            name: "Evidence of what acts",
+            name: "Evidence",
             expr: `max by (${by.join(", ")}) (${select("ota_release_segment_evidence", CANDIDATE)} / ${select("ota_release_segment_evidence_threshold", CANDIDATE)})`,
             unit: UNITS.ratio,
             steps: [
