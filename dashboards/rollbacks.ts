@@ -6,7 +6,7 @@ import { COLOURS, DECISION_COLOURS } from "./colours.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
 import { ROLLBACK_SECONDS } from "./limits.ts";
-import { agentPage, releaseLink, runbook } from "./links.ts";
+import { agentLink, agentPage, releaseLink, runbook } from "./links.ts";
 import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
 import { HELD_BACK, agreed, agreedBuckets, agreedIncrease, quantileOf, select } from "./queries.ts";
 import { table } from "./tables.ts";
@@ -158,13 +158,13 @@ function journal(): Line {
       table({
         title: "Decisions",
         question:
-          "What was decided about which release, when, and how did it end? Each channel's newest decision of its kind within the time range; click a version to see the evidence. The whole journal is on the agent's page.",
+          "What was decided about which release, when, and how did it end? Each channel's newest decision of its kind within the time range; click a version to see the evidence, a channel for the whole journal on the agent's page.",
         width: 24,
         unit: UNITS.count,
         noData: "no decision in this time",
         labels: DECISION,
         sortBy: "Decided",
-        link: { label: "version", to: releaseLink("row") },
+        labelLinks: { version: releaseLink("row"), channel: agentLink() },
         labelColours: { outcome: DECISION_COLOURS },
         columns: [{ name: "Decided", expr: decisionsOfRange(), unit: UNITS.time, width: 190 }],
       }),
