@@ -2,7 +2,7 @@
 // devices run. Enters: nothing. Leaves: lines of panels.
 import { COLOURS } from "./colours.ts";
 import type { Line } from "./layout.ts";
-import { releaseLink } from "./links.ts";
+import { agentLink, releaseLink } from "./links.ts";
 import { UNITS, coloured, graph } from "./panels.ts";
 import { agreed, secondsSince, select } from "./queries.ts";
 import { table } from "./tables.ts";
@@ -24,13 +24,13 @@ export function releaseTable(): Line {
       table({
         title: "Releases",
         question:
-          "Which release is it? The worst verdict comes first; click a version to compare it. Good is healthy, or evidence far below 100% of what makes Lastgood act. Old versions that stand together as other are left out: nobody judges them.",
+          "Which release is it? The worst verdict comes first; click a version to compare it, a channel for the agent's page of it. Evidence is what there is against a release, of what makes Lastgood act: good is healthy, or evidence far below 100%. Old versions that stand together as other are left out: nobody judges them.",
         width: 24,
         unit: UNITS.count,
         noData: "no release was reported about yet",
         labels: RELEASE,
         sortBy: "Verdict",
-        link: { label: "version", to: releaseLink("row") },
+        labelLinks: { version: releaseLink("row"), channel: agentLink() },
         columns: [...judgement(), ...reach()],
       }),
     ],
@@ -47,7 +47,7 @@ function judgement(): Column[] {
       mappings: VERDICT_MAPPINGS,
     },
     {
-      name: "Evidence of what acts",
+      name: "Evidence",
       expr: actsAtOne,
       unit: UNITS.ratio,
       steps: [

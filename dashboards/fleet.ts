@@ -6,23 +6,21 @@ import { COLOURS, DECISION_COLOURS, RESULT_COLOURS } from "./colours.ts";
 import { CHANNELS, RELEASE, releaseGraphs, releaseTable } from "./fleet-releases.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
+import { FOLD_LAG_SECONDS } from "./limits.ts";
 import { agentPage, runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
 import {
   FIRING,
+  HELD_BACK,
   across,
   agreed,
   agreedIncrease,
-  orNone,
   secondsSince,
   select,
   summedRate,
 } from "./queries.ts";
 import { addressVariables, appVariable, channelVariable, dataSourceVariable } from "./variables.ts";
 import { words } from "./verdicts.ts";
-
-/** Seconds after which reports that wait to be counted make everything else here old. */
-const FOLD_LAG_SECONDS = { slow: 30, late: 120 } as const;
 
 const failingAndOffered =
   `sum(${agreed("ota_release_verdict", { by: RELEASE, where: { ...CHANNELS, verdict: '="failing"' } })}` +
@@ -57,7 +55,7 @@ const NOT_READ = "no agent answers";
 function actsNow() {
   return [
     number({
-      title: "Failing and offered",
+      title: "Failing, offered",
       question:
         "How many releases fail while their channel still offers them? Good is 0; a failing release that was rolled back does not count.",
       width: 3,
@@ -67,12 +65,13 @@ function actsNow() {
       steps: [[1, COLOURS.bad]],
     }),
     number({
-      title: "Rollbacks held back",
-      question: "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard.",
+      title: "Held back",
+      question:
+        "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard. Where the channel has moved on there is nothing to roll back, and nothing is counted.",
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: orNone(`sum(${agreed("ota_rollbacks_held", { by: ["reason"] })})`),
+      expr: HELD_BACK,
       steps: [[1, COLOURS.warning]],
     }),
     number({
@@ -111,7 +110,7 @@ function abilities() {
       mappings: words({ 0: { text: "off", colour: COLOURS.good }, 1: { text: "ON", colour: COLOURS.bad } }),
     }),
     number({
-      title: "Pages of agents",
+      title: "Agents' pages",
       question:
         "How many pages that want a person did agents send to Alertmanager, and still stand? Good is 0. Without an Alertmanager it is always 0.",
       width: 3,
@@ -121,7 +120,7 @@ function abilities() {
       steps: [[1, COLOURS.bad]],
     }),
     number({
-      title: "Agents reading Redis",
+      title: "Agents",
       question:
         "How many agents answer, and can read Redis? Good is all that you run; with none, all of this page is blind.",
       width: 3,
@@ -153,9 +152,9 @@ function whatToDo(): Line {
         question: "What do I do when something here is not green?",
         width: 24,
         markdown: `
-- **A release is failing and offered**: click its version in the table below. If its rollback is held back, the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) says by which guard; take the release back at the OTA server, or by \`lastgood rollback\`.
-- **The reason is \`environment\`**: look at your backend and network. All versions fail alike, and a rollback would not help.
-- **No agent answers, or nobody listens**: go to the [pipeline](/d/lastgood-pipeline?\${datasource:queryparam}&\${__url_time_range}). Nothing is rolled back by itself until it runs.
+- **A release is failing and offered**: click its version in the table below. If its rollback is held back, the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) says by which guard; take the release back at the OTA server, or by \`lastgood rollback\`. [Runbook](${runbook("OtaReleaseFailingNotRolledBack")})
+- **The reason is \`environment\`**: look at your backend and network. All versions fail alike, and a rollback would not help. [Runbook](${runbook("OtaEnvironmentIncident")})
+- **No agent answers, or nobody listens**: go to the [pipeline](/d/lastgood-pipeline?\${datasource:queryparam}&\${__url_time_range}). Nothing is rolled back by itself until it runs. [Runbook](${runbook("OtaAgentDown")})
 - **The kill switch is on**: find out who set it and why on the [agent's page](${agentPage("", "").replace(/#.*/, "")}); \`lastgood unfreeze\` lifts it. All runbooks: [here](${runbook("README")}).`,
       }),
     ],
@@ -237,7 +236,7 @@ function sight(): Line[] {
           colours: RESULT_COLOURS,
           queries: [
             {
-              expr: `${summedRate("ota_ingest_reports_total", { by: ["result"] })} > 0`,
+              expr: summedRate("ota_ingest_reports_total", { by: ["result"] }),
               legend: "{{result}}",
             },
           ],
@@ -245,12 +244,12 @@ function sight(): Line[] {
         graph({
           title: "How old the counts are",
           question:
-            "Does all of the above show the present? Good is a few seconds; beyond two minutes it is history.",
+            "Does all of the above show the present? Good is a few seconds; beyond a minute it is history.",
           width: 8,
           unit: UNITS.seconds,
           noData: NOT_READ,
           queries: [{ expr: agreed("ota_fold_lag_seconds"), legend: "oldest report not yet counted" }],
-          limit: [FOLD_LAG_SECONDS.late, COLOURS.bad],
+          limit: [FOLD_LAG_SECONDS.warning, COLOURS.warning],
         }),
         graph({
           title: "Judged last",

@@ -100,8 +100,6 @@ export interface Override {
   readonly properties: readonly DynamicConfigValue[];
 }
 
-const LEGEND_ROWS_CALCS = ["lastNotNull", "max"];
-
 export function graph(spec: GraphSpec): Panel {
   const { queries, colours = {}, overrides = [], limit, form = "lines", floor = "zero" } = spec;
   const builder = described(new GraphBuilder(), spec)
@@ -115,7 +113,10 @@ export function graph(spec: GraphSpec): Panel {
         .showLegend(true)
         .displayMode(LegendDisplayMode.Table)
         .placement(LegendPlacement.Bottom)
-        .calcs(LEGEND_ROWS_CALCS),
+        .calcs(["lastNotNull", "max"])
+        // What there is comes first; results that never occurred stand at the end.
+        .sortBy("Max")
+        .sortDesc(true),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi));
   if (floor === "zero") builder.min(0);
@@ -131,13 +132,9 @@ export function graph(spec: GraphSpec): Panel {
   return overrideAll(builder, [...colourOverrides(colours), ...overrides]).build();
 }
 
-/** A band between two series of a graph: the lower one is not named in the legend. */
+/** A band between two series of a graph, which are no lines of their own. */
 export function band(low: string, high: string, colour: string): Override[] {
-  const line: DynamicConfigValue[] = [
-    fixed(colour),
-    { id: "custom.lineWidth", value: 0 },
-    { id: "custom.hideFrom", value: { legend: false, tooltip: false, viz: false } },
-  ];
+  const line: DynamicConfigValue[] = [fixed(colour), { id: "custom.lineWidth", value: 0 }];
   return [
     { series: low, properties: line },
     {

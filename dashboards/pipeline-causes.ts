@@ -2,6 +2,7 @@
 // and what goes out to Alertmanager and to OTA servers. Enters: nothing. Leaves: lines of panels.
 import { COLOURS, RESULT_COLOURS } from "./colours.ts";
 import type { Line } from "./layout.ts";
+import { FOLD_LAG_SECONDS } from "./limits.ts";
 import { UNITS, coloured, dashed, graph } from "./panels.ts";
 import {
   across,
@@ -15,8 +16,6 @@ import {
 
 const NOT_READ = "no agent answers";
 const OF_APPS = { app: '=~"$app"' } as const;
-/** Seconds; counted as late from the second on, in the promise of fresh counts too. */
-export const FOLD_LAG_SECONDS = { slow: 30, late: 60 } as const;
 
 export function waiting(): Line {
   return {
@@ -43,7 +42,7 @@ export function waiting(): Line {
         unit: UNITS.seconds,
         noData: NOT_READ,
         queries: [{ expr: agreed("ota_fold_lag_seconds", { by: ["shard"] }), legend: "shard {{shard}}" }],
-        limit: [FOLD_LAG_SECONDS.late, COLOURS.bad],
+        limit: [FOLD_LAG_SECONDS.warning, COLOURS.warning],
       }),
       graph({
         title: "Taken in and counted",
@@ -82,7 +81,10 @@ export function jobs(): Line {
         noData: NOT_READ,
         queries: [
           {
-            expr: `${agreed("bullmq_job_count", { by: ["queue", "state"], where: { state: '=~"waiting|active|failed"' } })} > 0`,
+            expr: agreed("bullmq_job_count", {
+              by: ["queue", "state"],
+              where: { state: '=~"waiting|active|failed"' },
+            }),
             legend: "{{queue}} {{state}}",
           },
         ],

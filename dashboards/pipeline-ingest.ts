@@ -70,9 +70,7 @@ export function reports(): Line {
         noData: NO_INGEST,
         form: "stacked",
         colours: RESULT_COLOURS,
-        queries: [
-          { expr: `${summedRate("ota_ingest_reports_total", { by: ["result"] })} > 0`, legend: "{{result}}" },
-        ],
+        queries: [{ expr: summedRate("ota_ingest_reports_total", { by: ["result"] }), legend: "{{result}}" }],
       }),
       graph({
         title: "Requests refused as a whole",

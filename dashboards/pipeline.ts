@@ -5,9 +5,10 @@ import { annotationsOf } from "./annotations.ts";
 import { COLOURS } from "./colours.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
+import { BACKLOG_RATIO, FOLD_LAG_SECONDS } from "./limits.ts";
 import { runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
-import { jobs, outward, waiting, FOLD_LAG_SECONDS } from "./pipeline-causes.ts";
+import { jobs, outward, waiting } from "./pipeline-causes.ts";
 import { otherWays, reports, requests } from "./pipeline-ingest.ts";
 import { resources } from "./pipeline-resources.ts";
 import { across, agreed, recorded, select } from "./queries.ts";
@@ -87,8 +88,8 @@ function processes() {
       noData: NOT_READ,
       expr: agreed("ota_fold_lag_seconds"),
       steps: [
-        [FOLD_LAG_SECONDS.slow, COLOURS.warning],
-        [FOLD_LAG_SECONDS.late, COLOURS.bad],
+        [FOLD_LAG_SECONDS.warning, COLOURS.warning],
+        [FOLD_LAG_SECONDS.critical, COLOURS.bad],
       ],
     }),
   ];
@@ -104,8 +105,8 @@ function stuck() {
       noData: NOT_READ,
       expr: `${agreed("ota_stream_entries")} / ${across("max", "ota_ingest_stream_entries_max")}`,
       steps: [
-        [0.5, COLOURS.warning],
-        [0.8, COLOURS.bad],
+        [BACKLOG_RATIO.warning, COLOURS.warning],
+        [BACKLOG_RATIO.critical, COLOURS.bad],
       ],
     }),
     number({
@@ -177,13 +178,14 @@ function promises(): Line {
         question: "What do I do when something here is not green?",
         width: 8,
         markdown: `
-- **The oldest uncounted report gets older**: is an agent up, and Redis fast? Then more agents, or more shards.
-- **The backlog grows**: as above; at 100% devices are asked to send again later, and nothing is lost until they give up.
-- **Reports are refused**: the code says why (docs/errors.md). \`backlog_full\` and \`redis_unavailable\` are ours, the others are what devices send.
-- **Redis has no memory left**: it must not evict. Give it more, or shorten the retention.
-- **Dead letters**: \`lastgood dead-letters\` shows them; re-drive or discard them.
+- **The oldest uncounted report gets older**: is an agent up, and Redis fast? [Runbook](${runbook("OtaFoldLagHigh")})
+- **The backlog grows**: at 100% devices are asked to send again later. [Runbook](${runbook("OtaStreamBacklogHigh")})
+- **Reports are refused**: \`backlog_full\` and \`redis_unavailable\` are ours, the others are what devices send. [Runbook](${runbook("OtaReportsRefused")})
+- **Redis has no memory left**: it must not evict. [Runbook](${runbook("OtaRedisMemoryHigh")})
+- **Dead letters**: re-drive or discard them. [Runbook](${runbook("OtaDeadLettersWaiting")})
+- **Nothing answers**: [ingest](${runbook("OtaIngestDown")}), [agent](${runbook("OtaAgentDown")}), [Redis](${runbook("OtaRedisDown")})
 
-What each alert means: [runbooks](${runbook("README")}).`,
+All alerts: [runbooks](${runbook("README")}).`,
       }),
     ],
   };

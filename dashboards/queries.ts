@@ -97,8 +97,8 @@ export function agreedLately<N extends OfType<Agreed, "gauge">>(
 }
 
 /**
- * Devices in a counter, as they stand: these are counted in Redis and do not begin anew with a process, so that the
- * number itself means something ("420 devices confirmed").
+ * Devices or hours in a counter, as they stand: these are counted in Redis and do not begin anew with a process, so that
+ * the number itself means something ("420 devices confirmed").
  */
 export function agreedTotal<N extends OfType<Agreed, "counter">>(
   name: N,
@@ -189,6 +189,11 @@ export function secondsSince(timestamp: string): string {
 
 /** 0 while agents can read Redis, and nothing otherwise: what nobody could read must not look like "none". */
 export const NONE_WHILE_READABLE = `(${agreed("ota_redis_up")} == 1) - 1`;
+
+/** Of rollbacks that a guard holds back those that somebody should know of: a channel that moved on wants nothing. */
+export const HELD_BACK = orNone(
+  `sum(${agreed("ota_rollbacks_held", { by: ["reason"], where: { reason: '!="channel_moved_on"' } })})`,
+);
 
 /** A number of things that has no series while there are none of them. */
 export function orNone(expr: string): string {

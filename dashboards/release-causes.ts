@@ -3,8 +3,8 @@
 import { COLOURS, OUTCOME_COLOURS } from "./colours.ts";
 import type { Line } from "./layout.ts";
 import { UNITS, coloured, graph } from "./panels.ts";
-import { agreed, agreedRate, agreedTotal, select } from "./queries.ts";
-import { BASELINE, BASELINE_BY_VERSION, CANDIDATE } from "./release-selection.ts";
+import { agreed, agreedTotal, select } from "./queries.ts";
+import { BASELINE, CANDIDATE } from "./release-selection.ts";
 import { table } from "./tables.ts";
 
 /** Outcomes of devices worth a line; the others are steps on the way to these. */
@@ -22,15 +22,15 @@ export function segments(): Line {
       table({
         title: "Kinds of device that stand out",
         question:
-          "Does it fail on one kind of device only? The strongest five of each rule; at 100% a kind of device alone makes the release fail. Good is an empty table.",
+          "Does it fail on one kind of device only? The strongest five of each rule; where evidence is 100%, a kind of device alone makes the release fail. Good is an empty table.",
         width: 12,
         unit: UNITS.count,
         noData: "no kind of device stands out",
         labels: by,
-        sortBy: "Evidence of what acts",
+        sortBy: "Evidence",
         columns: [
           {
-            name: "Evidence of what acts",
+            name: "Evidence",
             expr: `max by (${by.join(", ")}) (${select("ota_release_segment_evidence", CANDIDATE)} / ${select("ota_release_segment_evidence_threshold", CANDIDATE)})`,
             unit: UNITS.ratio,
             steps: [
@@ -48,13 +48,13 @@ export function segments(): Line {
       graph({
         title: "Crashes by hours of use",
         question:
-          "In which share of the hours of use do devices crash, on the candidate and on each version beside it? Good is no difference.",
+          "In which share of all hours of use did devices crash, on the candidate and on each version beside it? Good is no difference.",
         width: 12,
         unit: UNITS.ratio,
         noData: "no hours of use reported",
         queries: [
           { expr: crashShare(CANDIDATE), legend: "{{version}} (candidate)" },
-          { expr: crashShare(BASELINE_BY_VERSION), legend: "{{version}}" },
+          { expr: crashShare(BASELINE), legend: "{{version}}" },
         ],
         overrides: BESIDE_COLOURS,
       }),
@@ -62,9 +62,10 @@ export function segments(): Line {
   };
 }
 
-function crashShare(where: typeof CANDIDATE | typeof BASELINE_BY_VERSION): string {
+function crashShare(where: typeof CANDIDATE | typeof BASELINE): string {
   const by = ["version"] as const;
-  return `${agreedRate("ota_crashed_device_hours_total", { by, where })} / (${agreedRate("ota_active_device_hours_total", { by, where })} > 0)`;
+  const crashed = agreedTotal("ota_crashed_device_hours_total", { by, where });
+  return `${crashed} / (${agreedTotal("ota_active_device_hours_total", { by, where })} > 0)`;
 }
 
 export function outcomes(): Line {

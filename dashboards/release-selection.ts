@@ -5,7 +5,7 @@ export const CHANNEL = { app: '="$app"', channel: '="$channel"' } as const;
 export const CANDIDATE = { ...CHANNEL, version: '="$version"' } as const;
 /** What is chosen to stand beside it; "All" has the candidate in it as well. */
 export const BASELINE = { ...CHANNEL, version: ['=~"$baseline"', '!="$version"'] } as const;
-/** Without `other`: its counters grow by whole versions, whenever one joins those that stand together there. */
+/** Without `other`, which nobody judges. */
 export const BASELINE_BY_VERSION = {
   ...CHANNEL,
   version: ['=~"$baseline"', '!="$version"', '!="other"'],

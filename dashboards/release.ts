@@ -169,7 +169,7 @@ function verdicts(): Line[] {
           width: 8,
           markdown: `
 - **failing**: Lastgood acts as its policy says; the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) tells what was done or which guard holds it back.
-- **Evidence grows, and below 100%**: look at *Kinds of device* and decide by hand while there is time: [agent's page](${agentPage("${app}", "${channel}")}).
+- **Evidence grows, and below 100%**: look at *Kinds of device* and decide by hand while there is time: [agent's page](${agentPage("${app:percentencode}", "${channel:percentencode}")}).
 - **Reason \`environment\`**: all versions fail alike. Mend the backend or network.
 - **unmeasurable**: the reason says which reports are missing.
 - What each alert means: [runbooks](${runbook("README")}).`,

@@ -25,8 +25,12 @@ const RATE_INTERVAL = "61s";
 const RANGE = "3607s";
 const RATES = ["rate", "irate", "increase"];
 const OVER_COUNTERS = [...RATES, "changes", "resets"];
-/** Devices, each counted once and in Redis: the number itself is meant, and does not begin anew with a process. */
-const COUNTERS_THAT_STAND = ["ota_devices_total"];
+/** Devices and hours, each counted once and in Redis: the number itself is meant, and does not begin anew with a process. */
+const COUNTERS_THAT_STAND = [
+  "ota_active_device_hours_total",
+  "ota_crashed_device_hours_total",
+  "ota_devices_total",
+];
 /** How many agents there are is a question to agents, and not to what they agree on. */
 const COUNTED_AGENTS = ["ota_redis_up"];
 
@@ -295,7 +299,7 @@ export const DASHBOARD_QUERY_RULES: readonly DashboardRule[] = [
         JSON.stringify(dashboard).matchAll(/\$\{runbooks\}\/([\w.-]+)/g),
         ([, page]) => page!,
       ).flatMap((page) =>
-        page === "README.md" || existsSync(path.resolve(import.meta.dirname, "../../docs/runbooks", page))
+        existsSync(path.resolve(import.meta.dirname, "../../docs/runbooks", page))
           ? []
           : [`docs/runbooks/${page} is not there`],
       ),

@@ -1,6 +1,6 @@
 // What dashboards/ may not import, and still has to agree with: the rules of alerting/, what Grafana is given at its start,
 // the scrape interval of Prometheus, the agent's page, and verdicts and outcomes as the agent names them.
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -12,6 +12,7 @@ import { DASHBOARDS as LINKED_DASHBOARDS } from "../../../alerting/dashboards.ts
 import { SLOS } from "../../../alerting/slo.ts";
 import { DECISION_COLOURS, VERDICTS } from "../../../dashboards/colours.ts";
 import { dashboards } from "../../../dashboards/generated-files.ts";
+import { LIMITS } from "../../../dashboards/limits.ts";
 import { DASHBOARDS, agentPage } from "../../../dashboards/links.ts";
 import { SLO_BUDGETS } from "../../../dashboards/pipeline.ts";
 import { NODE_METRICS, RECORDED } from "../../../dashboards/queries.ts";
@@ -23,6 +24,18 @@ const ROOT = path.resolve(import.meta.dirname, "../../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
 const provisioning = (file: string): unknown => parse(read(`dashboards/provisioning/${file}`));
 
+interface Rule {
+  readonly alert?: string;
+  readonly record?: string;
+  readonly expr: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const rules = readdirSync(path.join(ROOT, "alerting/rules")).flatMap((file) => {
+  const { groups } = parse(read(`alerting/rules/${file}`)) as { groups: { rules: Rule[] }[] };
+  return groups.flatMap((group) => group.rules);
+});
+
 describe("alerting", () => {
   test("the budgets are those of its rules", () => {
     const theirs = Object.values(SLOS).map(({ slo, budgetRatio }) => [slo, budgetRatio]);
@@ -30,14 +43,19 @@ describe("alerting", () => {
   });
 
   test("what it records under the names that dashboards ask for is recorded", () => {
-    const { groups } = parse(read("alerting/rules/recording.yml")) as {
-      groups: { rules: { record: string; labels?: Record<string, string> }[] }[];
-    };
-    const recorded = groups.flatMap(({ rules }) => rules);
     const labelsOf = (name: string): string[][] =>
-      recorded.filter(({ record }) => record === name).map(({ labels = {} }) => Object.keys(labels));
+      rules.filter(({ record }) => record === name).map(({ labels = {} }) => Object.keys(labels));
     for (const [name, labels] of Object.entries(RECORDED))
       expect([name, new Set(labelsOf(name).map(String))]).toEqual([name, new Set([String(labels)])]);
+  });
+
+  test.each(LIMITS)("panels turn where $alert comes", ({ alert, warning, critical }) => {
+    const limitOf = (severity: string): number[] =>
+      rules
+        .filter((rule) => rule.alert === alert && rule.labels?.["severity"] === severity)
+        .map(({ expr }) => Number(/>\s*([\d.]+)\s*$/.exec(expr)?.[1]));
+    expect(limitOf("warning")).toEqual([warning]);
+    expect(limitOf("critical")).toEqual(critical === undefined ? [] : [critical]);
   });
 
   test("alerts lead to the dashboards that there are", () => {
