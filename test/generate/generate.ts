@@ -3,8 +3,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { dashboardFiles } from "../../dashboards/generated-files.ts";
+import { deployFiles } from "./deploy-files.ts";
 
-for (const [file, text] of Object.entries(dashboardFiles())) {
+for (const [file, text] of Object.entries({ ...dashboardFiles(), ...deployFiles() })) {
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, text);
   process.stdout.write(`${file}\n`);
