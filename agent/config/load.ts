@@ -4,6 +4,8 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { readConfigFile, readConfigText } from "../../runtime/config-file.ts";
 import type { ConfigResult, Environment } from "../../runtime/config-file.ts";
+import { alertmanagerSchema } from "./outlets.ts";
+import type { AlertmanagerSettings } from "./outlets.ts";
 import { settingsSchema } from "./schema.ts";
 import type { Settings } from "./schema.ts";
 
@@ -39,6 +41,9 @@ export function exampleConfigFile(): string {
   return path.join(folder, "lastgood.example.yaml");
 }
 
+/** Where pages go when the file names no Alertmanager; the supervisor sets it when it starts one. */
+export const ALERTMANAGER_VARIABLE = "LASTGOOD_ALERTMANAGER_URL";
+
 /** Reads and checks the file, or its text where that was read before; `env` fills `${VAR}`. */
 export function loadSettings({
   file,
@@ -54,7 +59,7 @@ export function loadSettings({
   if (result.kind === "invalid") return result;
   const absolute = (written: string): string => path.resolve(path.dirname(file), written);
   const { config } = result;
-  const { alertmanager } = config;
+  const alertmanager = config.alertmanager ?? alertmanagerOf(env);
   const tokenFile = alertmanager?.bearerTokenFile;
   return {
     kind: "loaded",
@@ -67,4 +72,9 @@ export function loadSettings({
           : { ...alertmanager, bearerTokenFile: absolute(tokenFile) },
     },
   };
+}
+
+/** An address that is none counts as not set: the file is what gets checked. */
+function alertmanagerOf(env: Environment): AlertmanagerSettings | undefined {
+  return alertmanagerSchema.safeParse({ url: env[ALERTMANAGER_VARIABLE] ?? "" }).data;
 }

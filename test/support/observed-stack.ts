@@ -194,6 +194,7 @@ interface ConfigParts {
 function configText({ ports, ...urls }: ConfigParts): string {
   return `
 data_dir: ./data
+observability: off
 shards: 2
 redis: { url: "${urls.redisUrl}" }
 ingest: { listen: "127.0.0.1:${ports.ingest}", operations_listen: "127.0.0.1:${ports.operations}" }
