@@ -37,8 +37,11 @@ function pointed(receiver: AlertmanagerReceiver): AlertmanagerReceiver {
       http_config: { authorization: { credentials_file: path.join(secrets, "webhook_token") } },
     },
   };
-  const kind = `${receiver.name}_configs` as const;
-  return { name: receiver.name, [kind]: [{ ...receiver[kind]![0]!, ...where[receiver.name] }] };
+  const kind: `${string}_configs` = `${receiver.name}_configs`;
+  return {
+    ...receiver,
+    [kind]: [{ ...receiver[kind]![0]!, ...where[receiver.name] }],
+  } as AlertmanagerReceiver;
 }
 
 function everyService(config: AlertmanagerConfig): AlertmanagerConfig {
@@ -176,7 +179,7 @@ test("e-mail: the password of the file, plain and HTML, and no markup of a serve
 });
 
 test("all are told when it is over", async () => {
-  await Promise.all([...SERVICES.filter((name) => name !== "email").map((name) => sent(name))]);
+  await Promise.all(SERVICES.filter((name) => name !== "email").map((name) => sent(name)));
   await post("resolved");
   const resolved = (to: string, mark: string): boolean =>
     double.requests.some(
