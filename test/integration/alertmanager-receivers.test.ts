@@ -185,7 +185,7 @@ test("all are told when it is over", async () => {
     double.requests.some(
       ({ path: at, body }) => at.startsWith(`/${to}`) && `${at}${JSON.stringify(body)}`.includes(mark),
     );
-  await waitUntil(
+  const told = await waitUntil(
     () => [
       resolved("pagerduty", '"event_action":"resolve"'),
       resolved("opsgenie", "/close"),
@@ -195,4 +195,5 @@ test("all are told when it is over", async () => {
     ],
     (all) => all.every(Boolean),
   );
+  expect(told).toEqual(SERVICES.map(() => true));
 });
