@@ -1,375 +1,336 @@
-// The committed alertmanager.yml in a real Alertmanager: who gets what, in how many notifications, with which words, what
-// silences what and what does not, and that nobody silences the dead-man's switch.
-import { spawnSync } from "node:child_process";
+// The shipped alerting/alertmanager.yml in a real prometheus-alertmanager, with its receivers redirected to a double: what
+// is told together, what is kept quiet while something else is told and what nearly is, what is told in working hours, and
+// the dead-man's switch.
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ALERTS as RULE_ALERTS } from "../../alerting/catalogue.ts";
-import type { CatalogueEntry } from "../../alerting/catalogue.ts";
-import type { Suppressor } from "../../alerting/alert.ts";
-import { ALERTS as AGENT_ALERTS, PAGE_SEVERITIES } from "../../agent/paging/page.ts";
 import { startAlertmanager } from "../support/alertmanager.ts";
-import type { Notification, PostedAlert, TestAlertmanager } from "../support/alertmanager.ts";
-import {
-  ALERTMANAGER_FILE,
-  alertmanagerFiles,
-  localAlertmanager,
-  readAlertmanagerFile,
-} from "../support/alertmanager-file.ts";
-import { startSmtpSink } from "../support/smtp-sink.ts";
-import type { SmtpSink } from "../support/smtp-sink.ts";
+import type { Notification, TestAlertmanager } from "../support/alertmanager.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-const FILE = path.resolve(import.meta.dirname, "../..", ALERTMANAGER_FILE);
-const ON_RELEASE = { app: "com.acme.till", channel: "production", version: "1.5.0" };
-const WORDS = {
-  summary: "com.acme.till/production 1.5.0: a release fails",
-  description: "289 of 4,510 failed.",
-};
+const configFile = path.resolve(import.meta.dirname, "../../alerting/alertmanager.yml");
+const HOUR_MS = 3_600_000;
+type Labels = Readonly<Record<string, string>>;
 
-function amtool(...args: readonly string[]): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync("amtool", args, { encoding: "utf8" });
-  return { status, output: `${stdout}${stderr}` };
+async function post(url: string, alerts: readonly Labels[], state: "firing" | "resolved" = "firing") {
+  const nowMs = Date.now();
+  const answer = await fetch(`${url}/api/v2/alerts`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(
+      alerts.map((labels) => ({
+        labels: { service: "lastgood", ...labels },
+        annotations: { summary: "s", description: "d" },
+        startsAt: new Date(nowMs - HOUR_MS).toISOString(),
+        endsAt: new Date(state === "firing" ? nowMs + HOUR_MS : nowMs - 1).toISOString(),
+      })),
+    ),
+  });
+  expect(answer.status).toBe(200);
 }
 
-const running: { stop(): Promise<void> }[] = [];
-afterAll(async () => {
-  for (const each of running) await each.stop();
+let alertmanager: TestAlertmanager;
+beforeAll(async () => {
+  alertmanager = await startAlertmanager({ configFile });
+});
+afterAll(() => alertmanager.stop());
+
+const told = (app: string): Notification[] =>
+  alertmanager.notifications().filter(({ groupLabels }) => groupLabels["app"] === app);
+
+describe("what is told", () => {
+  const failing = (app: string, version: string): Labels => ({
+    alertname: "OtaReleaseFailing",
+    severity: "critical",
+    app,
+    channel: "stable",
+    version,
+  });
+
+  test("five versions of a channel are one notification, and their end is one", async () => {
+    const alerts = ["1", "2", "3", "4", "5"].map((version) => failing("grouped", version));
+    await post(alertmanager.url, alerts);
+    const [first] = await waitUntil(
+      () => told("grouped"),
+      (all) => all.length > 0,
+    );
+    expect(first).toMatchObject({ receiver: "webhook", status: "firing" });
+    expect(first!.alerts).toHaveLength(5);
+    await post(alertmanager.url, alerts, "resolved");
+    const all = await waitUntil(
+      () => told("grouped"),
+      (seen) => seen.length > 1,
+    );
+    expect(all[1]).toMatchObject({ status: "resolved" });
+    expect(all[1]!.alerts).toHaveLength(5);
+  });
+
+  test("the dead-man's switch arrives again and again, at a receiver of its own", async () => {
+    await post(alertmanager.url, [{ alertname: "OtaWatchdog", severity: "none" }]);
+    const beats = await waitUntil(
+      () => alertmanager.notifications().filter(({ receiver }) => receiver === "heartbeat"),
+      (all) => all.length >= 3,
+    );
+    expect(beats.every(({ alerts }) => alerts[0]!.labels["alertname"] === "OtaWatchdog")).toBe(true);
+  });
+
+  test("info is told to nobody", async () => {
+    await post(alertmanager.url, [
+      { ...failing("informed", "1"), alertname: "OtaRolledBack", severity: "info" },
+    ]);
+    await post(alertmanager.url, [failing("after", "1")]);
+    await waitUntil(
+      () => told("after"),
+      (all) => all.length > 0,
+    );
+    expect(told("informed")).toEqual([]);
+  });
 });
 
-async function start(choose: Readonly<Partial<Record<"critical" | "warning", string>>> = {}, smtp?: string) {
-  const alertmanager = await startAlertmanager({
-    configured: (url) => ({
-      config: localAlertmanager({ url, choose, ...(smtp === undefined ? {} : { smtp }) }),
-      files: alertmanagerFiles(url),
+test("outside of working hours a warning waits and a critical alert does not", async () => {
+  const night = await startAlertmanager({
+    configFile,
+    rewrite: (config) => ({
+      ...config,
+      // A year that it isn't.
+      time_intervals: config.time_intervals.map(({ name }) => ({
+        name,
+        time_intervals: [{ years: ["1999"] }],
+      })),
     }),
   });
-  running.push(alertmanager);
-  return alertmanager;
-}
-
-function alertOf(
-  alertname: string,
-  severity: string,
-  more: Readonly<Record<string, string>> = {},
-): PostedAlert {
-  return {
-    labels: { service: "lastgood", alertname, severity, ...more },
-    annotations: {
-      ...WORDS,
-      runbook_url: `docs/runbooks/${alertname}.md`,
-      dashboard_url: "http://127.0.0.1:3000/d/x",
-    },
-    generatorURL: "http://127.0.0.1:8082/#/com.acme.till/production",
-  };
-}
-
-describe("the file", () => {
-  test("is taken by amtool, with its templates", () => {
-    const { status, output } = amtool("check-config", FILE);
-    expect([status, output]).toEqual([0, expect.stringContaining("SUCCESS")]);
-    expect(output).toContain("1 templates");
-  });
-
-  test("names only files for secrets", () => {
-    const text = JSON.stringify(readAlertmanagerFile());
-    const secrets = text.match(/"[a-z_]*(?:key|password|token|credentials|api_url|routing)[a-z_]*":/g) ?? [];
-    expect(secrets.length).toBeGreaterThanOrEqual(4);
-    expect(secrets.filter((name) => !name.endsWith('_file":'))).toEqual([]);
-  });
-});
-
-describe("routes", () => {
-  const alerts = [
-    ...RULE_ALERTS.flatMap(({ name, severities }) => severities.map((severity) => [name, severity] as const)),
-    ...Object.keys(AGENT_ALERTS).flatMap((name) =>
-      PAGE_SEVERITIES.map((severity) => [name, severity] as const),
-    ),
-  ];
-  const receivers = { critical: "webhook", warning: "webhook", info: "nobody", none: "heartbeat" };
-
-  test.each(alerts)("%s, %s, reaches who it is for", (name, severity) => {
-    const labels = [`alertname=${name}`, `severity=${severity}`, "service=lastgood", "app=a", "channel=c"];
-    const args = ["config", "routes", "test", `--config.file=${FILE}`, "--tree"];
-    const { status, output } = amtool(...args, `--verify.receivers=${receivers[severity]}`, ...labels);
-    expect([status, output]).toEqual([0, expect.any(String)]);
-    // By the route of its severity, and not because nothing else was for it.
-    expect(output).toContain(`{severity="${severity}"}`);
-  });
-
-  test("an alert of nobody's reaches the default receiver, which is somebody", () => {
-    const { status } = amtool(
-      "config",
-      "routes",
-      "test",
-      `--config.file=${FILE}`,
-      "--verify.receivers=webhook",
-      "a=b",
-    );
-    expect(status).toBe(0);
-    const file = readAlertmanagerFile();
-    const configs = file.receivers.find(({ name }) => name === file.route.receiver);
-    expect(configs?.["webhook_configs"]).toHaveLength(1);
-  });
-
-  test("amtool says no where a receiver is not the right one", () => {
-    const args = ["config", "routes", "test", `--config.file=${FILE}`, "--verify.receivers=nobody"];
-    expect(amtool(...args, "severity=critical").status).not.toBe(0);
-  });
-
-  test("tickets wait for working hours, pages do not", () => {
-    const { routes = [] } = readAlertmanagerFile().route;
-    const withHours = routes.filter(({ active_time_intervals }) => active_time_intervals !== undefined);
-    expect(withHours.map(({ matchers }) => matchers)).toEqual([['severity="warning"']]);
-  });
-});
-
-/** What the receiver of that path has been sent. */
-const sentTo = (alertmanager: TestAlertmanager, at: string): Notification[] =>
-  alertmanager.notifications().filter((each) => each.path === at);
-
-describe("notifications", () => {
-  let alertmanager: TestAlertmanager;
-  beforeAll(async () => {
-    alertmanager = await start();
-  });
-
-  test("five versions of a channel are one, another channel is another", async () => {
-    const versions = ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"];
-    const many = versions.map((version) =>
-      alertOf("OtaReleaseFailing", "critical", { ...ON_RELEASE, version }),
-    );
-    const other = alertOf("OtaReleaseFailing", "critical", { ...ON_RELEASE, channel: "beta" });
-    await alertmanager.post([...many, other]);
-    const sent = await waitUntil(
-      () => sentTo(alertmanager, "/webhook"),
-      (found) => found.length >= 2,
-    );
-    expect(sent.map(({ alerts }) => alerts.length).toSorted()).toEqual([1, 5]);
-  });
-
-  test("what is over is told", async () => {
-    const over = alertOf("OtaIngestDown", "critical");
-    await alertmanager.post([over]);
-    const about = (): Notification[] =>
-      sentTo(alertmanager, "/webhook").filter(
-        ({ groupLabels }) => groupLabels["alertname"] === "OtaIngestDown",
-      );
-    await waitUntil(about, (found) => found.length > 0);
-    await alertmanager.post([{ ...over, endsAt: new Date().toISOString() }]);
-    expect((await waitUntil(about, (found) => found.length > 1)).map(({ status }) => status)).toEqual([
-      "firing",
-      "resolved",
-    ]);
-  });
-
-  test("the dead-man's switch is heard again and again", async () => {
-    await alertmanager.post([alertOf("OtaWatchdog", "none")]);
-    const beats = await waitUntil(
-      () => sentTo(alertmanager, "/heartbeat"),
-      (found) => found.length >= 3,
-    );
-    expect(new Set(beats.flatMap(({ alerts }) => alerts.map(({ labels }) => labels["alertname"])))).toEqual(
-      new Set(["OtaWatchdog"]),
-    );
-  });
-
-  test("info calls nobody", async () => {
-    const before = alertmanager.notifications().length;
-    await alertmanager.post([alertOf("OtaRolledBack", "info", { ...ON_RELEASE, version: "9.9.9" })]);
-    await alertmanager.post([alertOf("OtaRedisSlow", "warning", { server: "later" })]);
+  try {
+    const on = { app: "night", channel: "stable" };
+    await post(night.url, [{ ...on, alertname: "OtaReleaseSuspect", severity: "warning" }]);
+    await post(night.url, [{ ...on, alertname: "OtaRollbackHeld", severity: "critical" }]);
     await waitUntil(
-      () =>
-        sentTo(alertmanager, "/webhook").filter(
-          ({ groupLabels }) => groupLabels["alertname"] === "OtaRedisSlow",
-        ),
-      (found) => found.length > 0,
+      () => night.notified(),
+      (all) => all.length > 0,
     );
-    const since = alertmanager.notifications().slice(before);
-    expect(
-      since.flatMap(({ alerts }) => alerts).filter(({ labels }) => labels["severity"] === "info"),
-    ).toEqual([]);
-  });
-});
-
-describe("what is silenced", () => {
-  let alertmanager: TestAlertmanager;
-  beforeAll(async () => {
-    alertmanager = await start();
-  });
-
-  /** Other values for every label that two alerts can share, so that no case silences another. */
-  let round = 0;
-  const labelsOf = (names: readonly string[]): Record<string, string> => {
-    round += 1;
-    return Object.fromEntries(names.map((name) => [name, `${name}-${round}`]));
-  };
-  const isSilenced = async (labels: Readonly<Record<string, string>>): Promise<boolean> => {
-    const found = await waitUntil(
-      async () =>
-        (await alertmanager.list()).filter((each) =>
-          Object.entries(labels).every(([name, value]) => each.labels[name] === value),
-        ),
-      (alerts) => alerts.length === 1 && alerts[0]!.status.state !== "unprocessed",
+    // Later groups of the same second have been told by then.
+    await post(night.url, [{ ...on, app: "second", alertname: "OtaRollbackHeld", severity: "critical" }]);
+    await waitUntil(
+      () => night.notified(),
+      (all) => all.length > 1,
     );
-    return found[0]!.status.inhibitedBy.length > 0;
-  };
-  const end = (alerts: readonly PostedAlert[]): Promise<void> =>
-    alertmanager.post(alerts.map((each) => ({ ...each, endsAt: new Date().toISOString() })));
-
-  const cases = RULE_ALERTS.flatMap((entry) =>
-    Object.entries(entry.suppressedBy).flatMap(([severity, suppressors]) =>
-      (suppressors ?? []).map((suppressor) => ({ entry, severity, suppressor })),
-    ),
-  );
-
-  function pairOf({ entry, severity, suppressor }: (typeof cases)[number]): [PostedAlert, PostedAlert] {
-    const shared = labelsOf(suppressor.equal);
-    const own = labelsOf(entry.identifiedBy.filter((label) => !suppressor.equal.includes(label)));
-    return [
-      alertOf(suppressor.alertname, severityOf(suppressor), shared),
-      alertOf(entry.name, severity, { ...shared, ...own }),
-    ];
-  }
-
-  test.each(cases.map((each) => [each.entry.name, each.severity, each.suppressor.alertname, each] as const))(
-    "%s, %s, while %s stands, and not once it is over",
-    async (_name, _severity, _by, each) => {
-      const [source, target] = pairOf(each);
-      await alertmanager.post([source, target]);
-      await waitUntil(() => isSilenced(target.labels), Boolean);
-      await end([source]);
-      await waitUntil(
-        () => isSilenced(target.labels),
-        (silenced) => !silenced,
-      );
-      await end([target]);
-    },
-  );
-
-  const withEqual = cases.filter(({ suppressor }) => suppressor.equal.length > 0);
-  test.each(
-    withEqual.map((each) => [each.entry.name, each.severity, each.suppressor.alertname, each] as const),
-  )(
-    "%s, %s, is not silenced by %s about something else, or about nothing in particular",
-    async (_name, _severity, _by, each) => {
-      const [source, target] = pairOf(each);
-      const [different] = pairOf(each);
-      const { service = "", alertname = "", severity = "" } = source.labels;
-      // Labels that are missing on both sides count as equal: neither may have lost them.
-      const bare = { ...source, labels: { service, alertname, severity } };
-      await alertmanager.post([different, bare, target]);
-      expect(await isSilenced(target.labels)).toBe(false);
-      await end([different, bare, target]);
-    },
-  );
-
-  test("nothing silences the dead-man's switch, and no outage the backstop", async () => {
-    const outages = [
-      "OtaAgentDown",
-      "OtaIngestDown",
-      "OtaRedisDown",
-      "OtaPagesNotDelivered",
-      "OtaEvaluationStalled",
-    ];
-    const backstop = alertOf(
-      "OtaReleaseFailingNotRolledBack",
-      "critical",
-      labelsOf(["app", "channel", "version"]),
-    );
-    const watchdog = alertOf("OtaWatchdog", "none");
-    await alertmanager.post([...outages.map((name) => alertOf(name, "critical")), backstop, watchdog]);
-    expect([await isSilenced(backstop.labels), await isSilenced(watchdog.labels)]).toEqual([false, false]);
-  });
-
-  test("an alert of your own on a release is calmed by its rollback, on another release it is not", async () => {
-    const done = alertOf("OtaRolledBack", "info", ON_RELEASE);
-    const mine = (version: string): PostedAlert => ({
-      labels: { service: "shop", alertname: "CheckoutFails", severity: "critical", ...ON_RELEASE, version },
-    });
-    await alertmanager.post([
-      done,
-      mine("1.5.0"),
-      mine("1.4.0"),
-      { labels: { alertname: "Else", severity: "critical" } },
+    expect(night.notified().map(({ labels }) => labels["alertname"])).toEqual([
+      "OtaRollbackHeld",
+      "OtaRollbackHeld",
     ]);
-    await waitUntil(() => isSilenced(mine("1.5.0").labels), Boolean);
-    expect(await isSilenced(mine("1.4.0").labels)).toBe(false);
-    expect(await isSilenced({ alertname: "Else" })).toBe(false);
-  });
+  } finally {
+    await night.stop();
+  }
 });
 
-/** Of an alert that the agent posts or the rules have. */
-function severityOf({ alertname, postedBy, severity }: Suppressor): string {
-  if (severity !== undefined) return severity;
-  if (postedBy === "agent") return "critical";
-  return (RULE_ALERTS as readonly CatalogueEntry[]).find(({ name }) => name === alertname)!.severities[0]!;
+// ---- inhibition
+
+const A1 = { app: "a", channel: "stable", version: "1" };
+const AT = { app: "a", channel: "stable" };
+const backstop = (labels: Labels): Labels => ({
+  alertname: "OtaReleaseFailingNotRolledBack",
+  severity: "critical",
+  team: "lastgood",
+  ...labels,
+});
+const named = (alertname: string, severity: string, labels: Labels = {}): Labels => ({
+  alertname,
+  severity,
+  ...labels,
+});
+const OTHER_VERSION = { ...A1, version: "2" };
+const OTHER_CHANNEL = { ...A1, channel: "beta" };
+const OTHER_APP = { ...A1, app: "b" };
+const own = (labels: Labels): Labels => ({
+  alertname: "Mine",
+  severity: "critical",
+  service: "shop",
+  ...labels,
+});
+
+interface Case {
+  readonly source: Labels;
+  readonly quiet: readonly Labels[];
+  readonly told: readonly Labels[];
 }
 
-describe("receivers, each with its secret from a file", () => {
-  let smtp: SmtpSink;
-  beforeAll(async () => {
-    smtp = await startSmtpSink();
-  });
-  afterAll(() => smtp.close());
+const releaseOf = (alertname: string, severity: string): Case => ({
+  source: named(alertname, severity, A1),
+  quiet: [backstop(A1)],
+  told: [backstop(OTHER_VERSION), backstop(OTHER_CHANNEL), backstop(OTHER_APP), backstop(AT)],
+});
+/** Without a version it is about the channel: no release's alert is told in its place. */
+const unversioned = (alertname: string): Case => ({
+  source: named(alertname, "critical", AT),
+  quiet: [],
+  told: [backstop(A1), backstop(AT)],
+});
+const CALLING = [
+  "OtaApprovalWaiting",
+  "OtaKillSwitchOn",
+  "OtaReleaseFailing",
+  "OtaRollbackFailed",
+  "OtaRollbackHeld",
+  "OtaRollbackPending",
+  "OtaServerRefuses",
+  "OtaServerUnavailable",
+];
+const environment = (alertname: string, severity: string): Case => ({
+  source: named(alertname, severity, AT),
+  quiet: [
+    backstop(A1),
+    named("OtaReleaseFailing", "critical", A1),
+    named("OtaReleaseSuspect", "warning", OTHER_VERSION),
+  ],
+  told: [
+    backstop(OTHER_CHANNEL),
+    backstop(OTHER_APP),
+    named("OtaRollbackHeld", "critical", A1),
+    backstop({}),
+  ],
+});
+const downstream = (source: string, quiet: readonly string[]): Case => ({
+  source: named(source, "critical"),
+  quiet: quiet.map((name) => named(name, "critical")),
+  told: [backstop(A1), named("OtaWatchdog", "none"), named("OtaRollbackHeld", "critical", OTHER_APP)],
+});
+const follows = (source: Labels, quiet: readonly Labels[], near: readonly Labels[] = []): Case => ({
+  source,
+  quiet,
+  told: [backstop(OTHER_APP), ...near],
+});
 
-  /** Words that each of them would take for something else. */
-  const HOSTILE = {
-    summary: "<!channel> & <b>bold</b>",
-    description: 'said "<script>alert(1)</script> <!here>"',
-  };
-  const hostile = (): PostedAlert => {
-    const made = alertOf("OtaRollbackFailed", "critical", { ...ON_RELEASE, version: "<!channel>" });
-    return { ...made, annotations: { ...made.annotations, ...HOSTILE } };
-  };
-  const firstTo = async (receiver: string, at: RegExp): Promise<{ path: string; body: string }> => {
-    const alertmanager = await start({ critical: receiver }, smtp.address);
-    await alertmanager.post([hostile()]);
-    const sent = await waitUntil(
-      () => alertmanager.notifications().filter((each) => at.test(each.path)),
-      (found) => found.length > 0,
+const CASES: readonly Case[] = [
+  environment("OtaEnvironmentFailing", "critical"),
+  environment("OtaEnvironmentIncident", "info"),
+  { source: named("OtaEnvironmentFailing", "critical"), quiet: [], told: [backstop({}), backstop(A1)] },
+  ...["OtaRolledBack", "OtaRollbackDone"].map((name) => ({
+    source: named(name, "info", A1),
+    quiet: [backstop(A1), named("OtaReleaseSuspect", "warning", A1), own(A1)],
+    told: [backstop(OTHER_VERSION), own(OTHER_VERSION), own(OTHER_CHANNEL), own(AT), own({})],
+  })),
+  { source: named("OtaRolledBack", "info"), quiet: [], told: [own({}), own(A1), backstop({})] },
+  releaseOf("OtaRolloutPaused", "warning"),
+  ...CALLING.map((name) => releaseOf(name, "critical")),
+  ...CALLING.map((name) => unversioned(name)),
+  ...CALLING.map((name) => ({ source: named(name, "warning", A1), quiet: [], told: [backstop(A1)] })),
+  {
+    source: named("OtaRollbackHeld", "critical", A1),
+    quiet: [named("OtaRollbackHeld", "warning", A1)],
+    told: [named("OtaRollbackHeld", "warning", OTHER_CHANNEL), named("OtaReleaseSuspect", "warning", A1)],
+  },
+  {
+    source: named("OtaRedisMemoryHigh", "critical", { server: "0" }),
+    quiet: [named("OtaRedisMemoryHigh", "warning", { server: "0" })],
+    told: [named("OtaRedisMemoryHigh", "warning", { server: "1" }), named("OtaRedisSlow", "warning")],
+  },
+  downstream("OtaAgentDown", [
+    "OtaRedisDown",
+    "OtaFoldLagHigh",
+    "OtaEvaluationStalled",
+    "OtaJobsStuck",
+    "OtaFreshnessBudgetBurn",
+    "OtaPollStalled",
+  ]),
+  downstream("OtaRedisDown", [
+    "OtaFoldLagHigh",
+    "OtaReportsRefused",
+    "OtaIngestSlow",
+    "OtaJobsFailed",
+    "OtaRedisNotPersisting",
+    "OtaNotListening",
+  ]),
+  downstream("OtaIngestDown", ["OtaNotListening"]),
+  follows(
+    named("OtaFoldLagHigh", "warning"),
+    [named("OtaFreshnessBudgetBurn", "warning"), named("OtaRollbackSlow", "warning")],
+    [named("OtaFreshnessBudgetBurn", "critical", { slo: "other" })],
+  ),
+  follows(named("OtaFoldLagHigh", "critical"), [named("OtaFreshnessBudgetBurn", "critical")]),
+  follows(
+    named("OtaRedisSlow", "warning"),
+    [named("OtaIngestSlow", "warning")],
+    [named("OtaIngestSlow", "critical", { slo: "other" })],
+  ),
+  follows(named("OtaDeadLettersDropped", "critical"), [named("OtaDeadLettersWaiting", "warning")]),
+  follows(named("OtaRollbackPending", "critical", A1), [named("OtaRollbackStuck", "critical")]),
+  follows(named("OtaRollbackFailed", "critical", A1), [named("OtaRollbacksFailing", "critical")]),
+  follows(named("OtaKillSwitchOn", "critical", A1), [named("OtaKillSwitchLeftOn", "warning")]),
+  follows(named("OtaConfigRefused", "warning"), [named("OtaConfigNotLoaded", "warning")]),
+  ...[
+    ["OtaDevicesUnheard", "OtaPollStalled"],
+    ["OtaForgedReports", "OtaDevicesNotProven"],
+  ].map(([source, target]) =>
+    follows(
+      named(source!, "critical", { app: "a" }),
+      [named(target!, "critical", { app: "a" })],
+      [named(target!, "critical", { app: "b" }), named(target!, "critical")],
+    ),
+  ),
+];
+
+interface Listed {
+  readonly labels: Labels;
+  readonly status: { readonly inhibitedBy: readonly string[] };
+}
+
+const isQuiet = (listed: readonly Listed[], labels: Labels): boolean => {
+  const wanted = Object.entries({ service: "lastgood", ...labels, case: labels["case"] ?? "" });
+  const found = listed.find(
+    (one) =>
+      wanted.every(([name, value]) => (one.labels[name] ?? "") === value) &&
+      Object.keys(one.labels).every((name) => wanted.some(([known]) => known === name)),
+  );
+  if (found === undefined) throw new Error(`not listed: ${JSON.stringify(labels)}`);
+  return found.status.inhibitedBy.length > 0;
+};
+
+const listOf = async ({ url }: TestAlertmanager): Promise<Listed[]> =>
+  (await (await fetch(`${url}/api/v2/alerts`)).json()) as Listed[];
+
+test("a rule that demands no labels silences what it should not, which the cases below would see", async () => {
+  const careless = await startAlertmanager({
+    configFile,
+    rewrite: (config) => ({
+      ...config,
+      inhibit_rules: config.inhibit_rules.map((rule) => ({
+        ...rule,
+        source_matchers: (rule["source_matchers"] as string[]).filter((one) => !one.includes(".+")),
+      })),
+    }),
+  });
+  try {
+    await post(careless.url, [named("OtaRollbackHeld", "critical", AT), backstop(AT)]);
+    const seen = await waitUntil(
+      () => listOf(careless),
+      (listed) => listed.length > 1 && isQuiet(listed, backstop(AT)),
     );
-    return { path: sent[0]!.path, body: JSON.stringify(sent[0]) };
-  };
+    expect(isQuiet(seen, backstop(AT))).toBe(true);
+  } finally {
+    await careless.stop();
+  }
+});
 
-  test("PagerDuty", async () => {
-    const { body } = await firstTo("pagerduty", /^\/pagerduty/);
-    const event = JSON.parse(body) as Record<string, unknown>;
-    expect(event).toMatchObject({ routing_key: "a-pagerduty-routing-key", event_action: "trigger" });
-    expect(event["payload"]).toMatchObject({
-      severity: "critical",
-      summary: expect.stringContaining("[critical] com.acme.till/production <!channel>: OtaRollbackFailed"),
-      class: "OtaRollbackFailed",
-      group: "com.acme.till/production",
-    });
-    expect(body).toContain("What to do: docs/runbooks/OtaRollbackFailed.md");
-  });
+describe("what is kept quiet", () => {
+  const list = (): Promise<Listed[]> => listOf(alertmanager);
+  const cases = CASES.map((one, index) => ({
+    ...one,
+    index,
+    title: `${one.source["alertname"]} ${one.source["severity"]} ${Object.keys(one.source).slice(2).join()}`,
+  }));
 
-  test("Opsgenie", async () => {
-    const { body } = await firstTo("opsgenie", /^\/opsgenie\/v2\/alerts/);
-    expect(JSON.parse(body)).toMatchObject({
-      priority: "P1",
-      message: expect.stringContaining("OtaRollbackFailed"),
-    });
-  });
-
-  test("Slack, where nobody's words call a channel", async () => {
-    const { body } = await firstTo("slack", /^\/slack/);
-    expect(body).toContain("&lt;!channel&gt; &amp; &lt;b&gt;bold&lt;/b&gt;");
-    expect(body).not.toMatch(/<!(?:channel|here)>/);
-    expect(body).toContain("<docs/runbooks/OtaRollbackFailed.md|What to do>");
-  });
-
-  test("e-mail, as text and as HTML, where nobody's words are markup", async () => {
-    const alertmanager = await start({ critical: "email" }, smtp.address);
-    await alertmanager.post([hostile()]);
-    const [mail] = await waitUntil(
-      () => smtp.mails,
-      (mails) => mails.length > 0,
-    );
-    expect(mail).toContain("To: on-call@example.org");
-    expect(mail).toMatch(/^Subject: .*OtaRollbackFailed/m);
-    const html = mail!.slice(mail!.indexOf("text/html"));
-    expect(html).toContain("&lt;script&gt;");
-    expect(html).not.toContain("<script>");
+  test.each(cases)("$index $title", async ({ index, source, quiet, told: loud }) => {
+    const mark = (labels: Labels): Labels => ({ ...labels, case: String(index) });
+    // Posted last, so once it is quiet Alertmanager has taken all before it into account.
+    const control = { app: `control-${index}`, channel: "stable", version: "1" };
+    const all = [mark(source), ...quiet.map(mark), ...loud.map(mark)];
+    const controls = [named("OtaRolledBack", "info", control), backstop(control)].map(mark);
+    try {
+      await post(alertmanager.url, [...all, ...controls]);
+      const seen = await waitUntil(list, (listed) => listed.length > 0 && isQuiet(listed, controls[1]!));
+      expect(quiet.filter((labels) => !isQuiet(seen, mark(labels)))).toEqual([]);
+      expect(loud.filter((labels) => isQuiet(seen, mark(labels)))).toEqual([]);
+    } finally {
+      // The next case must not meet them.
+      await post(alertmanager.url, [...all, ...controls], "resolved");
+    }
   });
 });

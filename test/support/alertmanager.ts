@@ -1,12 +1,16 @@
 // A real prometheus-alertmanager for tests: on a port of its own of 127.0.0.1, in a temporary folder, with a webhook
-// receiver that this process runs. Everything goes to the receiver at once. Leaves: its address, and what it notified.
+// receiver that this process runs. Everything goes to the receiver at once, or by the routes of a configuration file,
+// as rewritten-alertmanager.ts makes it. Leaves: its address, and what it notified.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { startJsonDouble } from "./json-double.ts";
+import type { JsonDouble } from "./json-double.ts";
 import { freePort } from "./redis.ts";
+import { redirected } from "./rewritten-alertmanager.ts";
+import type { AlertmanagerConfig } from "./rewritten-alertmanager.ts";
 import { waitUntil } from "./wait-until.ts";
 
 const READY_MS_MAX = 20_000;
@@ -23,27 +27,16 @@ export interface NotifiedAlert {
   readonly generatorURL: string;
 }
 
-export interface PostedAlert {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly startsAt?: string;
-  readonly endsAt?: string;
-  readonly generatorURL?: string;
-}
-
 /** An alert as `GET /api/v2/alerts` shows it. */
 export interface ListedAlert {
-  readonly status: { readonly state: string; readonly inhibitedBy: readonly string[] };
   readonly labels: Readonly<Record<string, string>>;
   readonly startsAt: string;
   readonly endsAt: string;
   readonly updatedAt: string;
 }
 
-/** One notification, as a webhook receiver gets it. */
+/** What a webhook receiver gets at once: a group of alerts. */
 export interface Notification {
-  /** Path of the receiver's URL. */
-  readonly path: string;
   readonly receiver: string;
   readonly status: "firing" | "resolved";
   readonly groupLabels: Readonly<Record<string, string>>;
@@ -52,41 +45,38 @@ export interface Notification {
 
 export interface TestAlertmanager {
   readonly url: string;
+  /** Each notification, in order; `receiver` says who would have got it. */
+  notifications(): Notification[];
   /** What the receiver got, in order, from this server. */
   notified(): NotifiedAlert[];
-  notifications(): Notification[];
-  /** Puts alerts in, as Prometheus and the agent do. */
-  post(alerts: readonly PostedAlert[]): Promise<void>;
   /** What it holds now. */
   list(): Promise<ListedAlert[]>;
   stop(): Promise<void>;
 }
 
-export interface AlertmanagerOptions {
+export interface AlertmanagerStart {
   /** To start one where nobody listened before. */
   readonly port?: number;
-  /** Made for the receiver's address; otherwise everything goes there at once. */
-  readonly configured?: (receiverUrl: string) => ConfiguredAlertmanager;
-}
-
-export interface ConfiguredAlertmanager {
-  readonly config: string;
-  /** By path, relative to its working directory: templates, secrets. */
-  readonly files?: Readonly<Record<string, string>>;
+  /** Its routes and inhibitions; every receiver is redirected to the double, and times are a second. */
+  readonly configFile?: string;
+  /** What else to change in the file. */
+  readonly rewrite?: (config: AlertmanagerConfig) => AlertmanagerConfig;
 }
 
 export async function startAlertmanager({
   port,
-  configured = everythingAtOnce,
-}: AlertmanagerOptions = {}): Promise<TestAlertmanager> {
+  configFile,
+  rewrite = (config) => config,
+}: AlertmanagerStart = {}): Promise<TestAlertmanager> {
   const receiver = await startJsonDouble();
   const folder = mkdtempSync(path.join(tmpdir(), "lg-alertmanager-"));
   const file = path.join(folder, "alertmanager.yml");
-  const { config, files = {} } = configured(receiver.url);
-  for (const [name, text] of Object.entries({ ...files, "alertmanager.yml": config })) {
-    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
-    writeFileSync(path.join(folder, name), text);
-  }
+  writeFileSync(
+    file,
+    configFile === undefined
+      ? configuration(receiver)
+      : redirected({ configFile, to: receiver.url, rewrite }),
+  );
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   const child = spawn(
     programName(),
@@ -98,7 +88,7 @@ export async function startAlertmanager({
       "--cluster.listen-address=",
       "--log.level=error",
     ],
-    { stdio: "ignore", cwd: folder },
+    { stdio: "ignore" },
   );
   const exited = once(child, "close");
   const url = `http://${address}`;
@@ -112,18 +102,8 @@ export async function startAlertmanager({
   died.catch(() => {});
   return {
     url,
-    notified: () =>
-      receiver.requests.flatMap(({ body }) => (body as { alerts: readonly NotifiedAlert[] }).alerts),
-    notifications: () =>
-      receiver.requests.map(({ path: at, body }) => ({ ...(body as Omit<Notification, "path">), path: at })),
-    async post(alerts) {
-      const response = await fetch(`${url}/api/v2/alerts`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(alerts),
-      });
-      if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
-    },
+    notifications: () => receiver.requests.map(({ body }) => body as Notification),
+    notified: () => receiver.requests.flatMap(({ body }) => (body as Notification).alerts),
     list: async () => (await (await fetch(`${url}/api/v2/alerts`)).json()) as ListedAlert[],
     async stop() {
       child.kill("SIGTERM");
@@ -142,8 +122,8 @@ function programName(): string {
   return found;
 }
 
-function everythingAtOnce(url: string): ConfiguredAlertmanager {
-  const config = `
+function configuration({ url }: JsonDouble): string {
+  return `
 route:
   receiver: webhook
   group_by: ["..."]
@@ -154,5 +134,4 @@ receivers:
   - name: webhook
     webhook_configs: [{ url: "${url}/notified", send_resolved: true }]
 `;
-  return { config };
 }
