@@ -2,6 +2,8 @@
 // rule of the generated files. Leaves: the same rule, wrong, and what was changed. Pure.
 export interface YamlRule {
   readonly alert?: string;
+  readonly record?: string;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly expr: string;
   readonly for?: string;
   readonly keep_firing_for?: string;
