@@ -114,7 +114,7 @@ export const RELEASE_ALERTS: readonly AlertRule[] = [
   }),
   alert({
     name: "OtaEnvironmentIncident",
-    severity: "info",
+    severity: "critical",
     for: "1m",
     keepFiringFor: "10m",
     expr: `

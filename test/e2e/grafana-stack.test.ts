@@ -52,7 +52,7 @@ let stack: ObservedStack;
 let prometheus: TestPrometheus;
 
 beforeAll(async () => {
-  alertmanager = await startAlertmanager();
+  alertmanager = await startAlertmanager({ configFile: path.join(ROOT, "alerting/alertmanager.yml") });
   stack = await startObservedStack({ alertmanagerUrl: alertmanager.url });
   prometheus = await startPrometheus({
     config: `
@@ -92,15 +92,35 @@ afterAll(async () => {
   await alertmanager.stop();
 });
 
-const firing = (): string[] =>
-  [
-    ...new Set(
-      alertmanager
-        .notified()
-        .filter(({ status }) => status === "firing")
-        .map(({ labels }) => `${labels["alertname"]} ${labels["channel"] ?? ""}`),
-    ),
-  ].toSorted();
+/** What came where people are called: `alert channel version`, once each. */
+const told = (status: "firing" | "resolved"): string[] => {
+  const alerts = alertmanager
+    .notifications()
+    .flatMap((each) => (each.receiver === "heartbeat" ? [] : each.alerts));
+  return [...new Set(alerts.filter((each) => each.status === status).map(({ labels }) => nameOf(labels)))];
+};
+const nameOf = (labels: Readonly<Record<string, string>>): string =>
+  [labels["alertname"], labels["channel"], labels["version"]].filter((part) => part !== undefined).join(" ");
+const untilTold = (status: "firing" | "resolved", names: readonly string[]): Promise<string[]> =>
+  waitUntil(
+    () => names.filter((name) => !told(status).includes(name)),
+    (missing) => missing.length === 0,
+    120_000,
+  );
+
+const BACKSTOP = "OtaReleaseFailingNotRolledBack";
+const { rolledBack, approval, shadow, held, frozen } = CHANNELS;
+/** Nothing was done there, and the agent has woken nobody about it. */
+const UNTOUCHED = [`${BACKSTOP} ${shadow} ${BAD}`, `${BACKSTOP} ${held} ${BAD}`];
+/** Of the agent itself, within seconds. */
+const PAGES = [
+  `OtaApprovalWaiting ${approval} ${BAD}`,
+  `OtaRollbackHeld ${held} ${BAD}`,
+  `OtaRollbackHeld ${frozen} ${BAD}`,
+];
+const OTHERS = ["OtaApprovalUnanswered", "OtaDeadLettersWaiting"];
+/** Answered already: by a rollback, or by a page that woke somebody. */
+const SILENCED = [rolledBack, approval, frozen].map((channel) => `${BACKSTOP} ${channel} ${BAD}`);
 
 describe("while a release is bad", () => {
   test("every metric of the table is there", async () => {
@@ -131,11 +151,60 @@ describe("while a release is bad", () => {
     ).toEqual([]);
   });
 
-  test("explore alerts", async () => {
-    await tellOfBadRelease(stack, { channels: [CHANNELS.shadow, CHANNELS.held], waves: 20, from: 16 });
-    console.log(firing());
-    console.log(
-      (await prometheus.alerts()).map(({ labels, state }) => `${state} ${JSON.stringify(labels)}`).join("\n"),
-    );
-  }, 60_000);
+  test("every alert that should fire arrives, and those that are answered do not", async () => {
+    await tellOfBadRelease(stack, { channels: [shadow, held], waves: 15, from: 16 });
+    await untilTold("firing", [...UNTOUCHED, ...PAGES, ...OTHERS]);
+    // They stand, and are silenced.
+    const standing = (await prometheus.alerts())
+      .filter(({ state }) => state === "firing")
+      .map(({ labels }) => labels);
+    expect(standing.map(nameOf)).toContain(`OtaRollbackDone ${rolledBack} ${BAD}`);
+    expect(told("firing").filter((name) => SILENCED.includes(name))).toEqual([]);
+    expect(
+      told("firing").filter((name) => /^Ota(RolledBack|RollbackDone|ShadowDecision)/.test(name)),
+    ).toEqual([]);
+  });
+
+  test("whoever waits for the dead-man's switch hears it again and again", async () => {
+    const beats = (): number =>
+      alertmanager.notifications().filter(({ receiver }) => receiver === "heartbeat").length;
+    const before = beats();
+    await waitUntil(beats, (count) => count >= before + 2);
+  });
+
+  test("pages carry their evidence, a runbook that there is, and where to look", async () => {
+    const alerts = alertmanager.notifications().flatMap((each) => each.alerts);
+    const backstop = alerts.find(({ labels }) => nameOf(labels) === UNTOUCHED[0])!;
+    expect(backstop.annotations["description"]).toMatch(/at least \d+(\.\d+)?%|crashes in \d+(\.\d+)?%/);
+    const runbook = /docs\/runbooks\/\w+\.md$/.exec(backstop.annotations["runbook_url"]!)![0];
+    expect(readRepoFile(runbook)).toContain("## What to do");
+    expect(backstop.annotations["dashboard_url"]).toContain(`/d/lastgood-release?var-app=${TILL_APP}`);
+  });
+});
+
+describe("while the agent is dead", () => {
+  test("that is told, and so is a release that fails: by the raw reports alone", async () => {
+    const agent = await stack.killAgent();
+    try {
+      stack.publish(rolledBack, WORSE);
+      await untilTold("firing", ["OtaAgentDown"]);
+      await tellOfBadRelease(stack, { channels: [rolledBack], waves: 20, from: 20, version: WORSE });
+      await untilTold("firing", [`${BACKSTOP} ${rolledBack} ${WORSE}`]);
+    } finally {
+      agent.letGo();
+    }
+  });
+});
+
+describe("when it is mended", () => {
+  test("every alert that was told is taken back", async () => {
+    const { decisions } = (await (await fetch(`${stack.agentUrl}/v1/decisions`)).json()) as {
+      decisions: { id: string; channel: string; mode: string }[];
+    };
+    const waiting = decisions.find(({ channel, mode }) => channel === approval && mode === "approval")!;
+    await stack.act(`decisions/${waiting.id}/approve`, {});
+    for (const channel of [shadow, held, frozen]) stack.publish(channel, MENDED);
+    await stack.act("dead-letters/discard", { all: true });
+    await untilTold("resolved", ["OtaAgentDown", ...UNTOUCHED, ...PAGES, ...OTHERS]);
+  });
 });

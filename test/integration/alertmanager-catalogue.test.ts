@@ -30,8 +30,9 @@ async function post(alerts: readonly Labels[], times: { readonly endsAt?: string
 const end = (alerts: readonly Labels[]): Promise<void> => post(alerts, { endsAt: new Date().toISOString() });
 
 async function isSilenced(labels: Labels): Promise<boolean> {
-  const filters = Object.entries(labels).map(([name, value]) => ["filter", `${name}="${value}"`]);
-  const url = `${alertmanager.url}/api/v2/alerts?${new URLSearchParams(filters).toString()}`;
+  const filters = new URLSearchParams();
+  for (const [name, value] of Object.entries(labels)) filters.append("filter", `${name}="${value}"`);
+  const url = `${alertmanager.url}/api/v2/alerts?${filters.toString()}`;
   const [found] = await waitUntil(
     async () => (await (await fetch(url)).json()) as { status: { state: string; inhibitedBy: string[] } }[],
     (alerts) => alerts.length === 1 && alerts[0]!.status.state !== "unprocessed",
@@ -78,17 +79,20 @@ test("there are cases of each kind", () => {
   expect(cases.filter(({ suppressor }) => suppressor.equal.length > 0).length).toBeGreaterThan(10);
 });
 
-test.each(cases.map(named))("%s, %s, while %s stands, and not once it is over", async (_name, _severity, _by, each) => {
-  const [source, target] = pairOf(each);
-  await post([source, target]);
-  await waitUntil(() => isSilenced(target), Boolean);
-  await end([source]);
-  await waitUntil(
-    () => isSilenced(target),
-    (silenced) => !silenced,
-  );
-  await end([target]);
-});
+test.each(cases.map(named))(
+  "%s, %s, while %s stands, and not once it is over",
+  async (_name, _severity, _by, each) => {
+    const [source, target] = pairOf(each);
+    await post([source, target]);
+    await waitUntil(() => isSilenced(target), Boolean);
+    await end([source]);
+    await waitUntil(
+      () => isSilenced(target),
+      (silenced) => !silenced,
+    );
+    await end([target]);
+  },
+);
 
 test.each(cases.filter(({ suppressor }) => suppressor.equal.length > 0).map(named))(
   "%s, %s, is not silenced by %s about something else, or about nothing in particular",
@@ -106,10 +110,20 @@ test.each(cases.filter(({ suppressor }) => suppressor.equal.length > 0).map(name
 
 test("nothing silences the dead-man's switch, and no outage the backstop", async () => {
   const service = "lastgood";
-  const outages = ["OtaAgentDown", "OtaIngestDown", "OtaRedisDown", "OtaPagesNotDelivered", "OtaEvaluationStalled"];
+  const outages = [
+    "OtaAgentDown",
+    "OtaIngestDown",
+    "OtaRedisDown",
+    "OtaPagesNotDelivered",
+    "OtaEvaluationStalled",
+  ];
   const release = labelsOf(["app", "channel", "version"]);
   const backstop = { service, alertname: "OtaReleaseFailingNotRolledBack", severity: "critical", ...release };
   const watchdog = { service, alertname: "OtaWatchdog", severity: "none" };
-  await post([...outages.map((alertname) => ({ service, alertname, severity: "critical" })), backstop, watchdog]);
+  await post([
+    ...outages.map((alertname) => ({ service, alertname, severity: "critical" })),
+    backstop,
+    watchdog,
+  ]);
   expect([await isSilenced(backstop), await isSilenced(watchdog)]).toEqual([false, false]);
 });

@@ -205,7 +205,7 @@ apps:
     ingest_keys: [${INGEST_KEY}]
     ota_server: { type: http, url: "${urls.otaUrl}", secret: ${OTA_SECRET} }
     sources: { capgo: { channel: production, relay: "${urls.statsUrl}" } }
-    device_auth: { type: hmac, secret: observed-device-secret-of-32-characters, mode: observe }
+    device_auth: { type: hmac, secret: observed-device-secret-of-32-characters, trusted_keys: [${INGEST_KEY}] }
     channels:
       ${CHANNELS.rolledBack}: { policy: automatic }
       ${CHANNELS.approval}: { policy: approval }

@@ -8,8 +8,12 @@ import type { ObservedStack } from "./observed-stack.ts";
 export const OLD = "1.3.0";
 export const GOOD = "1.4.0";
 export const BAD = "1.5.0";
+/** As bad, and published while the agent is dead. */
+export const WORSE = "1.7.0";
+/** What the channels that were not rolled back move on to. */
+export const MENDED = "1.8.0";
 
-const DEVICES_PER_CHANNEL = 800;
+const DEVICES_PER_CHANNEL = 1_000;
 /** Every fourth device is of the model that the bad release does not fit. */
 const MODELS = ["till-9", "till-7", "till-8", "till-8"] as const;
 const WAVE_DEVICES = 20;
@@ -65,7 +69,12 @@ export async function tellOfGoodReleases(stack: ObservedStack): Promise<void> {
  */
 export async function tellOfBadRelease(
   stack: ObservedStack,
-  { channels, waves, from = 0 }: { channels: readonly string[]; waves: number; from?: number },
+  {
+    channels,
+    waves,
+    from = 0,
+    version = BAD,
+  }: { channels: readonly string[]; waves: number; from?: number; version?: string },
 ): Promise<void> {
   for (let wave = from; wave < from + waves; wave += 1) {
     const devices = range(wave * WAVE_DEVICES, (wave + 1) * WAVE_DEVICES);
@@ -74,10 +83,10 @@ export async function tellOfBadRelease(
       const elsewhere = devices.map((index) => index + DEVICES_PER_CHANNEL);
       await say(stack, { channel, version: GOOD, devices: elsewhere, events: ["active"] });
       await say(stack, { channel, version: GOOD, devices: elsewhere.slice(0, 4), events: ["crashed"] });
-      await say(stack, { channel, version: BAD, devices, events: ["update_started", "installed"] });
-      await say(stack, { channel, version: BAD, devices: fine, events: ["confirmed", "active"] });
-      await say(stack, { channel, version: BAD, devices: fine.slice(0, 9), events: ["crashed"] });
-      await say(stack, { channel, version: BAD, devices: devices.filter(isMisfit), events: ["reverted"] });
+      await say(stack, { channel, version, devices, events: ["update_started", "installed"] });
+      await say(stack, { channel, version, devices: fine, events: ["confirmed", "active"] });
+      await say(stack, { channel, version, devices: fine.slice(0, 9), events: ["crashed"] });
+      await say(stack, { channel, version, devices: devices.filter(isMisfit), events: ["reverted"] });
     }
     await sleep(WAVE_MS);
   }
