@@ -159,8 +159,7 @@ function createKeeper(
       await sleep(pauseMs);
       if (isHeldBack) return;
       try {
-        void keepUp(await launch());
-        return;
+        return void keepUp(await launch());
       } catch (error) {
         reason = reasonOf(error);
       }

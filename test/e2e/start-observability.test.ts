@@ -37,7 +37,7 @@ async function newInstallation({
   programs,
   off = "",
 }: {
-  programs: Readonly<Partial<Record<string, string>>>;
+  programs: Readonly<Record<string, string | undefined>>;
   off?: string;
 }): Promise<Installation> {
   const folder = mkdtempSync(path.join(tmpdir(), "lg-observed-start-"));
