@@ -65,7 +65,7 @@ policies:
   mkdirSync(bin);
   for (const [name, script] of Object.entries({ "redis-server": undefined, ...programs })) {
     if (typeof script !== "string") symlinkSync(onThisMachine(name), path.join(bin, name));
-    else writeFileSync(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    else writeFileSync(path.join(bin, name), `#!/bin/sh\n${String(script)}\n`, { mode: 0o755 });
   }
   const urls = Object.fromEntries(places.map(([observer, place]) => [observer, `http://${place}`]));
   return { folder, bin, urls: urls as Record<Observer, string> };
