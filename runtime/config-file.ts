@@ -211,7 +211,7 @@ function substituteText(text: string, env: Environment): { text: string; problem
     if (broken !== undefined) problem ??= broken;
     if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
     if (value === undefined)
-      problem ??= `the environment variable ${name} is not set: set it (or ${name}_FILE, to a file), or write \${${name}:-default}`;
+      problem ??= `the environment variable ${name} is not set: set it, or write \${${name}:-default}`;
     return value ?? "";
   });
   return problem === undefined ? { text: replaced } : { text: replaced, problem };

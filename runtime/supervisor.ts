@@ -122,8 +122,7 @@ function createKeeper(
   let handle: ProcessHandle | undefined;
   let urls: Readonly<Record<string, string>> = {};
   let isHeldBack = false;
-  let pauseMs = pause.leastMs;
-  let deaths = 0;
+  const patience = createPatience(spec.kind, pause);
 
   async function launch(): Promise<ProcessHandle> {
     if (isHeldBack) throw new Error(`${spec.name} was not started: stopping`);
@@ -147,25 +146,20 @@ function createKeeper(
     const readyAtMs = Date.now();
     const reason = await running.exited;
     if (isHeldBack) return;
-    if (Date.now() - readyAtMs >= STEADY_AFTER_MS) {
-      pauseMs = pause.leastMs;
-      deaths = 0;
-    }
+    if (Date.now() - readyAtMs >= STEADY_AFTER_MS) patience.renew();
     await startAgain(reason);
   }
 
   async function startAgain(firstReason: string): Promise<void> {
     let reason = firstReason;
     for (;;) {
-      deaths += 1;
-      if (spec.kind === "extra" && deaths >= EXTRA_DEATHS_MAX) return giveUp(reason);
+      const pauseMs = patience.pauseAfterDeath();
+      if (pauseMs === "given_up") return giveUp(reason);
       emit({ kind: "died", name: spec.name, reason, pauseMs });
       await sleep(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, pause.mostMs);
       if (isHeldBack) return;
       try {
-        void keepUp(await launch());
-        return;
+        return void keepUp(await launch());
       } catch (error) {
         reason = reasonOf(error);
       }
@@ -194,6 +188,25 @@ function createKeeper(
     },
     kill: () => handle?.kill(),
     urls: () => urls,
+  };
+}
+
+/** How long to wait before a process that died is started again, and whether at all. */
+function createPatience(kind: ProcessSpec["kind"], pause: { leastMs: number; mostMs: number }) {
+  let pauseMs = pause.leastMs;
+  let deaths = 0;
+  return {
+    pauseAfterDeath: (): number | "given_up" => {
+      deaths += 1;
+      if (kind === "extra" && deaths >= EXTRA_DEATHS_MAX) return "given_up";
+      const now = pauseMs;
+      pauseMs = Math.min(pauseMs * 2, pause.mostMs);
+      return now;
+    },
+    renew: (): void => {
+      pauseMs = pause.leastMs;
+      deaths = 0;
+    },
   };
 }
 

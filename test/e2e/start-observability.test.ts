@@ -37,7 +37,7 @@ async function newInstallation({
   programs,
   off = "",
 }: {
-  programs: Readonly<Partial<Record<string, string>>>;
+  programs: Readonly<Record<string, string | undefined>>;
   off?: string;
 }): Promise<Installation> {
   const folder = mkdtempSync(path.join(tmpdir(), "lg-observed-start-"));
@@ -64,8 +64,8 @@ policies:
   const bin = path.join(folder, "bin");
   mkdirSync(bin);
   for (const [name, script] of Object.entries({ "redis-server": undefined, ...programs })) {
-    if (script === undefined) symlinkSync(onThisMachine(name), path.join(bin, name));
-    else writeFileSync(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    if (typeof script !== "string") symlinkSync(onThisMachine(name), path.join(bin, name));
+    else writeFileSync(path.join(bin, name), `#!/bin/sh\n${String(script)}\n`, { mode: 0o755 });
   }
   const urls = Object.fromEntries(places.map(([observer, place]) => [observer, `http://${place}`]));
   return { folder, bin, urls: urls as Record<Observer, string> };
@@ -191,12 +191,12 @@ test("the agent sends its pages to the Alertmanager that was started", async () 
   const installation = await newInstallation({ programs: ALL });
   const run = await start(installation);
   const agent = /the page +(http:\S+)\//.exec(run.output())![1]!;
-  const frozen = await fetch(`${agent}/v1/freeze`, {
+  const frozen = await fetch(`${agent}/v1/freezes`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ reason: "a test of pages" }),
+    body: JSON.stringify({ scope: "all", reason: "a test of pages" }),
   });
-  expect(frozen.ok, await frozen.text()).toBe(true);
+  expect(frozen.status).toBe(201);
   await until("the agent's page is in Alertmanager", async () => {
     const alerts = await ask<{ labels: Record<string, string> }[]>(
       `${installation.urls.alertmanager}/api/v2/alerts`,
