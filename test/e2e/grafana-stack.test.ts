@@ -196,11 +196,20 @@ describe("while the agent is dead", () => {
   });
 });
 
+interface Decisions {
+  readonly decisions: readonly { readonly id: string; readonly channel: string; readonly mode: string }[];
+}
+
+/** None while nobody answers. */
+async function decisionsOf(): Promise<Decisions> {
+  const answer = await fetch(`${stack.agentUrl}/v1/decisions`).catch(() => undefined);
+  return answer?.ok === true ? ((await answer.json()) as Decisions) : { decisions: [] };
+}
+
 describe("when it is mended", () => {
   test("every alert that was told is taken back", async () => {
-    const { decisions } = (await (await fetch(`${stack.agentUrl}/v1/decisions`)).json()) as {
-      decisions: { id: string; channel: string; mode: string }[];
-    };
+    // The agent is started again by and by.
+    const { decisions } = await waitUntil(decisionsOf, ({ decisions: found }) => found.length > 0, 60_000);
     const waiting = decisions.find(({ channel, mode }) => channel === approval && mode === "approval")!;
     await stack.act(`decisions/${waiting.id}/approve`, {});
     for (const channel of [shadow, held, frozen]) stack.publish(channel, MENDED);
