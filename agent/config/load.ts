@@ -2,6 +2,7 @@
 // which file it is and why that one, and Settings or every mistake in it with its place.
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { packageFolder } from "../../runtime/version.ts";
 import { readConfigFile, readConfigText } from "../../runtime/config-file.ts";
 import type { ConfigResult, Environment } from "../../runtime/config-file.ts";
 import { alertmanagerSchema } from "./outlets.ts";
@@ -33,12 +34,8 @@ export function findConfig({ given, env, workingDir }: FindConfigOptions): Found
   return { file: exampleConfigFile(), foundBy: "example" };
 }
 
-/** `lastgood.example.yaml` at the top of the package, from the sources as well as from dist/. */
 export function exampleConfigFile(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(path.join(folder, "lastgood.example.yaml")) && path.dirname(folder) !== folder)
-    folder = path.dirname(folder);
-  return path.join(folder, "lastgood.example.yaml");
+  return path.join(packageFolder(), "lastgood.example.yaml");
 }
 
 /** Where pages go when the file names no Alertmanager; the supervisor sets it when it starts one. */
