@@ -206,8 +206,10 @@ describe("without Grafana", () => {
       );
       expect(drawn).toBeGreaterThanOrEqual(LOOKED_AT.length);
       const folder = process.env["LASTGOOD_SCREENSHOTS"];
-      if (folder !== undefined)
-        await page.screenshot({ path: path.join(folder, "prometheus-release.png"), fullPage: true });
+      if (folder !== undefined) {
+        await page.setViewportSize({ width: 1_440, height: 2_400 });
+        await page.screenshot({ path: path.join(folder, "prometheus-release.png") });
+      }
     } finally {
       await browser.close();
     }
