@@ -91,7 +91,8 @@ function actsNow() {
       width: 3,
       unit: UNITS.count,
       noData: "Prometheus is away",
-      expr: `count(${FIRING}) or vector(0)`,
+      // Where the rules are not evaluated, nothing can fire: that is no zero.
+      expr: `count(${FIRING}) or 0 * max(ALERTS{alertname="OtaWatchdog",alertstate="firing"})`,
       steps: [[1, COLOURS.bad]],
     }),
   ];
