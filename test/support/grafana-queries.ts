@@ -85,8 +85,7 @@ function readPanel({ title = "", targets = [], panels = [] }: PanelQueries): Gra
 
 /** `label_values(selector, label)`, the one kind of variable query that our dashboards have. */
 function readVariable(name: string, query: unknown): GrafanaQuery {
-  const text =
-    typeof query === "object" && query !== null && "query" in query ? query.query : query;
+  const text = typeof query === "object" && query !== null && "query" in query ? query.query : query;
   const found = typeof text === "string" ? /^label_values\((.+),\s*(\w+)\)$/.exec(text) : null;
   if (found === null)
     throw new Error(`Variable ${name} does not ask for label_values(selector, label): ${String(text)}`);
