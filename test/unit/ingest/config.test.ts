@@ -33,6 +33,9 @@ describe("loadIngestSettings", () => {
           operationsListen: { host: "127.0.0.1", port: 8081 },
           bodyBytesMax: 5 * 1024 ** 2,
           streamEntriesMax: 250_000,
+          trustedProxies: [],
+          connectionsMax: 10_000,
+          requestsPerSecond: {},
         },
         apps: new Map([
           [
