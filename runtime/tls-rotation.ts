@@ -26,7 +26,12 @@ export interface TlsRotationOptions extends TlsNews {
   readonly pollMs?: number;
 }
 
-export function rotateTls(options: TlsRotationOptions): { lookNow(): void; stop(): void } {
+export interface TlsRotation {
+  readonly lookNow: () => void;
+  readonly stop: () => void;
+}
+
+export function rotateTls(options: TlsRotationOptions): TlsRotation {
   const { server, files, first, listener, logger, onServed, onLook, pollMs = TLS_POLL_MS } = options;
   let served = first;
   let bad: string | undefined;

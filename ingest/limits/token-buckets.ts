@@ -9,7 +9,7 @@ export const BURST_SECONDS = 5;
 
 export interface TokenBuckets {
   /** Takes one token: 0 = go on; else the time until there is one, in milliseconds. */
-  take(name: string): number;
+  readonly take: (name: string) => number;
   readonly size: () => number;
 }
 

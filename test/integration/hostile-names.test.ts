@@ -96,5 +96,5 @@ test.each([
   ["a line break in a reason", { reason: "a\nb" }],
   ["a line break in a model", { model: "a\r\nb" }],
 ])("names that it does not: %s", (_name, fields) => {
-  expect(() => valid({ device: "till-1", ...fields })).toThrow();
+  expect(() => valid({ device: "till-1", ...fields })).toThrow(/"path"/);
 });

@@ -67,5 +67,5 @@ function oid(hex: string): Buffer {
 
 /** GeneralizedTime, which is allowed for years that UTCTime has, too, by every reader that tests use. */
 function time(ms: number): Buffer {
-  return der(0x18, Buffer.from(`${new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, "")}`));
+  return der(0x18, Buffer.from(new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, "")));
 }

@@ -203,7 +203,8 @@ function must(isSo: boolean, what: string, { status, headers, text }: InProcessA
 }
 
 function typeOf({ headers }: InProcessAnswer): string {
-  return String(headers["content-type"] ?? "");
+  const type = headers["content-type"];
+  return typeof type === "string" ? type : "";
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;

@@ -173,7 +173,7 @@ const ENCODINGS = [
 
 export function sentAs(bodies: fc.Arbitrary<Buffer>): fc.Arbitrary<Sent> {
   const encode: fc.Arbitrary<Encode> = fc.oneof(
-    ...ENCODINGS.map(({ weight, encode: each }) => ({ weight, arbitrary: fc.constant(each as Encode) })),
+    ...ENCODINGS.map(({ weight, encode: each }) => ({ weight, arbitrary: fc.constant(each) })),
   );
   return fc.tuple(bodies, encode).map(([bytes, each]) => each(bytes));
 }
