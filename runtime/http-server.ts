@@ -27,7 +27,7 @@ export async function startHttpServer(
   listen: ListenAddress,
   guards?: ListenerGuards,
 ): Promise<RunningServer> {
-  const { server, scheme, close } = createListener(app, guards);
+  const { server, scheme, close, cutAll } = createListener(app, guards);
   server.on("clientError", answerClientError);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -44,7 +44,7 @@ export async function startHttpServer(
     url: `${scheme}://${host}:${port}`,
     stop: (deadlineMs) => {
       close();
-      return stopServer(server, deadlineMs);
+      return stopServer(server, { deadlineMs, cutAll });
     },
   };
 }
@@ -62,12 +62,15 @@ function explainListenError(error: NodeJS.ErrnoException, { host, port }: Listen
 /** How often a stopping server closes connections whose last request has been answered, in milliseconds. */
 const CLOSE_IDLE_MS = 50;
 
-async function stopServer(server: Server, deadlineMs: number): Promise<void> {
+async function stopServer(
+  server: Server,
+  { deadlineMs, cutAll }: { readonly deadlineMs: number; readonly cutAll: () => void },
+): Promise<void> {
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
   server.closeIdleConnections();
   // A keep-alive connection that was busy just now becomes idle after its answer, and would stay open.
   const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  const timer = setTimeout(cutAll, deadlineMs);
   await closed.finally(() => {
     clearInterval(idle);
     clearTimeout(timer);

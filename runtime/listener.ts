@@ -4,6 +4,7 @@
 import { createServer as createHttpServer } from "node:http";
 import type { RequestListener, Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
+import type { Socket } from "node:net";
 import { listenerMetrics } from "./listener-metrics.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./metrics.ts";
@@ -57,6 +58,8 @@ export interface Listener {
   readonly scheme: "http" | "https";
   /** Ends what goes on beside the server. */
   readonly close: () => void;
+  /** Cuts every connection, also those that have not agreed upon TLS: of these the server itself knows nothing. */
+  readonly cutAll: () => void;
 }
 
 /** Throws where the certificate files are bad: nothing is served without TLS that was asked for. */
@@ -72,7 +75,7 @@ export function createListener(app: RequestListener, guards: ListenerGuards | un
   if (guards?.tls === undefined) {
     const server = createHttpServer(options, app);
     boundConnections(server, guards);
-    return { server, scheme: "http", close: () => {} };
+    return { server, scheme: "http", close: () => {}, cutAll: () => server.closeAllConnections() };
   }
   const { name, tls: files, logger, registry, tlsPollMs } = guards;
   const first = readTlsPair(files);
@@ -99,6 +102,7 @@ export function createListener(app: RequestListener, guards: ListenerGuards | un
     app,
   );
   boundConnections(server, guards);
+  const cutAll = trackConnections(server);
   const rotation = rotateTls({
     server,
     files,
@@ -109,7 +113,19 @@ export function createListener(app: RequestListener, guards: ListenerGuards | un
     onLook,
     ...(tlsPollMs === undefined ? {} : { pollMs: tlsPollMs }),
   });
-  return { server, scheme: "https", close: rotation.stop };
+  return { server, scheme: "https", close: rotation.stop, cutAll };
+}
+
+/** A client that fails to agree upon TLS gets no words: they could not be sent, and waiting to send them holds the connection. */
+function trackConnections(server: Server): () => void {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.removeAllListeners("tlsClientError");
+  server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
+  return () => sockets.forEach((socket) => socket.destroy());
 }
 
 /** Said once an hour at most, in milliseconds: the metric has the rest. */

@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect as connectPlainly } from "node:net";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import express from "express";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startHttpServer } from "../../../runtime/http-server.ts";
 import type { RunningServer } from "../../../runtime/http-server.ts";
+import { LISTENER_TIMES } from "../../../runtime/listener.ts";
 import { createLogger } from "../../../runtime/logger.ts";
 import { createRegistry } from "../../../runtime/metrics.ts";
 import type { Registry } from "../../../runtime/metrics.ts";
@@ -44,12 +46,19 @@ function write({ cert, key }: TestCertificate): void {
   writeFileSync(join(folder, "tls.key"), key);
 }
 
-async function serve(minVersion?: "TLSv1.2" | "TLSv1.3"): Promise<RunningServer> {
+async function serve(minVersion?: "TLSv1.2" | "TLSv1.3", times = LISTENER_TIMES): Promise<RunningServer> {
   const app = express();
   app.get("/", (request, response) => void response.json({ secure: request.secure }));
   const listen = { host: "127.0.0.1", port: 0 };
   const tls = filesOf(minVersion);
-  const server = await startHttpServer(app, listen, { name: "ingest", registry, logger, tls, tlsPollMs: 20 });
+  const server = await startHttpServer(app, listen, {
+    name: "ingest",
+    registry,
+    logger,
+    tls,
+    times,
+    tlsPollMs: 20,
+  });
   running.push(server);
   return server;
 }
@@ -103,6 +112,29 @@ describe("what is served", () => {
     });
     expect(met).toBe(outcome);
   });
+});
+
+test("who connects and never agrees upon TLS is cut", async () => {
+  write(makeCertificate("first"));
+  const { url } = await serve("TLSv1.2", { ...LISTENER_TIMES, handshakeMs: 200 });
+  const heard = await new Promise<string>((resolve) => {
+    let said = "";
+    const socket = connectPlainly(Number(new URL(url).port), "127.0.0.1");
+    socket.on("data", (chunk) => void (said += chunk.toString())).on("error", () => {});
+    socket.on("close", () => resolve(said));
+  });
+  expect(heard).toBe("");
+});
+
+test("nor does such a connection keep the server from stopping", async () => {
+  write(makeCertificate("first"));
+  const server = await serve();
+  const socket = connectPlainly(Number(new URL(server.url).port), "127.0.0.1");
+  const closed = new Promise<string>((resolve) => void socket.on("close", () => resolve("closed")));
+  socket.on("error", () => {});
+  await new Promise<void>((resolve) => void socket.on("connect", resolve));
+  await server.stop(100);
+  expect(await closed).toBe("closed");
 });
 
 describe("a new certificate", () => {
