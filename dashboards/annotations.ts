@@ -3,7 +3,7 @@
 import { AnnotationQueryBuilder } from "@grafana/grafana-foundation-sdk/dashboard";
 import type { AnnotationQuery } from "@grafana/grafana-foundation-sdk/dashboard";
 import { COLOURS } from "./colours.ts";
-import { agreed, select } from "./queries.ts";
+import { FIRING, agreed, select } from "./queries.ts";
 import type { Matcher } from "./queries.ts";
 import { DATA_SOURCE } from "./variables.ts";
 
@@ -44,9 +44,7 @@ export function annotationsOf({ app, channel }: AnnotatedChannels): AnnotationQu
       .build(),
     // Alerts about no app (a process is down) concern every dashboard. A region, as long as it fires.
     mark("Alerts", COLOURS.warning)
-      .expr(
-        `max by (alertname, severity, app, channel, version) (ALERTS{service="lastgood",alertstate="firing",severity=~"critical|warning"})`,
-      )
+      .expr(`max by (alertname, severity, app, channel, version) (${FIRING})`)
       .titleFormat("{{alertname}}")
       .textFormat("{{alertname}} ({{severity}}) {{app}} {{channel}} {{version}}")
       .tagKeys("alertname,severity")

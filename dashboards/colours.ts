@@ -59,6 +59,7 @@ export const RESULT_COLOURS: Readonly<Record<string, string>> = {
   "2xx": COLOURS.good,
   "4xx": COLOURS.warning,
   "5xx": COLOURS.bad,
+  aborted: COLOURS.unknown,
   taken: COLOURS.good,
   refused: COLOURS.bad,
   unavailable: COLOURS.warning,

@@ -3,29 +3,28 @@
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { annotationsOf } from "./annotations.ts";
 import { COLOURS, DECISION_COLOURS, RESULT_COLOURS } from "./colours.ts";
+import { CHANNELS, RELEASE, releaseGraphs, releaseTable } from "./fleet-releases.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
-import { agentPage, releaseLink, runbook } from "./links.ts";
+import { FOLD_LAG_SECONDS } from "./limits.ts";
+import { agentPage, runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
-import { across, agreed, agreedIncrease, orNone, secondsSince, select, summedRate } from "./queries.ts";
-import { table } from "./tables.ts";
+import {
+  FIRING,
+  HELD_BACK,
+  across,
+  agreed,
+  agreedIncrease,
+  secondsSince,
+  select,
+  summedRate,
+} from "./queries.ts";
 import { addressVariables, appVariable, channelVariable, dataSourceVariable } from "./variables.ts";
-import { VERDICT_MAPPINGS, verdictCode, words } from "./verdicts.ts";
-
-const CHANNELS = { app: '=~"$app"', channel: '=~"$channel"' } as const;
-/** Those that are judged: `other` holds what is counted of old versions together, and nobody judges it. */
-const RELEASES = { ...CHANNELS, version: '!="other"' } as const;
-const RELEASE = ["app", "channel", "version"] as const;
-const NAMES_RELEASE = "{{app}} {{channel}} {{version}}";
-
-/** Seconds after which reports that wait to be counted make everything else here old. */
-const FOLD_LAG_SECONDS = { slow: 30, late: 120 } as const;
+import { words } from "./verdicts.ts";
 
 const failingAndOffered =
   `sum(${agreed("ota_release_verdict", { by: RELEASE, where: { ...CHANNELS, verdict: '="failing"' } })}` +
-  ` and on (${RELEASE.join(", ")}) ${select("ota_channel_offered_info", CHANNELS)} == 1)`;
-
-const actsAtOne = `max by (${RELEASE.join(", ")}) (${select("ota_release_evidence", RELEASES)} / ${select("ota_release_evidence_threshold", RELEASES)})`;
+  ` and on (${RELEASE.join(", ")}) ${agreed("ota_channel_offered_info", { by: RELEASE, where: CHANNELS })} == 1)`;
 
 export function fleetDashboard(): Dashboard {
   return arrange({
@@ -40,8 +39,11 @@ export function fleetDashboard(): Dashboard {
     ],
     annotations: annotationsOf(CHANNELS),
     sections: [
-      { title: "State: is anything wrong now?", lines: [{ height: 4, panels: stateNumbers() }, whatToDo()] },
-      { title: "Symptom: which release?", lines: releases() },
+      {
+        title: "State: is anything wrong now?",
+        lines: [{ height: 4, panels: [...actsNow(), ...abilities()] }, whatToDo()],
+      },
+      { title: "Symptom: which release?", lines: [releaseTable(), releaseGraphs()] },
       { title: "Cause: what was done, and what holds it back?", lines: decisions() },
       { title: "Resources: can Lastgood see?", lines: sight() },
     ],
@@ -50,10 +52,10 @@ export function fleetDashboard(): Dashboard {
 
 const NOT_READ = "no agent answers";
 
-function stateNumbers() {
+function actsNow() {
   return [
     number({
-      title: "Failing and offered",
+      title: "Failing, offered",
       question:
         "How many releases fail while their channel still offers them? Good is 0; a failing release that was rolled back does not count.",
       width: 3,
@@ -63,32 +65,41 @@ function stateNumbers() {
       steps: [[1, COLOURS.bad]],
     }),
     number({
-      title: "Rollbacks held back",
-      question: "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard.",
+      title: "Held back",
+      question:
+        "How many rollbacks does a guard hold back now? Good is 0; the journal says which guard. Where the channel has moved on there is nothing to roll back, and nothing is counted.",
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: orNone(`sum(${agreed("ota_rollbacks_held", { by: ["reason"] })})`),
+      expr: HELD_BACK,
       steps: [[1, COLOURS.warning]],
     }),
     number({
-      title: "Not yet answered",
-      question: "How many decided rollbacks has the OTA server not answered? Good is 0 after a minute.",
+      title: "Waiting",
+      question:
+        "How many decisions wait for the OTA server's answer, or for a person's yes? Good is 0 after a minute.",
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: agreed("ota_rollbacks_pending"),
+      expr: `${agreed("ota_rollbacks_pending")} + ${agreed("ota_approvals_waiting")}`,
       steps: [[1, COLOURS.warning]],
     }),
     number({
-      title: "Waiting for your yes",
-      question: "How many decisions wait for a person to approve or reject them? Good is 0.",
+      title: "Alerts firing",
+      question:
+        "How many alerts of Prometheus fire that want a person? Good is 0; these speak even when no agent does.",
       width: 3,
       unit: UNITS.count,
-      noData: NOT_READ,
-      expr: agreed("ota_approvals_waiting"),
-      steps: [[1, COLOURS.warning]],
+      noData: "Prometheus is away",
+      expr: `count(${FIRING}) or vector(0)`,
+      steps: [[1, COLOURS.bad]],
     }),
+  ];
+}
+
+/** Whether Lastgood may act, can call, and sees. */
+function abilities() {
+  return [
     number({
       title: "Kill switch",
       question: "May Lastgood act by itself? Good is off: with the switch on it only watches.",
@@ -99,9 +110,9 @@ function stateNumbers() {
       mappings: words({ 0: { text: "off", colour: COLOURS.good }, 1: { text: "ON", colour: COLOURS.bad } }),
     }),
     number({
-      title: "Pages standing",
+      title: "Agents' pages",
       question:
-        "How many pages that want a person stand now (critical or warning)? Good is 0. Without an Alertmanager it is always 0.",
+        "How many pages that want a person did agents send to Alertmanager, and still stand? Good is 0. Without an Alertmanager it is always 0.",
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
@@ -109,7 +120,7 @@ function stateNumbers() {
       steps: [[1, COLOURS.bad]],
     }),
     number({
-      title: "Agents reading Redis",
+      title: "Agents",
       question:
         "How many agents answer, and can read Redis? Good is all that you run; with none, all of this page is blind.",
       width: 3,
@@ -141,126 +152,13 @@ function whatToDo(): Line {
         question: "What do I do when something here is not green?",
         width: 24,
         markdown: `
-- **A release is failing and offered**: click its version in the table below. If its rollback is held back, the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) says by which guard; take the release back at the OTA server, or by \`lastgood rollback\`.
-- **The reason is \`environment\`**: look at your backend and network. All versions fail alike, and a rollback would not help.
-- **No agent answers, or nobody listens**: go to the [pipeline](/d/lastgood-pipeline?\${datasource:queryparam}&\${__url_time_range}). Nothing is rolled back by itself until it runs.
+- **A release is failing and offered**: click its version in the table below. If its rollback is held back, the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) says by which guard; take the release back at the OTA server, or by \`lastgood rollback\`. [Runbook](${runbook("OtaReleaseFailingNotRolledBack")})
+- **The reason is \`environment\`**: look at your backend and network. All versions fail alike, and a rollback would not help. [Runbook](${runbook("OtaEnvironmentIncident")})
+- **No agent answers, or nobody listens**: go to the [pipeline](/d/lastgood-pipeline?\${datasource:queryparam}&\${__url_time_range}). Nothing is rolled back by itself until it runs. [Runbook](${runbook("OtaAgentDown")})
 - **The kill switch is on**: find out who set it and why on the [agent's page](${agentPage("", "").replace(/#.*/, "")}); \`lastgood unfreeze\` lifts it. All runbooks: [here](${runbook("README")}).`,
       }),
     ],
   };
-}
-
-function releases(): Line[] {
-  return [
-    {
-      height: 10,
-      panels: [
-        table({
-          title: "Releases",
-          question:
-            "Which release is it? The worst verdict comes first; click a version to compare it. Good is healthy, or evidence far below 100% of what makes Lastgood act. Old versions that stand together as other are left out: nobody judges them.",
-          width: 24,
-          unit: UNITS.count,
-          noData: "no release was reported about yet",
-          labels: RELEASE,
-          sortBy: "Verdict",
-          link: { label: "version", to: releaseLink("row") },
-          columns: [
-            {
-              name: "Verdict",
-              expr: verdictCode({ by: RELEASE, where: RELEASES }),
-              unit: UNITS.verdict,
-              mappings: VERDICT_MAPPINGS,
-            },
-            {
-              name: "Evidence of what acts",
-              expr: actsAtOne,
-              unit: UNITS.ratio,
-              steps: [
-                [0.5, COLOURS.warning],
-                [1, COLOURS.bad],
-              ],
-            },
-            {
-              name: "Offered",
-              expr: agreed("ota_channel_offered_info", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.text,
-              mappings: words({ 1: { text: "offered", colour: "transparent" } }),
-            },
-            {
-              name: "Condemned",
-              expr: agreed("ota_release_condemned", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.text,
-              mappings: words({
-                0: { text: "", colour: "transparent" },
-                1: { text: "condemned", colour: COLOURS.bad },
-              }),
-            },
-            {
-              name: "Tried",
-              expr: agreed("ota_release_devices", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.count,
-            },
-            {
-              name: "Running",
-              expr: agreed("ota_running_devices", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.count,
-            },
-            {
-              name: "Silent",
-              expr: agreed("ota_silent_devices", { by: RELEASE, where: RELEASES }),
-              unit: UNITS.count,
-            },
-            {
-              name: "Last report",
-              expr: secondsSince(
-                agreed("ota_release_last_report_timestamp_seconds", { by: RELEASE, where: RELEASES }),
-              ),
-              unit: UNITS.age,
-            },
-          ],
-        }),
-      ],
-    },
-    {
-      height: 9,
-      panels: [
-        graph({
-          title: "How near each release is to being acted on",
-          question:
-            "Is the evidence against a release growing? At 100% it counts as failing; good is flat and far below. The strongest of its rules is shown.",
-          width: 12,
-          unit: UNITS.ratio,
-          noData: "no release is judged yet",
-          queries: [{ expr: actsAtOne, legend: NAMES_RELEASE }],
-          limit: [1, COLOURS.bad],
-          links: [releaseLink("series")],
-        }),
-        graph({
-          title: "What devices run",
-          question:
-            "Which version do devices run, and do they move to the one that is offered? After a rollback the bad one must go down. Old versions stand together as other.",
-          width: 12,
-          unit: UNITS.count,
-          noData: "no device said yet what it runs",
-          form: "stacked",
-          queries: [
-            {
-              expr: agreed("ota_running_devices", { by: RELEASE, where: CHANNELS }),
-              legend: NAMES_RELEASE,
-            },
-          ],
-          overrides: [
-            {
-              series: "/ other$/",
-              properties: [{ id: "color", value: { mode: "fixed", fixedColor: COLOURS.unknown } }],
-            },
-          ],
-          links: [releaseLink("series")],
-        }),
-      ],
-    },
-  ];
 }
 
 function decisions(): Line[] {
@@ -338,7 +236,7 @@ function sight(): Line[] {
           colours: RESULT_COLOURS,
           queries: [
             {
-              expr: `${summedRate("ota_ingest_reports_total", { by: ["result"] })} > 0`,
+              expr: summedRate("ota_ingest_reports_total", { by: ["result"] }),
               legend: "{{result}}",
             },
           ],
@@ -346,12 +244,12 @@ function sight(): Line[] {
         graph({
           title: "How old the counts are",
           question:
-            "Does all of the above show the present? Good is a few seconds; beyond two minutes it is history.",
+            "Does all of the above show the present? Good is a few seconds; beyond a minute it is history.",
           width: 8,
           unit: UNITS.seconds,
           noData: NOT_READ,
           queries: [{ expr: agreed("ota_fold_lag_seconds"), legend: "oldest report not yet counted" }],
-          limit: [FOLD_LAG_SECONDS.late, COLOURS.bad],
+          limit: [FOLD_LAG_SECONDS.warning, COLOURS.warning],
         }),
         graph({
           title: "Judged last",

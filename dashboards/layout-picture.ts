@@ -19,6 +19,8 @@ const STYLE = `
   .page { fill: #f3f4f6 } .panel { fill: #fff; stroke: #c9ced6 } .row { font-weight: 600 }
   .name { font-size: 17px; font-weight: 600 } .soft { fill: #57606a; font-size: 10.5px }
   .line { fill: none; stroke: #0072b2; stroke-width: 1.6 } .other { fill: none; stroke: #cc79a7; stroke-width: 1.6 }
+  .limit { fill: none; stroke: #d55e00; stroke-width: 1.4; stroke-dasharray: 6 4 }
+  .around { fill: #56b4e9; fill-opacity: .25 } .area { fill: #56b4e9; fill-opacity: .7 } .under { fill: #cc79a7; fill-opacity: .7 }
   .cell { fill: #d9dee5 } .mark { fill: #009e73; fill-opacity: .3 } .bar { fill: #56b4e9 } .bad { fill: #d55e00 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6e8eb } .page { fill: #111217 } .panel { fill: #1e2027; stroke: #3a3e48 } .soft { fill: #9da5b1 }
@@ -36,8 +38,8 @@ export function layoutPicture(dashboard: Dashboard): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${title}: where its panels stand">`,
     `<style>${STYLE}\n</style>`,
     `<rect class="page" width="${width}" height="${height}"/>`,
-    `<text class="name" x="${MARGIN}" y="28">${title}</text>`,
-    `<text class="soft" x="${MARGIN + title.length * 9.6 + 12}" y="28">${description}</text>`,
+    `<text class="name" x="${MARGIN + GAP / 2}" y="28">${title}</text>`,
+    `<text class="soft" x="${width - MARGIN - GAP / 2}" y="28" text-anchor="end">${description}</text>`,
     ...panels.map((panel) => (isRow(panel) ? drawRow(panel) : drawPanel(panel))),
     "</svg>\n",
   ].join("\n");
@@ -85,7 +87,7 @@ function drawPanel(panel: Panel): string {
 function sketch(panel: Panel, box: Box): string {
   switch (panel.type) {
     case "timeseries":
-      return graphSketch(box);
+      return graphSketch(panel, box);
     case "stat":
       return `<rect class="mark" x="${box.x}" y="${box.y}" width="${box.width}" height="${box.height}" rx="3"/>`;
     case "table":
@@ -101,18 +103,57 @@ function sketch(panel: Panel, box: Box): string {
   }
 }
 
-function graphSketch({ x, y, width, height }: Box): string {
-  const path = (heights: readonly number[]): string =>
-    heights
-      .map((ratio, index) => {
-        const at = x + (width * index) / (heights.length - 1);
-        return `${index === 0 ? "M" : "L"}${at.toFixed(1)} ${(y + height * (1 - ratio)).toFixed(1)}`;
-      })
-      .join("");
-  return (
-    `<path class="line" d="${path([0.25, 0.3, 0.28, 0.45, 0.62, 0.58, 0.8, 0.85])}"/>` +
-    `<path class="other" d="${path([0.2, 0.24, 0.22, 0.3, 0.26, 0.33, 0.3, 0.34])}"/>`
-  );
+/** Two series, in the form that the panel draws them in; a band, and a limit, where it has one. */
+function graphSketch({ fieldConfig }: Panel, box: Box): string {
+  const rising = [0.25, 0.3, 0.28, 0.42, 0.55, 0.52, 0.66, 0.7];
+  const flat = [0.2, 0.24, 0.22, 0.28, 0.26, 0.31, 0.28, 0.3];
+  const { defaults, overrides } = fieldConfig!;
+  const custom = defaults.custom as {
+    readonly drawStyle?: string;
+    readonly stacking?: object;
+    readonly thresholdsStyle?: object;
+  };
+  const drawn = JSON.stringify(overrides);
+  const isLimited = custom.thresholdsStyle !== undefined || drawn.includes("custom.lineStyle");
+  const limit = isLimited ? `<path class="limit" d="${pathOf([0.82, 0.82], box)}"/>` : "";
+  if (custom.drawStyle === "bars") return columnsSketch(box);
+  if (custom.stacking !== undefined)
+    return `<path class="area" d="${areaOf(rising, flat, box)}"/><path class="under" d="${areaOf(
+      flat,
+      flat.map(() => 0),
+      box,
+    )}"/>`;
+  const [above, below] = [0.12, -0.12].map((by) => rising.map((at) => at + by));
+  const around = drawn.includes("fillBelowTo")
+    ? `<path class="around" d="${areaOf(above!, below!, box)}"/>`
+    : "";
+  return `${around}<path class="line" d="${pathOf(rising, box)}"/><path class="other" d="${pathOf(flat, box)}"/>${limit}`;
+}
+
+function pointsOf(heights: readonly number[], { x, y, width, height }: Box): string[] {
+  return heights.map((ratio, index) => {
+    const at = x + (width * index) / (heights.length - 1);
+    return `${at.toFixed(1)} ${(y + height * (1 - ratio)).toFixed(1)}`;
+  });
+}
+
+function pathOf(heights: readonly number[], box: Box): string {
+  return `M${pointsOf(heights, box).join("L")}`;
+}
+
+function areaOf(upper: readonly number[], lower: readonly number[], box: Box): string {
+  return `M${[...pointsOf(upper, box), ...pointsOf(lower, box).toReversed()].join("L")}Z`;
+}
+
+function columnsSketch({ x, y, width, height }: Box): string {
+  const ratios = [0, 0.3, 0, 0, 0.6, 0.2, 0, 0.4];
+  const each = width / ratios.length;
+  return ratios
+    .map((ratio, index) => {
+      const high = height * ratio;
+      return `<rect class="bar" x="${(x + index * each).toFixed(1)}" y="${(y + height - high).toFixed(1)}" width="${(each * 0.6).toFixed(1)}" height="${high.toFixed(1)}"/>`;
+    })
+    .join("");
 }
 
 function tableSketch(panel: Panel, { x, y, width, height }: Box): string {

@@ -71,8 +71,10 @@ function built<T>(value: T): { build(): T } {
 }
 
 /** The SDK puts the switch of an annotation into a menu; it belongs above the dashboard. */
-function shown({ placement: _, ...annotation }: AnnotationQuery): AnnotationQuery {
-  return annotation;
+function shown(annotation: AnnotationQuery): AnnotationQuery {
+  const above = { ...annotation };
+  delete above.placement;
+  return above;
 }
 
 export function place(sections: readonly Section[]): (Panel | RowPanel)[] {

@@ -44,7 +44,10 @@ export function buttonsOf(name: DashboardName): DashboardLink[] {
         .includeVars(true)
         .keepTime(true);
     }),
-    button("agent's page", name === "release" ? agentPage("$app", "$channel") : "${agent_url}/")
+    button(
+      "agent's page",
+      name === "release" ? agentPage("${app:percentencode}", "${channel:percentencode}") : "${agent_url}/",
+    )
       .icon("external link")
       .tooltip("What runs where, what was done and why; freeze, approve, roll back")
       .targetBlank(true),
@@ -60,8 +63,10 @@ function button(title: string, url: string): DashboardLinkBuilder {
 }
 
 /** The SDK hides links in a menu by default. */
-function shown({ placement: _, ...link }: DashboardLink): DashboardLink {
-  return link;
+function shown(link: DashboardLink): DashboardLink {
+  const above = { ...link };
+  delete above.placement;
+  return above;
 }
 
 /** As the agent links to itself in its alerts (agent/paging/alertmanager.ts). */
@@ -69,7 +74,30 @@ export function agentPage(app: string, channel: string): string {
   return `\${agent_url}/#/${app}/${channel}`;
 }
 
-/** Pages of docs/runbooks, by name; only those that stand for sure are named one by one. */
-export function runbook(page: string): string {
+/** From a row of a table to the channel on the agent's page. */
+export function agentLink(): DashboardLink {
+  const value = (label: string): string => `\${__data.fields.${label}:percentencode}`;
+  return new DashboardLinkBuilder("${__data.fields.channel} on the agent's page")
+    .url(agentPage(value("app"), value("channel")))
+    .targetBlank(true)
+    .build();
+}
+
+/** The pages of docs/runbooks that are linked to; a test looks whether they are there. */
+export type RunbookPage =
+  | "README"
+  | "OtaAgentDown"
+  | "OtaDeadLettersWaiting"
+  | "OtaEnvironmentIncident"
+  | "OtaFoldLagHigh"
+  | "OtaIngestDown"
+  | "OtaRedisDown"
+  | "OtaRedisMemoryHigh"
+  | "OtaReleaseFailingNotRolledBack"
+  | "OtaReportsRefused"
+  | "OtaRollbacksFailing"
+  | "OtaStreamBacklogHigh";
+
+export function runbook(page: RunbookPage): string {
   return `\${runbooks}/${page}.md`;
 }

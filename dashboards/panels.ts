@@ -7,6 +7,8 @@ import {
   BigValueColorMode,
   BigValueGraphMode,
   GraphDrawStyle,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
   LegendDisplayMode,
   LegendPlacement,
   LineInterpolation,
@@ -53,7 +55,7 @@ export const UNITS = {
   requestsPerSecond: "reqps",
   time: "dateTimeAsIso",
   times: "suffix:times",
-  log10: "suffix: log10",
+  log10: "suffix:log10",
   verdict: "none",
   text: "string",
 } as const;
@@ -85,7 +87,7 @@ export interface GraphSpec extends PanelSpec {
   /** Colour by the series' name. */
   readonly colours?: Readonly<Record<string, string>>;
   readonly overrides?: readonly Override[];
-  /** A line at a value, with what is beyond it in its colour. */
+  /** A dashed line at a value, in a colour. */
   readonly limit?: readonly [number, string];
   readonly form?: "lines" | "stacked" | "bars" | "steps";
   /** Where the axis begins; `free` for numbers below 0. */
@@ -97,8 +99,6 @@ export interface Override {
   readonly series: string;
   readonly properties: readonly DynamicConfigValue[];
 }
-
-const LEGEND_ROWS_CALCS = ["lastNotNull", "max"];
 
 export function graph(spec: GraphSpec): Panel {
   const { queries, colours = {}, overrides = [], limit, form = "lines", floor = "zero" } = spec;
@@ -113,30 +113,28 @@ export function graph(spec: GraphSpec): Panel {
         .showLegend(true)
         .displayMode(LegendDisplayMode.Table)
         .placement(LegendPlacement.Bottom)
-        .calcs(LEGEND_ROWS_CALCS),
+        .calcs(["lastNotNull", "max"])
+        // What there is comes first; results that never occurred stand at the end.
+        .sortBy("Max")
+        .sortDesc(true),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi));
   if (floor === "zero") builder.min(0);
   if (form === "steps") builder.lineInterpolation(LineInterpolation.StepAfter);
   if (form === "stacked" || form === "bars")
     builder.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group("all"));
-  if (form === "bars") builder.drawStyle(GraphDrawStyle.Bars);
+  // Of whole things: what Prometheus reckons between two scrapes is a little more or less than one.
+  if (form === "bars") builder.drawStyle(GraphDrawStyle.Bars).decimals(0);
   if (limit !== undefined) {
-    builder.thresholds(thresholds(COLOURS.good, [limit]));
-    overrideAll(builder, [
-      { series: "/.*/", properties: [{ id: "custom.thresholdsStyle", value: { mode: "dashed" } }] },
-    ]);
+    builder.thresholds(thresholds("transparent", [limit]));
+    builder.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed));
   }
   return overrideAll(builder, [...colourOverrides(colours), ...overrides]).build();
 }
 
-/** A band between two series of a graph: the lower one is not named in the legend. */
+/** A band between two series of a graph, which are no lines of their own. */
 export function band(low: string, high: string, colour: string): Override[] {
-  const line: DynamicConfigValue[] = [
-    fixed(colour),
-    { id: "custom.lineWidth", value: 0 },
-    { id: "custom.hideFrom", value: { legend: false, tooltip: false, viz: false } },
-  ];
+  const line: DynamicConfigValue[] = [fixed(colour), { id: "custom.lineWidth", value: 0 }];
   return [
     { series: low, properties: line },
     {

@@ -2,6 +2,7 @@
 // Leaves: sections of panels.
 import { COLOURS } from "./colours.ts";
 import type { Line, Section } from "./layout.ts";
+import { REDIS_PING_SECONDS } from "./limits.ts";
 import { UNITS, coloured, dashed, graph } from "./panels.ts";
 import { across, agreed, agreedRate, ofProcesses, select } from "./queries.ts";
 
@@ -12,8 +13,6 @@ const NAMES_PROCESS = "{{process}} {{instance}}";
 const EVENT_LOOP_SECONDS_BAD = 0.1;
 /** Of one core: Node's own code runs on one. */
 const CPU_FULL = 1;
-/** Seconds that a Redis at hand needs for a PING at most. */
-const PING_SECONDS_BAD = 0.05;
 
 export function resources(): Section[] {
   return [
@@ -56,7 +55,7 @@ function redis(): Line {
         unit: UNITS.seconds,
         noData: NOT_READ,
         queries: [{ expr: agreed("ota_redis_ping_seconds", { by }), legend: "{{server}}" }],
-        limit: [PING_SECONDS_BAD, COLOURS.bad],
+        limit: [REDIS_PING_SECONDS.warning, COLOURS.warning],
       }),
       graph({
         title: "Redis: connections and disk",

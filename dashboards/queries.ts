@@ -25,7 +25,6 @@ export const PROMETHEUS_METRICS = {
 /** What alerting/ records, with its labels; a test holds these to the committed rules. */
 export const RECORDED = {
   "slo:sli_error:ratio_rate1h": ["slo"],
-  "slo:sli_error:ratio_rate6h": ["slo"],
   "slo:sli_error:ratio_rate3d": ["slo"],
 } as const;
 
@@ -98,8 +97,8 @@ export function agreedLately<N extends OfType<Agreed, "gauge">>(
 }
 
 /**
- * Devices in a counter, as they stand: these are counted in Redis and do not begin anew with a process, so that the
- * number itself means something ("420 devices confirmed").
+ * Devices or hours in a counter, as they stand: these are counted in Redis and do not begin anew with a process, so that
+ * the number itself means something ("420 devices confirmed").
  */
 export function agreedTotal<N extends OfType<Agreed, "counter">>(
   name: N,
@@ -140,7 +139,7 @@ export function across<N extends OfType<OwnWork, "gauge">>(
 }
 
 /** Buckets of rollbacks, which are counted in Redis, over the dashboard's range. */
-export function agreedBuckets<N extends OfType<Agreed, "histogram">>(name: N): string {
+export function agreedBuckets(name: OfType<Agreed, "histogram">): string {
   return aggregate("max", ["le"], `increase(${name}_bucket${DASHBOARD_RANGE})`);
 }
 
@@ -172,6 +171,17 @@ export function ofProcesses(name: NodeMetricName): string {
   return `${value} * on (instance, job) group_left (process) ${select("ota_build_info")}`;
 }
 
+export function recorded(name: keyof typeof RECORDED, where: { readonly slo: Matcher }): string {
+  return withMatchers(name, where);
+}
+
+/** Alerts of ours that want a person: not the dead man's switch, and not what only calms others. */
+export const FIRING = withMatchers("ALERTS", {
+  service: '="lastgood"',
+  alertstate: '="firing"',
+  severity: '=~"critical|warning"',
+});
+
 /** Seconds since a time that is stored as one. */
 export function secondsSince(timestamp: string): string {
   return `time() - ${timestamp}`;
@@ -179,6 +189,11 @@ export function secondsSince(timestamp: string): string {
 
 /** 0 while agents can read Redis, and nothing otherwise: what nobody could read must not look like "none". */
 export const NONE_WHILE_READABLE = `(${agreed("ota_redis_up")} == 1) - 1`;
+
+/** Of rollbacks that a guard holds back those that somebody should know of: a channel that moved on wants nothing. */
+export const HELD_BACK = orNone(
+  `sum(${agreed("ota_rollbacks_held", { by: ["reason"], where: { reason: '!="channel_moved_on"' } })})`,
+);
 
 /** A number of things that has no series while there are none of them. */
 export function orNone(expr: string): string {

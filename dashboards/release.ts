@@ -2,13 +2,14 @@
 // concern? Enters: nothing. Leaves: the dashboard.
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { annotationsOf } from "./annotations.ts";
-import { COLOURS, OUTCOME_COLOURS } from "./colours.ts";
+import { COLOURS } from "./colours.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
 import { agentPage, runbook } from "./links.ts";
 import { UNITS, band, coloured, dashed, graph, number, text, timeline } from "./panels.ts";
-import { agreed, agreedRate, agreedTotal, secondsSince, select } from "./queries.ts";
-import { table } from "./tables.ts";
+import { agreed, secondsSince, select } from "./queries.ts";
+import { adoption, outcomes, segments } from "./release-causes.ts";
+import { BASELINE_BY_VERSION, CANDIDATE, CHANNEL } from "./release-selection.ts";
 import {
   addressVariables,
   appVariable,
@@ -20,22 +21,8 @@ import {
 } from "./variables.ts";
 import { VERDICT_MAPPINGS, verdictCode, words } from "./verdicts.ts";
 
-const CHANNEL = { app: '="$app"', channel: '="$channel"' } as const;
-const CANDIDATE = { ...CHANNEL, version: '="$version"' } as const;
-/** What is chosen to stand beside it; "All" has the candidate in it as well. */
-const BASELINE = { ...CHANNEL, version: ['=~"$baseline"', '!="$version"'] } as const;
-/** Without `other`: its counters grow by whole versions, whenever one joins those that stand together there. */
-const BASELINE_BY_VERSION = { ...CHANNEL, version: ['=~"$baseline"', '!="$version"', '!="other"'] } as const;
 const OF_SIGNAL = { ...CANDIDATE, signal: '="$signal"' } as const;
 const RULE = ["signal", "rule"] as const;
-
-/** Outcomes of devices worth a line; the others are steps on the way to these. */
-const OUTCOMES_SHOWN = '=~"confirmed|failed|download_failed|crashed|not_responding"';
-
-const BESIDE_COLOURS = [
-  coloured("/\\(candidate\\)$/", COLOURS.candidate),
-  coloured("other", COLOURS.unknown),
-];
 
 export function releaseDashboard(): Dashboard {
   return arrange({
@@ -53,7 +40,10 @@ export function releaseDashboard(): Dashboard {
     ],
     annotations: annotationsOf(CHANNEL),
     sections: [
-      { title: "State: what is the verdict on $version?", lines: [state(), ...verdicts()] },
+      {
+        title: "State: what is the verdict on $version?",
+        lines: [{ height: 4, panels: [...judged(), ...known()] }, ...verdicts()],
+      },
       { title: "Symptom: is $version worse than its baseline?", lines: [rates(), evidence()] },
       { title: "Cause: what fails, and on which devices?", lines: [segments(), outcomes()] },
       { title: "Reach: how many devices does it concern?", lines: adoption() },
@@ -63,76 +53,78 @@ export function releaseDashboard(): Dashboard {
 
 const NOT_JUDGED = "not judged yet";
 
-function state(): Line {
-  return {
-    height: 4,
-    panels: [
-      number({
-        title: "Verdict now",
-        question: "What does the evidence allow to say about the candidate? Good is healthy.",
-        width: 5,
-        unit: UNITS.verdict,
-        noData: NOT_JUDGED,
-        expr: verdictCode({ where: CANDIDATE }),
-        mappings: VERDICT_MAPPINGS,
+function judged() {
+  return [
+    number({
+      title: "Verdict now",
+      question: "What does the evidence allow to say about the candidate? Good is healthy.",
+      width: 5,
+      unit: UNITS.verdict,
+      noData: NOT_JUDGED,
+      expr: verdictCode({ where: CANDIDATE }),
+      mappings: VERDICT_MAPPINGS,
+    }),
+    number({
+      title: "Evidence of what acts",
+      question:
+        "How near is the strongest evidence against the candidate to making it fail? At 100% it is condemned; good is far below.",
+      width: 5,
+      unit: UNITS.ratio,
+      noData: "no evidence yet",
+      expr: `max(${select("ota_release_evidence", CANDIDATE)} / ${select("ota_release_evidence_threshold", CANDIDATE)})`,
+      steps: [
+        [0.5, COLOURS.warning],
+        [1, COLOURS.bad],
+      ],
+    }),
+    number({
+      title: "Devices that tried it",
+      question:
+        "On how many devices does all of this stand? A few say little; the intervals below say how little.",
+      width: 4,
+      unit: UNITS.count,
+      noData: "none yet",
+      expr: agreed("ota_release_devices", { where: CANDIDATE }),
+      base: COLOURS.plain,
+    }),
+  ];
+}
+
+function known() {
+  return [
+    number({
+      title: "Offered",
+      question:
+        "Does the channel offer the candidate to devices now? A condemned release must not be offered.",
+      width: 3,
+      unit: UNITS.text,
+      noData: "not offered",
+      expr: agreed("ota_channel_offered_info", { where: CANDIDATE }),
+      mappings: words({ 1: { text: "yes", colour: COLOURS.plain } }),
+    }),
+    number({
+      title: "Condemned",
+      question: "Did Lastgood act against the candidate? The rollback journal says how.",
+      width: 3,
+      unit: UNITS.text,
+      noData: NOT_JUDGED,
+      expr: agreed("ota_release_condemned", { where: CANDIDATE }),
+      mappings: words({
+        0: { text: "no", colour: COLOURS.good },
+        1: { text: "YES", colour: COLOURS.bad },
       }),
-      number({
-        title: "Evidence of what acts",
-        question:
-          "How near is the strongest evidence against the candidate to making it fail? At 100% it is condemned; good is far below.",
-        width: 5,
-        unit: UNITS.ratio,
-        noData: "no evidence yet",
-        expr: `max(${select("ota_release_evidence", CANDIDATE)} / ${select("ota_release_evidence_threshold", CANDIDATE)})`,
-        steps: [
-          [0.5, COLOURS.warning],
-          [1, COLOURS.bad],
-        ],
-      }),
-      number({
-        title: "Devices that tried it",
-        question:
-          "On how many devices does all of this stand? A few say little; the intervals below say how little.",
-        width: 4,
-        unit: UNITS.count,
-        noData: "none yet",
-        expr: agreed("ota_release_devices", { where: CANDIDATE }),
-        base: COLOURS.plain,
-      }),
-      number({
-        title: "Offered",
-        question:
-          "Does the channel offer the candidate to devices now? A condemned release must not be offered.",
-        width: 3,
-        unit: UNITS.text,
-        noData: "not offered",
-        expr: agreed("ota_channel_offered_info", { where: CANDIDATE }),
-        mappings: words({ 1: { text: "yes", colour: COLOURS.plain } }),
-      }),
-      number({
-        title: "Condemned",
-        question: "Did Lastgood act against the candidate? The rollback journal says how.",
-        width: 3,
-        unit: UNITS.text,
-        noData: NOT_JUDGED,
-        expr: agreed("ota_release_condemned", { where: CANDIDATE }),
-        mappings: words({
-          0: { text: "no", colour: COLOURS.good },
-          1: { text: "YES", colour: COLOURS.bad },
-        }),
-      }),
-      number({
-        title: "Last report",
-        question: "Is the candidate still heard of? Good is minutes; without reports no verdict changes.",
-        width: 4,
-        unit: UNITS.age,
-        noData: "never reported",
-        expr: secondsSince(agreed("ota_release_last_report_timestamp_seconds", { where: CANDIDATE })),
-        base: COLOURS.plain,
-        decimals: 0,
-      }),
-    ],
-  };
+    }),
+    number({
+      title: "Last report",
+      question: "Is the candidate still heard of? Good is minutes; without reports no verdict changes.",
+      width: 4,
+      unit: UNITS.age,
+      noData: "never reported",
+      expr: secondsSince(agreed("ota_release_last_report_timestamp_seconds", { where: CANDIDATE })),
+      base: COLOURS.plain,
+      decimals: 0,
+    }),
+  ];
 }
 
 function verdicts(): Line[] {
@@ -177,7 +169,7 @@ function verdicts(): Line[] {
           width: 8,
           markdown: `
 - **failing**: Lastgood acts as its policy says; the [rollback journal](/d/lastgood-rollbacks?\${datasource:queryparam}&\${app:queryparam}&\${channel:queryparam}&\${__url_time_range}) tells what was done or which guard holds it back.
-- **Evidence grows, and below 100%**: look at *Kinds of device* and decide by hand while there is time: [agent's page](${agentPage("${app}", "${channel}")}).
+- **Evidence grows, and below 100%**: look at *Kinds of device* and decide by hand while there is time: [agent's page](${agentPage("${app:percentencode}", "${channel:percentencode}")}).
 - **Reason \`environment\`**: all versions fail alike. Mend the backend or network.
 - **unmeasurable**: the reason says which reports are missing.
 - What each alert means: [runbooks](${runbook("README")}).`,
@@ -281,139 +273,4 @@ function evidence(): Line {
       }),
     ],
   };
-}
-
-function segments(): Line {
-  const by = ["segment", "signal", "rule"] as const;
-  return {
-    height: 8,
-    panels: [
-      table({
-        title: "Kinds of device that stand out",
-        question:
-          "Does it fail on one kind of device only? The strongest five of each rule; at 100% a kind of device alone makes the release fail. Good is an empty table.",
-        width: 12,
-        unit: UNITS.count,
-        noData: "no kind of device stands out",
-        labels: by,
-        sortBy: "Evidence of what acts",
-        columns: [
-          {
-            name: "Evidence of what acts",
-            expr: `max by (${by.join(", ")}) (${select("ota_release_segment_evidence", CANDIDATE)} / ${select("ota_release_segment_evidence_threshold", CANDIDATE)})`,
-            unit: UNITS.ratio,
-            steps: [
-              [0.5, COLOURS.warning],
-              [1, COLOURS.bad],
-            ],
-          },
-          {
-            name: "Fails",
-            expr: agreed("ota_release_segment_failure_ratio", { by, where: CANDIDATE }),
-            unit: UNITS.ratio,
-          },
-        ],
-      }),
-      graph({
-        title: "Crashes by hours of use",
-        question:
-          "In which share of the hours of use do devices crash, on the candidate and on each version beside it? Good is no difference.",
-        width: 12,
-        unit: UNITS.ratio,
-        noData: "no hours of use reported",
-        queries: [
-          { expr: crashShare(CANDIDATE), legend: "{{version}} (candidate)" },
-          { expr: crashShare(BASELINE_BY_VERSION), legend: "{{version}}" },
-        ],
-        overrides: BESIDE_COLOURS,
-      }),
-    ],
-  };
-}
-
-function crashShare(where: typeof CANDIDATE | typeof BASELINE_BY_VERSION): string {
-  const by = ["version"] as const;
-  return `${agreedRate("ota_crashed_device_hours_total", { by, where })} / (${agreedRate("ota_active_device_hours_total", { by, where })} > 0)`;
-}
-
-function outcomes(): Line {
-  const share = (where: typeof CANDIDATE | typeof BASELINE): string => {
-    const counted = agreedTotal("ota_devices_total", {
-      by: ["version", "outcome"],
-      where: { ...where, outcome: OUTCOMES_SHOWN },
-    });
-    const tried = agreedTotal("ota_devices_total", {
-      by: ["version"],
-      where: { ...where, outcome: '="attempted"' },
-    });
-    return `sum by (outcome) (${counted}) / on () group_left () (sum(${tried}) > 0)`;
-  };
-  return {
-    height: 9,
-    panels: [
-      graph({
-        title: "Outcomes of the candidate",
-        question: "What became of the devices that tried the candidate? Good is nearly all confirmed.",
-        width: 12,
-        unit: UNITS.ratio,
-        noData: "no device tried it yet",
-        queries: [{ expr: share(CANDIDATE), legend: "{{outcome}}" }],
-        colours: OUTCOME_COLOURS,
-      }),
-      graph({
-        title: "Outcomes beside it",
-        question:
-          "What became of the devices that tried the versions beside it, all together? It is what to expect of the candidate.",
-        width: 12,
-        unit: UNITS.ratio,
-        noData: "no other version",
-        queries: [{ expr: share(BASELINE), legend: "{{outcome}}" }],
-        colours: OUTCOME_COLOURS,
-      }),
-    ],
-  };
-}
-
-function adoption(): Line[] {
-  const by = ["version"] as const;
-  return [
-    {
-      height: 9,
-      panels: [
-        graph({
-          title: "Adoption",
-          question:
-            "How many devices run the candidate, and how many each other version? After a rollback the candidate's part must shrink.",
-          width: 12,
-          unit: UNITS.count,
-          noData: "no device said yet what it runs",
-          form: "stacked",
-          queries: [
-            {
-              expr: agreed("ota_running_devices", { by, where: CANDIDATE }),
-              legend: "{{version}} (candidate)",
-            },
-            { expr: agreed("ota_running_devices", { by, where: BASELINE }), legend: "{{version}}" },
-          ],
-          overrides: BESIDE_COLOURS,
-        }),
-        graph({
-          title: "Silent devices",
-          question:
-            "How many devices began to take a version up and never came back? Good is a few on every version alike.",
-          width: 12,
-          unit: UNITS.count,
-          noData: "no device is silent",
-          queries: [
-            {
-              expr: agreed("ota_silent_devices", { by, where: CANDIDATE }),
-              legend: "{{version}} (candidate)",
-            },
-            { expr: agreed("ota_silent_devices", { by, where: BASELINE }), legend: "{{version}}" },
-          ],
-          overrides: BESIDE_COLOURS,
-        }),
-      ],
-    },
-  ];
 }

@@ -5,9 +5,10 @@ import { annotationsOf } from "./annotations.ts";
 import { COLOURS, DECISION_COLOURS } from "./colours.ts";
 import { arrange } from "./layout.ts";
 import type { Line } from "./layout.ts";
-import { agentPage, releaseLink, runbook } from "./links.ts";
-import { UNITS, bars, graph, number, text, timeline } from "./panels.ts";
-import { agreed, agreedBuckets, agreedIncrease, orNone, quantileOf, select } from "./queries.ts";
+import { ROLLBACK_SECONDS } from "./limits.ts";
+import { agentLink, agentPage, releaseLink, runbook } from "./links.ts";
+import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
+import { HELD_BACK, agreed, agreedBuckets, agreedIncrease, quantileOf, select } from "./queries.ts";
 import { table } from "./tables.ts";
 import {
   addressVariables,
@@ -32,8 +33,8 @@ const DECISION = [
 ] as const;
 const NOT_READ = "no agent answers";
 
-/** Seconds from a failing report to a channel that is back: what Lastgood promises, and what is slow. */
-const ROLLBACK_SECONDS = { promised: 5, slow: 60 } as const;
+/** Seconds from a failing report to a channel that is back that Lastgood takes while all is well. */
+const ROLLBACK_SECONDS_GOOD = 5;
 
 /**
  * The channels' decisions of the dashboard's range. One that waits for its answer has `outcome="none"`, and is another series
@@ -62,15 +63,18 @@ export function rollbacksDashboard(): Dashboard {
     ],
     annotations: annotationsOf(CHANNELS),
     sections: [
-      { title: "State: what was done?", lines: [{ height: 4, panels: numbers() }, journal()] },
+      {
+        title: "State: what was done?",
+        lines: [{ height: 4, panels: [...ended(), ...waitingNow()] }, journal()],
+      },
       { title: "Symptom: how fast, and did it help?", lines: [speed()] },
       { title: "Cause: what is held back, and why?", lines: [held(), switches()] },
     ],
   });
 }
 
-function numbers() {
-  const ended = (outcomes: string): string =>
+function ended() {
+  const times = (outcomes: string): string =>
     `sum(${agreedIncrease("ota_rollbacks_total", {
       by: ["outcome"],
       where: { outcome: `=~"${outcomes}"` },
@@ -84,7 +88,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: ended("applied|already_applied"),
+      expr: times("applied|already_applied"),
       base: COLOURS.plain,
       decimals: 0,
     }),
@@ -94,7 +98,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: ended("refused|failed"),
+      expr: times("refused|failed"),
       steps: [[0.5, COLOURS.bad]],
       decimals: 0,
     }),
@@ -107,10 +111,15 @@ function numbers() {
       noData: "no rollback yet",
       expr: quantileOf(0.5, agreedBuckets("ota_rollback_duration_seconds")),
       steps: [
-        [ROLLBACK_SECONDS.promised, COLOURS.warning],
-        [ROLLBACK_SECONDS.slow, COLOURS.bad],
+        [ROLLBACK_SECONDS_GOOD, COLOURS.warning],
+        [ROLLBACK_SECONDS.warning, COLOURS.bad],
       ],
     }),
+  ];
+}
+
+function waitingNow() {
+  return [
     number({
       title: "Without effect",
       question:
@@ -127,7 +136,7 @@ function numbers() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: orNone(`sum(${agreed("ota_rollbacks_held", { by: ["reason"] })})`),
+      expr: HELD_BACK,
       steps: [[1, COLOURS.warning]],
     }),
     number({
@@ -149,13 +158,13 @@ function journal(): Line {
       table({
         title: "Decisions",
         question:
-          "What was decided about which release, when, and how did it end? Each channel's newest decision of its kind within the time range; click a version to see the evidence. The whole journal is on the agent's page.",
+          "What was decided about which release, when, and how did it end? Each channel's newest decision of its kind within the time range; click a version to see the evidence, a channel for the whole journal on the agent's page.",
         width: 24,
         unit: UNITS.count,
         noData: "no decision in this time",
         labels: DECISION,
         sortBy: "Decided",
-        link: { label: "version", to: releaseLink("row") },
+        labelLinks: { version: releaseLink("row"), channel: agentLink() },
         labelColours: { outcome: DECISION_COLOURS },
         columns: [{ name: "Decided", expr: decisionsOfRange(), unit: UNITS.time, width: 190 }],
       }),
@@ -168,7 +177,7 @@ function speed(): Line {
     height: 9,
     panels: [
       bars({
-        title: "How long rollbacks took",
+        title: "Rollbacks by the seconds they took",
         question:
           "Within how many seconds were automatic rollbacks of this time done? Good is everything in the upper bars; those that waited for a person do not count.",
         width: 8,
@@ -176,7 +185,7 @@ function speed(): Line {
         noData: "no rollback yet",
         format: "heatmap",
         colour: COLOURS.plain,
-        query: { expr: agreedBuckets("ota_rollback_duration_seconds"), legend: "{{le}} s" },
+        query: { expr: agreedBuckets("ota_rollback_duration_seconds"), legend: "{{le}}" },
       }),
       graph({
         title: "Devices on each version",
@@ -192,7 +201,7 @@ function speed(): Line {
             legend: "{{app}} {{channel}} {{version}}",
           },
         ],
-        overrides: [],
+        overrides: [coloured("/ other$/", COLOURS.unknown)],
         links: [releaseLink("series")],
       }),
       graph({
@@ -216,7 +225,8 @@ function held(): Line {
     panels: [
       graph({
         title: "Held back, by guard",
-        question: "Which guard holds rollbacks back, and for how long already? Good is none.",
+        question:
+          "Which guard holds rollbacks back, and for how long already? Good is none, but for channel_moved_on: there is nothing left to roll back.",
         width: 8,
         unit: UNITS.count,
         noData: "nothing is held back",
@@ -250,10 +260,10 @@ function held(): Line {
 - **By \`frozen\`, \`freeze_window\`, \`kill_switch\`**: act by hand, or \`lastgood unfreeze\`.
 - **By a budget or \`cooling_down\`**: several bad releases have a common cause. Look before you act.
 - **By \`no_good_target\`, \`unknown_devices\`** and the like: choose a version at the OTA server by hand.
-- **Refused or failed**: the channel still serves the bad release. Act at the OTA server now.
+- **Refused or failed**: the channel still serves the bad release. Act at the OTA server now. [Runbook](${runbook("OtaRollbacksFailing")})
 - **Without effect**: do devices ask for updates, and accept an older version?
 
-Approve, reject, freeze and the whole journal: [agent's page](${agentPage("", "").replace(/#.*/, "")}). What each alert means: [runbooks](${runbook("README")}).`,
+Approve, reject, freeze and the whole journal: [agent's page](${agentPage("", "").replace(/#.*/, "")}). All alerts: [runbooks](${runbook("README")}).`,
       }),
     ],
   };

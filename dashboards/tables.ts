@@ -32,8 +32,8 @@ export interface TableSpec extends Omit<PanelSpec, "links"> {
   readonly labels: readonly string[];
   readonly columns: readonly Column[];
   readonly sortBy: string;
-  /** Of each cell of this label. */
-  readonly link?: { readonly label: string; readonly to: DashboardLink };
+  /** Where a click on a cell leads, by label. */
+  readonly labelLinks?: Readonly<Record<string, DashboardLink>>;
   /** Texts in a label's cells with a colour. */
   readonly labelColours?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
@@ -41,7 +41,7 @@ export interface TableSpec extends Omit<PanelSpec, "links"> {
 const REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 export function table(spec: TableSpec): Panel {
-  const { labels, columns, sortBy, link, labelColours = {} } = spec;
+  const { labels, columns, sortBy, labelLinks = {}, labelColours = {} } = spec;
   // With one query Grafana calls its column "Value", with several "Value #A" and so on.
   const fieldOf = (index: number): string => (columns.length === 1 ? "Value" : `Value #${REF_IDS[index]}`);
   const builder = described(new PanelBuilder(), spec)
@@ -64,12 +64,16 @@ export function table(spec: TableSpec): Panel {
     .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(true)]);
   return overrideAll(builder, [
     ...columns.map(toOverride),
-    ...labels.map((label) => labelOverride(label, link, labelColours[label])),
+    ...labels.map((label) => labelOverride(label, labelLinks[label], labelColours[label])),
   ]).build();
 }
 
 function toOverride({ name, unit, steps, mappings, width }: Column): Override {
-  const properties: DynamicConfigValue[] = [{ id: "unit", value: unit }];
+  // What stands for an empty table would stand in each empty cell as well.
+  const properties: DynamicConfigValue[] = [
+    { id: "unit", value: unit },
+    { id: "noValue", value: "–" },
+  ];
   if (steps !== undefined) {
     const all = [{ value: null, color: "transparent" }, ...steps.map(([value, color]) => ({ value, color }))];
     properties.push({ id: "thresholds", value: { mode: "absolute", steps: all } });
@@ -90,11 +94,11 @@ const COLOURED_CELL: DynamicConfigValue = {
 
 function labelOverride(
   label: string,
-  link: TableSpec["link"],
+  link: DashboardLink | undefined,
   colours: Readonly<Record<string, string>> | undefined,
 ): Override {
   const properties: DynamicConfigValue[] = [{ id: "unit", value: "string" }];
-  if (link?.label === label) properties.push({ id: "links", value: [link.to] });
+  if (link !== undefined) properties.push({ id: "links", value: [link] });
   if (colours !== undefined) {
     const options = Object.fromEntries(
       Object.entries(colours).map(([value, color], index) => [value, { text: value, color, index }]),

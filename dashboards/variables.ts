@@ -90,15 +90,14 @@ function listed(name: string, label: string, query: string, choice: Choice): Var
     .query({ query, refId: name, qryType: 1 })
     .definition(query)
     .refresh(VariableRefresh.OnTimeRangeChanged)
-    .sort(VariableSort.NaturalDesc)
     .allowCustomValue(false);
-  if (choice === "one") return builder.build();
-  return builder
-    .multi(true)
-    .includeAll(true)
-    .allValue(EVERYTHING)
-    .current({ text: ["All"], value: ["$__all"] })
-    .build();
+  if (choice === "several")
+    builder
+      .multi(true)
+      .includeAll(true)
+      .allValue(EVERYTHING)
+      .current({ text: ["All"], value: ["$__all"] });
+  return { ...builder.build(), sort: VariableSort.NaturalDesc };
 }
 
 /** Where links lead: no query, hidden in the controls until somebody must change them. */

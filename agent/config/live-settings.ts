@@ -33,6 +33,7 @@ const ofFile = {
   alertmanager: { name: "alertmanager", takesEffect: "after_restart" },
   grafana: { name: "grafana", takesEffect: "after_restart" },
   summary: { name: "summary", takesEffect: "after_restart" },
+  observability: { name: "observability", takesEffect: "after_restart" },
 } as const satisfies Record<Exclude<keyof Settings, "agent" | "apps" | "policies">, Setting>;
 
 const ofAgent = {

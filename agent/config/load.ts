@@ -6,6 +6,8 @@ import { plainHttpWarning } from "../../ingest/contract/listener.ts";
 import { readConfigFile, readConfigText } from "../../runtime/config-file.ts";
 import type { ConfigResult, Environment, FoundMistake } from "../../runtime/config-file.ts";
 import { readTlsPair, tlsFilesIn } from "../../runtime/tls-files.ts";
+import { alertmanagerSchema } from "./outlets.ts";
+import type { AlertmanagerSettings } from "./outlets.ts";
 import { settingsSchema } from "./schema.ts";
 import type { Settings } from "./schema.ts";
 
@@ -41,6 +43,9 @@ export function exampleConfigFile(): string {
   return path.join(folder, "lastgood.example.yaml");
 }
 
+/** Where pages go when the file names no Alertmanager; the supervisor sets it when it starts one. */
+export const ALERTMANAGER_VARIABLE = "LASTGOOD_ALERTMANAGER_URL";
+
 export interface LoadOptions {
   readonly file: string;
   readonly text?: string;
@@ -57,7 +62,7 @@ export function loadSettings({ file, text, env, look = "file_alone" }: LoadOptio
   if (result.kind === "invalid") return result;
   const absolute = (written: string): string => path.resolve(path.dirname(file), written);
   const { config } = result;
-  const { alertmanager } = config;
+  const alertmanager = config.alertmanager ?? alertmanagerOf(env);
   const tokenFile = alertmanager?.bearerTokenFile;
   return {
     kind: "loaded",
@@ -89,4 +94,9 @@ export function settingsHints({ ingest, agent }: Settings): string[] {
     plainHttpWarning({ section: "ingest", ...ingest }),
     plainHttpWarning({ section: "agent", ...agent }),
   ].filter((hint) => hint !== undefined);
+}
+
+/** An address that is none counts as not set: the file is what gets checked. */
+function alertmanagerOf(env: Environment): AlertmanagerSettings | undefined {
+  return alertmanagerSchema.safeParse({ url: env[ALERTMANAGER_VARIABLE] ?? "" }).data;
 }

@@ -45,6 +45,8 @@ import type { Policy } from "../policy/policy.ts";
 import { operatorsSchema } from "./operators.ts";
 import type { Operator } from "./operators.ts";
 
+import { observabilitySchema } from "./observability.ts";
+import type { ObservabilitySettings } from "./observability.ts";
 import { otaServerSchema, refuseUnknownServerChannels } from "./ota-servers.ts";
 import type { OtaServerSettings } from "./ota-servers.ts";
 
@@ -71,6 +73,8 @@ export interface Settings {
   readonly alertmanager: AlertmanagerSettings | undefined;
   readonly grafana: GrafanaSettings | undefined;
   readonly summary: SummarySettings | undefined;
+  /** What `lastgood start` runs beside Lastgood, and where. */
+  readonly observability: ObservabilitySettings;
   readonly apps: ReadonlyMap<AppId, AppSettings>;
   readonly policies: ReadonlyMap<string, Policy>;
 }
@@ -249,6 +253,7 @@ export const settingsSchema = z
     alertmanager: alertmanagerSchema,
     grafana: grafanaSchema,
     summary: summarySchema,
+    observability: observabilitySchema,
     apps: appsSchema,
     policies: policiesSchema,
   })
@@ -281,6 +286,7 @@ export const settingsSchema = z
     alertmanager: file.alertmanager,
     grafana: file.grafana,
     summary: file.summary,
+    observability: file.observability,
     apps: file.apps,
     policies: file.policies,
   }));

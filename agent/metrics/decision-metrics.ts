@@ -2,11 +2,17 @@
 // the decisions, holds and freezes that Redis has. Leaves: gauges, counters and a histogram, set.
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
 import type { Hold } from "../journal/hold-store.ts";
+import { DECISION_REASONS, POLICY_ACTIONS, REASON_OF_CAUSE } from "../policy/decision.ts";
+import type { DecisionReason } from "../policy/decision.ts";
 import type { Freeze } from "../policy/freeze.ts";
 import { FOLLOW_UP_KINDS } from "../rollback/decision-record.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
 import { ROLLBACK_OUTCOME_KINDS } from "../rollback/outcome.ts";
 import type { Instruments } from "./instruments.ts";
+
+const ACTIONS = [...POLICY_ACTIONS, "shadow_rollback"] as const;
+/** Reasons to act; every other one holds back. */
+const ACTING: ReadonlySet<DecisionReason> = new Set([...Object.values(REASON_OF_CAUSE), "operator_asked"]);
 
 export interface DecisionReading {
   /** Newest first. */
@@ -23,7 +29,7 @@ export function setDecisions(
   instruments: Instruments,
   { decisions, held, holdCounts, ...reading }: DecisionReading,
 ): void {
-  for (const outcome of ROLLBACK_OUTCOME_KINDS) instruments.rollbacks.inc({ outcome }, 0);
+  setZeros(instruments);
   for (const kind of FOLLOW_UP_KINDS)
     instruments.followUps.set({ kind }, decisions.filter(({ follow_up }) => follow_up?.kind === kind).length);
   instruments.pending.set(reading.pending);
@@ -57,6 +63,15 @@ export function setDecisions(
       instruments.rollbackSeconds.observe((answeredAtMs - Date.parse(last_needed_report_at)) / 1_000);
     instruments.lastRollback.set({ app, channel }, answeredAtMs / 1_000);
   }
+}
+
+/** Whatever may be counted is there at zero: a rate that begins with the first decision would miss it. */
+function setZeros({ rollbackDecisions, rollbacks, rollbackSeconds }: Instruments): void {
+  rollbackSeconds.zero({});
+  for (const outcome of ROLLBACK_OUTCOME_KINDS) rollbacks.inc({ outcome }, 0);
+  for (const reason of DECISION_REASONS)
+    for (const action of ACTING.has(reason) ? ACTIONS : ["hold"])
+      rollbackDecisions.inc({ action, reason }, 0);
 }
 
 /** What has no end yet, and what goes nowhere: an empty label would be none. */

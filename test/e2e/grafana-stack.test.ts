@@ -9,7 +9,15 @@ import { startAlertmanager } from "../support/alertmanager.ts";
 import type { TestAlertmanager } from "../support/alertmanager.ts";
 import { CHANNELS, TILL_APP, startObservedStack } from "../support/observed-stack.ts";
 import type { ObservedStack } from "../support/observed-stack.ts";
-import { BAD, tellOfBadRelease, tellOfGoodReleases, tellOfReturn } from "../support/observed-story.ts";
+import {
+  BAD,
+  GOOD,
+  OLD,
+  tellOfBadRelease,
+  tellOfGoodReleases,
+  tellOfReturn,
+} from "../support/observed-story.ts";
+import type { DashboardQueries, VariableValue } from "../support/grafana-queries.ts";
 import { emptyQueries } from "../support/panel-answers.ts";
 import { readRepoFile, startPrometheus } from "../support/prometheus.ts";
 import type { TestPrometheus } from "../support/prometheus.ts";
@@ -23,7 +31,21 @@ const SCRAPE_SECONDS = 1;
 const filesIn = (folder: string): string[] =>
   readdirSync(path.join(ROOT, folder)).map((name) => `${folder}/${name}`);
 const RULES = filesIn("alerting/rules").filter((file) => file.endsWith(".yml"));
-const DASHBOARDS: string[] = [];
+const DASHBOARDS = filesIn("dashboards/json");
+/** What somebody has chosen who looks at the bad release; "All" where that is what a dashboard opens with. */
+const ALL = { raw: ".*" } as const;
+const CHOSEN: Readonly<Record<string, Readonly<Record<string, VariableValue>>>> = {
+  "lastgood-fleet": { app: ALL, channel: ALL },
+  "lastgood-pipeline": { app: ALL },
+  "lastgood-rollbacks": { app: ALL, channel: ALL, version: ALL },
+  "lastgood-release": {
+    app: TILL_APP,
+    channel: CHANNELS.shadow,
+    version: BAD,
+    baseline: [GOOD, OLD],
+    signal: "crash",
+  },
+};
 
 let alertmanager: TestAlertmanager;
 let stack: ObservedStack;
@@ -47,6 +69,11 @@ scrape_configs:
       RULES.map((file) => [`rules/${path.basename(file)}`, scaleRules(readRepoFile(file), FACTOR)]),
     ),
   });
+  // What happens before the first scrape is no increase.
+  await waitUntil(
+    () => prometheus.query("ota_rollback_duration_seconds_count"),
+    (found) => found.length > 0,
+  );
   await tellOfGoodReleases(stack);
   await stack.act("freezes", {
     scope: { app: TILL_APP, channel: CHANNELS.frozen },
@@ -90,11 +117,12 @@ describe("while a release is bad", () => {
   });
 
   test.each(DASHBOARDS)("every query of %s has an answer", async (file) => {
+    const dashboard = JSON.parse(readRepoFile(file)) as DashboardQueries & { uid: string };
     const asked = {
       prometheus,
-      dashboard: JSON.parse(readRepoFile(file)),
-      variables: {},
-      rangeSeconds: 60,
+      dashboard,
+      variables: CHOSEN[dashboard.uid]!,
+      rangeSeconds: 120,
       scrapeIntervalSeconds: SCRAPE_SECONDS,
     };
     expect(

@@ -59,7 +59,10 @@ export async function tellOfGoodReleases(stack: ObservedStack): Promise<void> {
   ]);
 }
 
-/** Each wave is taken up by some more devices; those of one model can't run it, and some of the others crash. */
+/**
+ * Each wave is taken up by some more devices; those of one model can't run it, and some of the others crash. Beside them
+ * the good release is in use, and crashes now and then.
+ */
 export async function tellOfBadRelease(
   stack: ObservedStack,
   { channels, waves, from = 0 }: { channels: readonly string[]; waves: number; from?: number },
@@ -68,6 +71,9 @@ export async function tellOfBadRelease(
     const devices = range(wave * WAVE_DEVICES, (wave + 1) * WAVE_DEVICES);
     const fine = devices.filter((index) => !isMisfit(index));
     for (const channel of channels) {
+      const elsewhere = devices.map((index) => index + DEVICES_PER_CHANNEL);
+      await say(stack, { channel, version: GOOD, devices: elsewhere, events: ["active"] });
+      await say(stack, { channel, version: GOOD, devices: elsewhere.slice(0, 4), events: ["crashed"] });
       await say(stack, { channel, version: BAD, devices, events: ["update_started", "installed"] });
       await say(stack, { channel, version: BAD, devices: fine, events: ["confirmed", "active"] });
       await say(stack, { channel, version: BAD, devices: fine.slice(0, 9), events: ["crashed"] });

@@ -228,6 +228,11 @@ describe("a right file", () => {
       },
       agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [] },
       retention: { devicesMs: 90 * DAY_MS },
+      observability: {
+        prometheus: { host: "127.0.0.1", port: 9090 },
+        alertmanager: { host: "127.0.0.1", port: 9093 },
+        grafana: { host: "127.0.0.1", port: 3000 },
+      },
       apps: new Map([
         [
           "com.acme.till",
