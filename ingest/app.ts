@@ -15,6 +15,7 @@ import { createCheckReport } from "./check-report.ts";
 import type { IngestProcessSettings } from "./config.ts";
 import { createDeviceGuard } from "./device-auth/device-guard.ts";
 import type { ProofTally } from "./device-auth/proof-tally.ts";
+import { createRequestLimits, limitRequests } from "./limits/request-limits.ts";
 import { createKeepReports } from "./keep-reports.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
@@ -70,13 +71,17 @@ export function createIngestApp({
   const checkReport = createCheckReport(apps);
   const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
 
+  const keyring = createKeyring(apps);
+  const limit = limitRequests(createRequestLimits({ settings: ingest, keyring }));
+
   const app = bareExpress();
   app.use(answerHeaders);
   app.use(measureRequests(metrics));
   app.all(REPORTS_ROUTE, nameRoute(REPORTS_ROUTE));
   app.post(
     REPORTS_ROUTE,
-    authenticate(createKeyring(apps)),
+    limit,
+    authenticate(keyring),
     readBody(ingest),
     reportsRoute({ checkReport, guardDevices, keepReports, metrics }),
   );
@@ -90,6 +95,7 @@ export function createIngestApp({
         redis,
         registry,
         keepReports,
+        limit,
         noteTurnedAway: onTurnedAway,
         metrics,
         clock,

@@ -9,6 +9,7 @@ import { createRegistry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import type { RedisAddress } from "../runtime/redis.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
+import { plainHttpWarning } from "./contract/listener.ts";
 import { LAYOUT_KEY } from "./contract/stream-names.ts";
 import { createIngestApp, createOperationsApp } from "./app.ts";
 import type { IngestProcessSettings } from "./config.ts";
@@ -66,8 +67,18 @@ export async function startIngest({
   const operations = await startHttpServer(
     createOperationsApp({ registry, redis, logger, isDraining }),
     settings.ingest.operationsListen,
+    { name: "operations", registry, logger },
   );
-  const server = await startHttpServer(app, settings.ingest.listen);
+  const { listen, tls, connectionsMax } = settings.ingest;
+  const plain = plainHttpWarning({ section: "ingest", ...settings.ingest });
+  if (plain !== undefined) logger.warn(plain);
+  const server = await startHttpServer(app, listen, {
+    name: "ingest",
+    registry,
+    logger,
+    tls,
+    connectionsMax,
+  });
   listening.start();
   proofs.start();
   return {

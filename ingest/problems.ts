@@ -36,6 +36,7 @@ const REQUEST_PROBLEMS = {
   unknown_key: { status: 401, title: "The ingest key is not known" },
   unknown_dsn: { status: 403, title: "The DSN is not known" },
   origin_not_allowed: { status: 403, title: "Pages of this origin may not report" },
+  rate_limited: { status: 429, title: "Too many requests came in too short a time" },
   unsupported_media_type: { status: 415, title: "The media type of the body is not taken here" },
   unsupported_encoding: { status: 415, title: "The encoding of the body is not taken here" },
   body_too_large: { status: 413, title: "The body is too large" },

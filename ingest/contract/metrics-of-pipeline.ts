@@ -225,4 +225,22 @@ export const METRICS_OF_PIPELINE = {
     help: "Version of Lastgood and of Node; the value is always 1.",
     labels: ["process", "version", "node"],
   },
+  ota_tls_certificate_expiry_timestamp_seconds: {
+    process: "both",
+    type: "gauge",
+    help: "When the certificate that a listener serves ends; no series without TLS.",
+    labels: ["listener"],
+  },
+  ota_tls_reload_success: {
+    process: "both",
+    type: "gauge",
+    help: "1 while a listener serves what its certificate files hold; 0 while they are bad and the pair before them is served.",
+    labels: ["listener"],
+  },
+  ota_connections_dropped_total: {
+    process: "both",
+    type: "counter",
+    help: "Connections that a listener closed at once, because as many as may be were open.",
+    labels: ["listener"],
+  },
 } as const satisfies Record<string, MetricDescription>;

@@ -40,6 +40,7 @@ export function keyedEventsRouter(events: KeyedEvents, deps: SourceDeps): Router
   router.all(events.path, nameRoute(events.path));
   router.post(
     events.path,
+    deps.limit,
     authenticate(createKeyring(deps.apps)),
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEvents(events, deps),

@@ -53,7 +53,7 @@ export function capgoRouter(deps: SourceDeps): Router {
   for (const path of PATHS) {
     router.all(path, nameRoute(path));
     router.get(path, (_request, response) => void response.json({ status: "ok" }));
-    router.post(path, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
+    router.post(path, deps.limit, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
     router.all(path, allowOnly("GET", "HEAD", "POST"));
     router.use(path, capgoProblems(metrics));
   }
@@ -141,7 +141,7 @@ function capgoProblems(metrics: IngestMetrics): ErrorRequestHandler {
     countRefusedRequest(metrics, kind.code as ProblemCode);
     answerError(
       response,
-      kind.status,
+      kind.status === 429 ? 503 : kind.status,
       ERROR_NAMES[kind.code] ?? kind.code,
       `${kind.title}. ${details.detail}`,
     );

@@ -28,6 +28,7 @@ export function otlpRouter(deps: SourceDeps): Router {
   router.all(OTLP_ROUTE, nameRoute(OTLP_ROUTE));
   router.post(
     OTLP_ROUTE,
+    deps.limit,
     authenticate(createKeyring(deps.apps)),
     onlyJson,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
@@ -57,6 +58,7 @@ const RPC_CODES: ReadonlyMap<number, number> = new Map([
   [401, 16],
   [403, 7],
   [413, 8],
+  [429, 14],
   [503, 14],
 ]);
 const RPC_INVALID_ARGUMENT = 3;

@@ -67,6 +67,7 @@ export function sentryRouter(deps: SourceDeps): Router {
   router.all(SENTRY_PATH, nameRoute(SENTRY_ROUTE), allowOrigins(served));
   router.post(
     SENTRY_PATH,
+    deps.limit,
     admitKeys,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEnvelope(sentryDeps),
@@ -109,6 +110,9 @@ function inSentrysForm(metrics: SourceDeps["metrics"]): ErrorRequestHandler {
     }
     const { code, status } = error.kind;
     countRefusedRequest(metrics, code as ProblemCode);
+    const { retryAfterSeconds } = error.details;
+    // Without it an SDK is silent for a minute.
+    if (status === 429) response.setHeader("Retry-After", String(retryAfterSeconds ?? 1));
     answer(response, status, { detail: error.details.detail });
   };
 }
