@@ -64,13 +64,18 @@ export function createReleaseTally({ registry, clock }: ReleaseTallyOptions): No
   return (reports) => {
     for (const report of reports) {
       const { versions, busiest } = tallyOf(report);
-      const place = busiest.note(report.version, OF_USE.includes(report.event) ? 0 : 1);
-      const name = place === "named" ? report.version : OTHER;
+      const name = nameOf(report, busiest);
       const counts = versions.get(name) ?? noEvents();
       counts[report.event] += 1;
       versions.set(name, counts);
     }
   };
+}
+
+/** A version that is called as the others are stands among them. */
+function nameOf({ version, event }: DeviceReport, busiest: BusiestVersions): string {
+  if (version === OTHER) return OTHER;
+  return busiest.note(version, OF_USE.includes(event) ? 0 : 1) === "named" ? version : OTHER;
 }
 
 function noEvents(): EventCounts {

@@ -20,9 +20,32 @@ export function createInstruments(registry: Registry) {
     await reading;
   };
   const described = (name: MetricNameOf<"agent">) => ({ ...describeMetric(name), registers, collect });
-  const counter = (name: MetricNameOf<"agent">): Counter => new Counter(described(name));
-  const gauge = (name: MetricNameOf<"agent">): Gauge => new Gauge(described(name));
-  const instruments = {
+  const make: Make = {
+    counter: (name) => new Counter(described(name)),
+    gauge: (name) => new Gauge(described(name)),
+    histogram: (name, buckets) => new Histogram({ ...described(name), buckets: [...buckets] }),
+  };
+  const instruments = { ...ofReleases(make), ...ofDecisions(make), ...ofPipeline(make) };
+  return {
+    ...instruments,
+    refreshWith: (next: () => Promise<void>): void => void (refresh = next),
+    resetAll: (): void => Object.values(instruments).forEach((instrument) => instrument.reset()),
+    /** After a reset what has no labels stands at 0, which would be a lie about what nobody could read. */
+    hideAll(): void {
+      for (const instrument of Object.values(instruments))
+        if (instrument !== instruments.redisUp) instrument.remove({});
+    },
+  };
+}
+
+interface Make {
+  readonly counter: (name: MetricNameOf<"agent">) => Counter;
+  readonly gauge: (name: MetricNameOf<"agent">) => Gauge;
+  readonly histogram: (name: MetricNameOf<"agent">, buckets: readonly number[]) => Histogram;
+}
+
+function ofReleases({ counter, gauge }: Make) {
+  return {
     devices: counter("ota_devices_total"),
     silentDevices: gauge("ota_silent_devices"),
     runningDevices: gauge("ota_running_devices"),
@@ -46,19 +69,30 @@ export function createInstruments(registry: Registry) {
     condemned: gauge("ota_release_condemned"),
     lastReport: gauge("ota_release_last_report_timestamp_seconds"),
     versionsFolded: gauge("ota_versions_folded"),
+    policyLimit: gauge("ota_policy_limit_ratio"),
+    offered: gauge("ota_channel_offered_info"),
+    evaluated: gauge("ota_channel_evaluated_timestamp_seconds"),
+  };
+}
+
+function ofDecisions({ counter, gauge, histogram }: Make) {
+  return {
     rollbackDecisions: counter("ota_rollback_decisions_total"),
     rollbacks: counter("ota_rollbacks_total"),
     held: gauge("ota_rollbacks_held"),
     pending: gauge("ota_rollbacks_pending"),
-    rollbackSeconds: new Histogram({
-      ...described("ota_rollback_duration_seconds"),
-      buckets: ROLLBACK_SECONDS_BUCKETS,
-    }),
+    rollbackSeconds: histogram("ota_rollback_duration_seconds", ROLLBACK_SECONDS_BUCKETS),
     lastRollback: gauge("ota_last_rollback_timestamp_seconds"),
     lastDecision: gauge("ota_last_decision_timestamp_seconds"),
-    policyLimit: gauge("ota_policy_limit_ratio"),
-    offered: gauge("ota_channel_offered_info"),
-    evaluated: gauge("ota_channel_evaluated_timestamp_seconds"),
+    approvalsWaiting: gauge("ota_approvals_waiting"),
+    followUps: gauge("ota_rollback_follow_ups"),
+    killSwitch: gauge("ota_agent_frozen"),
+    channelFrozen: gauge("ota_channel_frozen"),
+  };
+}
+
+function ofPipeline({ counter, gauge }: Make) {
+  return {
     redisUp: gauge("ota_redis_up"),
     redisMemory: gauge("ota_redis_memory_bytes"),
     redisMemoryMax: gauge("ota_redis_memory_max_bytes"),
@@ -67,10 +101,6 @@ export function createInstruments(registry: Registry) {
     redisPersistence: gauge("ota_redis_persistence_ok"),
     redisPing: gauge("ota_redis_ping_seconds"),
     listeningSince: gauge("ota_listening_since_timestamp_seconds"),
-    approvalsWaiting: gauge("ota_approvals_waiting"),
-    followUps: gauge("ota_rollback_follow_ups"),
-    killSwitch: gauge("ota_agent_frozen"),
-    channelFrozen: gauge("ota_channel_frozen"),
     foldLag: gauge("ota_fold_lag_seconds"),
     streamEntries: gauge("ota_stream_entries"),
     foldedReports: counter("ota_folded_reports_total"),
@@ -78,15 +108,5 @@ export function createInstruments(registry: Registry) {
     deadLettersKept: gauge("ota_dead_letters_kept"),
     deadLettersDropped: counter("ota_dead_letters_dropped_total"),
     jobs: gauge("bullmq_job_count"),
-  };
-  return {
-    ...instruments,
-    refreshWith: (next: () => Promise<void>): void => void (refresh = next),
-    resetAll: (): void => Object.values(instruments).forEach((instrument) => instrument.reset()),
-    /** After a reset what has no labels stands at 0, which would be a lie about what nobody could read. */
-    hideAll(): void {
-      for (const instrument of Object.values(instruments))
-        if (instrument !== instruments.redisUp) instrument.remove({});
-    },
   };
 }

@@ -11,6 +11,8 @@ import type { Instruments } from "./instruments.ts";
 
 /** Versions of a channel with series of their own; older ones stand together in version="other". */
 export const VERSIONS_PER_CHANNEL_SHOWN = 8;
+/** Where versions stand that have no series of their own. */
+const OTHER: string = "other";
 /** Outcomes that devices leave again: no counter may hold them, it must never go down. */
 const PASSING_OUTCOMES: readonly Outcome[] = [
   "failed_unannounced",
@@ -18,7 +20,7 @@ const PASSING_OUTCOMES: readonly Outcome[] = [
   "silent",
   "running",
 ];
-const LASTING_OUTCOMES = OUTCOMES.filter((outcome) => !PASSING_OUTCOMES.includes(outcome));
+export const LASTING_OUTCOMES = OUTCOMES.filter((outcome) => !PASSING_OUTCOMES.includes(outcome));
 
 /** The versions that were reported last have series of their own; the others stand together. */
 export function setReleases(
@@ -29,11 +31,13 @@ export function setReleases(
   const condemned = new Set(standing.map(formatReleaseKey));
   for (const channel of groupByChannel(summaries)) {
     const newestFirst = channel.toSorted((left, right) => right.lastReportAtMs - left.lastReportAtMs);
-    for (const summary of newestFirst.slice(0, VERSIONS_PER_CHANNEL_SHOWN))
-      setRelease(instruments, summary, condemned);
-    const folded = newestFirst.slice(VERSIONS_PER_CHANNEL_SHOWN);
+    // A version that is called as the others are stands among them.
+    const nameable = newestFirst.filter(({ verdict }) => verdict.release.version !== OTHER);
+    const named = new Set(nameable.slice(0, VERSIONS_PER_CHANNEL_SHOWN));
+    for (const summary of named) setRelease(instruments, summary, condemned);
+    const folded = newestFirst.filter((summary) => !named.has(summary));
     const { app, channel: name } = newestFirst[0]!.verdict.release;
-    for (const summary of folded) addCounts(instruments, summary, { app, channel: name, version: "other" });
+    for (const summary of folded) addCounts(instruments, summary, { app, channel: name, version: OTHER });
     instruments.versionsFolded.set({ app, channel: name }, folded.length);
   }
 }

@@ -156,7 +156,7 @@ export const METRICS_OF_PIPELINE = {
   ota_ingest_release_reports_total: {
     process: "ingest",
     type: "counter",
-    help: "Accepted reports of the releases that are reported about most, by event: reports, not devices, and not read from Redis, so that it speaks while the agent is dead.",
+    help: "Accepted reports of the releases that are taken up most, by event: reports, not devices, and not read from Redis, so that it speaks while the agent is dead.",
     labels: ["app", "channel", "version", "event"],
   },
   ota_ingest_source_events_total: {

@@ -12,7 +12,9 @@ import type { ObservedStack } from "../support/observed-stack.ts";
 import {
   BAD,
   GOOD,
+  MENDED,
   OLD,
+  WORSE,
   tellOfBadRelease,
   tellOfGoodReleases,
   tellOfReturn,
@@ -101,12 +103,10 @@ const told = (status: "firing" | "resolved"): string[] => {
 };
 const nameOf = (labels: Readonly<Record<string, string>>): string =>
   [labels["alertname"], labels["channel"], labels["version"]].filter((part) => part !== undefined).join(" ");
-const untilTold = (status: "firing" | "resolved", names: readonly string[]): Promise<string[]> =>
-  waitUntil(
-    () => names.filter((name) => !told(status).includes(name)),
-    (missing) => missing.length === 0,
-    120_000,
-  );
+const expectTold = async (status: "firing" | "resolved", names: readonly string[]): Promise<void> => {
+  const missing = (): string[] => names.filter((name) => !told(status).includes(name));
+  expect(await waitUntil(missing, (found) => found.length === 0, 120_000)).toEqual([]);
+};
 
 const BACKSTOP = "OtaReleaseFailingNotRolledBack";
 const { rolledBack, approval, shadow, held, frozen } = CHANNELS;
@@ -155,7 +155,7 @@ describe("while a release is bad", () => {
 
   test("every alert that should fire arrives, and those that are answered do not", async () => {
     await tellOfBadRelease(stack, { channels: [shadow, held], waves: 15, from: 16 });
-    await untilTold("firing", [...UNTOUCHED, ...PAGES, ...OTHERS]);
+    await expectTold("firing", [...UNTOUCHED, ...PAGES, ...OTHERS]);
     // They stand, and are silenced.
     const standing = (await prometheus.alerts())
       .filter(({ state }) => state === "firing")
@@ -171,7 +171,7 @@ describe("while a release is bad", () => {
     const beats = (): number =>
       alertmanager.notifications().filter(({ receiver }) => receiver === "heartbeat").length;
     const before = beats();
-    await waitUntil(beats, (count) => count >= before + 2);
+    expect(await waitUntil(beats, (count) => count >= before + 2)).toBeGreaterThan(before);
   });
 
   test("pages carry their evidence, a runbook that there is, and where to look", async () => {
@@ -189,9 +189,9 @@ describe("while the agent is dead", () => {
     const agent = await stack.killAgent();
     try {
       stack.publish(rolledBack, WORSE);
-      await untilTold("firing", ["OtaAgentDown"]);
+      await expectTold("firing", ["OtaAgentDown"]);
       await tellOfBadRelease(stack, { channels: [rolledBack], waves: 20, from: 20, version: WORSE });
-      await untilTold("firing", [`${BACKSTOP} ${rolledBack} ${WORSE}`]);
+      await expectTold("firing", [`${BACKSTOP} ${rolledBack} ${WORSE}`]);
     } finally {
       agent.letGo();
     }
@@ -207,6 +207,6 @@ describe("when it is mended", () => {
     await stack.act(`decisions/${waiting.id}/approve`, {});
     for (const channel of [shadow, held, frozen]) stack.publish(channel, MENDED);
     await stack.act("dead-letters/discard", { all: true });
-    await untilTold("resolved", ["OtaAgentDown", ...UNTOUCHED, ...PAGES, ...OTHERS]);
+    await expectTold("resolved", ["OtaAgentDown", ...UNTOUCHED, ...PAGES, ...OTHERS]);
   });
 });

@@ -84,12 +84,10 @@ test.each(cases.map(named))(
   async (_name, _severity, _by, each) => {
     const [source, target] = pairOf(each);
     await post([source, target]);
-    await waitUntil(() => isSilenced(target), Boolean);
+    expect(await waitUntil(() => isSilenced(target), Boolean)).toBe(true);
     await end([source]);
-    await waitUntil(
-      () => isSilenced(target),
-      (silenced) => !silenced,
-    );
+    const goesOn = (): Promise<boolean> => isSilenced(target);
+    expect(await waitUntil(goesOn, (silenced) => !silenced)).toBe(false);
     await end([target]);
   },
 );

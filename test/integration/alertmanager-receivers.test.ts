@@ -41,7 +41,7 @@ function pointed(receiver: AlertmanagerReceiver): AlertmanagerReceiver {
   return {
     ...receiver,
     [kind]: [{ ...receiver[kind]![0]!, ...where[receiver.name] }],
-  } as AlertmanagerReceiver;
+  };
 }
 
 function everyService(config: AlertmanagerConfig): AlertmanagerConfig {

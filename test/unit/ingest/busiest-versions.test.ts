@@ -1,11 +1,11 @@
 // Which versions are named: few at a time, those that are taken up, and a new release at once, whatever else is sent.
-import fc from "fast-check";
+import { array, assert, constant, oneof, property, stringMatching } from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   HALVED_EVERY_MS,
   NAMED_MAX,
   OVERTAKES_BY,
-  TRACKED_MAX,
+  WAITING_MAX,
   createBusiestVersions,
 } from "../../../ingest/busiest-versions.ts";
 
@@ -77,27 +77,52 @@ test("a clock that is set back changes nothing", () => {
   expect(busiest.note("2.0.0", 1)).toBe("named");
 });
 
-test("whatever is sent, few are named, and one with more than its share stays", () => {
-  const stream = fc.array(fc.oneof(fc.constant("steady"), fc.stringMatching(/^[a-z]{1,3}$/)), {
+test("whatever is sent, few are named, and one that is half of it is among them", () => {
+  const stream = array(oneof(constant("steady"), stringMatching(/^[a-z]{1,3}$/)), {
     minLength: 1,
     maxLength: 2_000,
   });
-  fc.assert(
-    fc.property(stream, (versions) => {
+  assert(
+    property(stream, (versions) => {
       const named = new Set<string>();
       const busiest = createBusiestVersions({
         nowMs: () => 0,
         onDropped: (version) => named.delete(version),
       });
-      let steady = 0;
-      versions.forEach((version, index) => {
-        steady += version === "steady" ? 1 : 0;
+      const places = versions.map((version, index) => {
         if (busiest.note(version, 1) === "named") named.add(version);
-        expect(named.size).toBeLessThanOrEqual(NAMED_MAX);
-        // More than half of all: no eight others can each have more than a third of that.
-        if (version === "steady" && steady > (index + 1) / 2 && index >= TRACKED_MAX)
-          expect(named.has("steady")).toBe(true);
+        const steady = versions.slice(0, index + 1).filter((each) => each === "steady").length;
+        // More than half of all, so that one of eight others has less than a seventh of it.
+        const isOwed = version === "steady" && steady > (index + 1) / 2 && index >= WAITING_MAX;
+        return { named: named.size, isKept: !isOwed || named.has("steady") };
       });
+      expect(Math.max(...places.map((place) => place.named))).toBeLessThanOrEqual(NAMED_MAX);
+      expect(places.every((place) => place.isKept)).toBe(true);
     }),
+    { numRuns: 50 },
   );
+});
+
+describe("somebody who invents versions", () => {
+  /** Each second `busy` reports of six real versions, and as many of one invented each as `invented` says. */
+  function namedInAnHour(invented: number): { real: number; invented: number } {
+    const { busiest, dropped, pass } = setUp();
+    const ever = new Set<string>();
+    let made = 0;
+    for (let second = 0; second < 600; second += 1) {
+      for (let index = 0; index < 100; index += 1) busiest.note(`real-${index % 6}`, 1);
+      for (let index = 0; index < invented; index += 1) {
+        made += 1;
+        if (busiest.note(`invented-${made}`, 1) === "named") ever.add(`invented-${made}`);
+      }
+      pass(1_000);
+    }
+    return { real: dropped.filter((version) => version.startsWith("real-")).length, invented: ever.size };
+  }
+
+  test.each([1, 10, 100])("at %i a second drops no real one, and few of his are ever named", (invented) => {
+    const found = namedInAnHour(invented);
+    expect(found.real).toBe(0);
+    expect(found.invented).toBeLessThanOrEqual(NAMED_MAX);
+  });
 });

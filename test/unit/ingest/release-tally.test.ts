@@ -56,3 +56,13 @@ test("nothing is lost: what stands among the others is counted there", async () 
   note([report("9.0.0", "confirmed"), report("9.0.1", "confirmed")]);
   expect(await read("other", "confirmed")).toBe(2);
 });
+
+test("a version that is called other takes nothing from the others", async () => {
+  const { note, report, read } = setUp();
+  note([report("other", "confirmed")]);
+  for (let index = 0; index <= NAMED_MAX; index += 1)
+    note(Array.from({ length: 50 }, () => report(`1.${index}.0`, "confirmed")));
+  const before = (await read("other", "confirmed"))!;
+  note([report("other", "confirmed"), report("other", "confirmed")]);
+  expect([before >= 1, await read("other", "confirmed")]).toEqual([true, before + 2]);
+});

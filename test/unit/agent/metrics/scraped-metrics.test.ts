@@ -45,7 +45,7 @@ async function scrapeAll({
   channels = [],
   offered = new Map(),
   decisions = [],
-}: Scraped): Promise<{ text: string; samples(name: string): string[] }> {
+}: Scraped): Promise<{ readonly text: string; readonly samples: (name: string) => string[] }> {
   const registry = createRegistry({ process: "test", version: "0.0.0" });
   const summary = {
     verdict,
