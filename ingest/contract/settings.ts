@@ -15,6 +15,18 @@ export const BODY_BYTES_MAX_LIMIT = 256 * 1024 ** 2;
 export const BODY_BYTES_MAX_LEAST = 1024;
 export const STREAM_ENTRIES_MAX_LIMIT = 100_000_000;
 
+/** Bytes that reports may take on disk while Redis does not take them. */
+export const SPOOL_BYTES_MAX_DEFAULT = 256 * 1024 ** 2;
+export const SPOOL_BYTES_MAX_LEAST = 1024 ** 2;
+export const SPOOL_BYTES_MAX_LIMIT = 1024 ** 4;
+
+export interface SpoolSettings {
+  /** Undefined = `spool` in the data folder. */
+  readonly dir: string | undefined;
+  /** Of each ingest process, in bytes. */
+  readonly bytesMax: number;
+}
+
 export interface IngestSettings {
   readonly listen: ListenAddress;
   /** Where /healthz, /readyz and /metrics are served: not for devices. */
@@ -22,6 +34,8 @@ export interface IngestSettings {
   readonly bodyBytesMax: number;
   /** Entries that may wait in one shard's stream before `503 backlog_full`. */
   readonly streamEntriesMax: number;
+  /** Where reports wait while Redis does not take them; undefined = nowhere: the sender is told to come back. */
+  readonly spool?: SpoolSettings | undefined;
 }
 
 /** A whole number, also as text: what `${VAR}` puts in is always text. Both ends are allowed. */
@@ -131,11 +145,29 @@ const limitsSchema = z
   })
   .prefault({});
 
+const spoolSchema = z
+  .union([
+    z.literal("off"),
+    z.strictObject({
+      dir: z.string().min(1).optional(),
+      max_bytes: byteSize
+        .refine((bytes) => bytes >= SPOOL_BYTES_MAX_LEAST && bytes <= SPOOL_BYTES_MAX_LIMIT, {
+          error: "must be from 1MiB to 1024GiB",
+        })
+        .prefault(SPOOL_BYTES_MAX_DEFAULT),
+    }),
+  ])
+  .prefault({})
+  .transform((spool): SpoolSettings | undefined =>
+    spool === "off" ? undefined : { dir: spool.dir, bytesMax: spool.max_bytes },
+  );
+
 export const ingestSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8080"),
     operations_listen: listenAddress.prefault("127.0.0.1:8081"),
     limits: limitsSchema,
+    spool: spoolSchema,
   })
   .prefault({})
   .transform((section): IngestSettings => ({
@@ -143,4 +175,5 @@ export const ingestSectionSchema = z
     operationsListen: section.operations_listen,
     bodyBytesMax: section.limits.body_bytes,
     streamEntriesMax: section.limits.stream_entries,
+    spool: section.spool,
   }));
