@@ -23,7 +23,11 @@ scrape_configs:
   try {
     await tellOfGoodReleases(stack);
     await sleep(3000);
-    await stack.act("freezes", { scope: { app: "com.acme.till", channel: CHANNELS.frozen }, reason: "test", for: "1h" });
+    await stack.act("freezes", {
+      scope: { app: "com.acme.till", channel: CHANNELS.frozen },
+      reason: "test",
+      for: "1h",
+    });
     await tellOfBadRelease(stack, Object.values(CHANNELS));
     await stack.spoilAnEntry();
     await sleep(8000);
@@ -39,7 +43,10 @@ scrape_configs:
     writeFileSync("/tmp/explore/agent.txt", metrics);
     writeFileSync("/tmp/explore/ingest.txt", ing);
     writeFileSync("/tmp/explore/status.json", await (await fetch(`${stack.agentUrl}/v1/status`)).text());
-    writeFileSync("/tmp/explore/decisions.json", await (await fetch(`${stack.agentUrl}/v1/decisions`)).text());
+    writeFileSync(
+      "/tmp/explore/decisions.json",
+      await (await fetch(`${stack.agentUrl}/v1/decisions`)).text(),
+    );
     console.log(missing, await prometheus.targets());
     console.log(alertmanager.notified().map(({ labels, status }) => [labels, status]));
     expect(missing).toEqual([]);

@@ -55,7 +55,11 @@ export interface ObservedStack {
   stop(): Promise<void>;
 }
 
-export async function startObservedStack({ alertmanagerUrl }: { alertmanagerUrl: string }): Promise<ObservedStack> {
+export async function startObservedStack({
+  alertmanagerUrl,
+}: {
+  alertmanagerUrl: string;
+}): Promise<ObservedStack> {
   const folder = mkdtempSync(path.join(tmpdir(), "lg-observed-"));
   const redis = await startTestRedis();
   const control = new Redis(redis.url);
@@ -90,16 +94,27 @@ export async function startObservedStack({ alertmanagerUrl }: { alertmanagerUrl:
     publish(channel, "1.3.0", 10);
     publish(channel, "1.4.0", 5);
   }
-  const lastgood = spawn(process.execPath, [distPath("agent/cli/lastgood.js"), "start", "--config", configFile], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const lastgood = spawn(
+    process.execPath,
+    [distPath("agent/cli/lastgood.js"), "start", "--config", configFile],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let said = "";
   for (const stream of [lastgood.stdout, lastgood.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => void (said = `${said}${text}`.slice(-8_000)));
   const exited = once(lastgood, "close");
   const ended = exited.then(() => Promise.reject(new Error(`Lastgood ended before it was up:\n${said}`)));
   ended.catch(() => {});
-  await Promise.race([waitUntil(() => said, (text) => text.includes("Ctrl-C stops"), UP_MS_MAX), ended]);
+  await Promise.race([
+    waitUntil(
+      () => said,
+      (text) => text.includes("Ctrl-C stops"),
+      UP_MS_MAX,
+    ),
+    ended,
+  ]);
   const agentUrl = `http://127.0.0.1:${ports.agent}`;
   const ingestUrl = `http://127.0.0.1:${ports.ingest}`;
   return {
@@ -113,7 +128,8 @@ export async function startObservedStack({ alertmanagerUrl }: { alertmanagerUrl:
     async report(reports) {
       const response = await post(`${ingestUrl}/v1/reports`, reports);
       const answer = (await response.json()) as { accepted?: number };
-      if (answer.accepted !== reports.length) throw new Error(`${response.status}: ${JSON.stringify(answer)}`);
+      if (answer.accepted !== reports.length)
+        throw new Error(`${response.status}: ${JSON.stringify(answer)}`);
     },
     async sayInCapgo(events) {
       const response = await post(`${ingestUrl}/capgo/stats`, events);

@@ -22,7 +22,8 @@ interface Said {
   readonly events: readonly string[];
 }
 
-const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index);
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index);
 
 function say(stack: ObservedStack, { channel, version, devices, events }: Said): Promise<void> {
   return stack.report(

@@ -33,6 +33,7 @@ describe("loadIngestSettings", () => {
           operationsListen: { host: "127.0.0.1", port: 8081 },
           bodyBytesMax: 5 * 1024 ** 2,
           streamEntriesMax: 250_000,
+          spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
         },
         apps: new Map([
           [

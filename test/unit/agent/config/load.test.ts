@@ -222,6 +222,7 @@ describe("a right file", () => {
         operationsListen: { host: "127.0.0.1", port: 8081 },
         bodyBytesMax: 5 * 1024 * 1024,
         streamEntriesMax: 250_000,
+        spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
       },
       agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [] },
       retention: { devicesMs: 90 * DAY_MS },

@@ -14,8 +14,15 @@ import type { SpoolDisk } from "../../../support/spool-disk.ts";
 const logger = createLogger({ name: "test", level: "silent" });
 const MIB = 1024 ** 2;
 
-function openOn(disk: SpoolDisk, { bytesMax = 64 * MIB, clock = () => 1_000 } = {}): Promise<Spool> {
-  return openSpool({ folder: "/spool", bytesMax, shards: 4, clock, logger, files: disk.files });
+function openOn(disk: SpoolDisk, { bytesMax = 64 * MIB, createdAtMs = 1_000 } = {}): Promise<Spool> {
+  return openSpool({
+    folder: "/spool",
+    bytesMax,
+    shards: 4,
+    clock: () => createdAtMs,
+    logger,
+    files: disk.files,
+  });
 }
 
 function entryOf(text: string): EncodedEntry {
@@ -175,7 +182,7 @@ describe("a disk that fails", () => {
 describe("what an earlier run left", () => {
   test("is found, with its age; what never had a header goes", async () => {
     const disk = createSpoolDisk();
-    await (await openOn(disk, { clock: () => 777 })).keep([entryOf("old")]);
+    await (await openOn(disk, { createdAtMs: 777 })).keep([entryOf("old")]);
     const left = disk.powerLoss();
     await (await left.files.create("/spool/000000000009.spool")).write(Buffer.from("lgsp"));
     const spool = await openOn(left);
