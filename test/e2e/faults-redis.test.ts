@@ -18,7 +18,7 @@ const SPOOL_BYTES_LEAST = 1024 ** 2;
 let stage: FaultStage;
 
 beforeEach(async () => {
-  stage = await openFaultStage({ tcp: true });
+  stage = await openFaultStage();
 });
 
 afterEach(async () => {
@@ -93,7 +93,7 @@ describe("Redis under load", () => {
   });
 
   test("slow, 300 ms for each answer: nothing is spooled, nothing is lost", async () => {
-    const proxy = await startFaultyProxy(Number(new URL(stage.server().url).port));
+    const proxy = await startFaultyProxy(stage.server().url.replace("unix://", ""));
     try {
       const ingest = await stage.startIngest({ redisUrl: `redis://127.0.0.1:${proxy.port}` });
       const fleet = createFleet(ingest);
@@ -111,7 +111,7 @@ describe("Redis under load", () => {
   });
 
   test("its connections reset, and a network that swallows everything: nothing is lost, nobody is told no", async () => {
-    const proxy = await startFaultyProxy(Number(new URL(stage.server().url).port));
+    const proxy = await startFaultyProxy(stage.server().url.replace("unix://", ""));
     try {
       const ingest = await stage.startIngest({ redisUrl: `redis://127.0.0.1:${proxy.port}` });
       const fleet = createFleet(ingest);

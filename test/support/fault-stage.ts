@@ -71,9 +71,9 @@ export interface FaultStage {
   close(): Promise<void>;
 }
 
-export async function openFaultStage({ tcp = false } = {}): Promise<FaultStage> {
+export async function openFaultStage(): Promise<FaultStage> {
   const folder = mkdtempSync(path.join(tmpdir(), "lg-fault-"));
-  let server = await startTestRedis({ tcp });
+  let server = await startTestRedis();
   const redis = new Redis({ ...server.options, replyMapping: "legacy" });
   redis.on("error", () => {});
   await redis.config("SET", "appendfsync", "always");
@@ -93,7 +93,7 @@ export async function openFaultStage({ tcp = false } = {}): Promise<FaultStage> 
       isUp = false;
     },
     async restartRedis() {
-      server = await startTestRedis({ tcp, folder: server.folder });
+      server = await startTestRedis({ folder: server.folder });
       isUp = true;
       await redis.config("SET", "appendfsync", "always");
     },

@@ -1,5 +1,6 @@
 // A TCP proxy of 127.0.0.1 that is a bad network on demand: it delays each answer, lets bytes vanish, or resets connections.
-// Enters: the port to pass on to. Leaves: a port of its own. Needs nothing of what passes.
+// Enters: the unix
+// socket to pass on to. Leaves: a port of its own. Needs nothing of what passes.
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 
@@ -14,12 +15,12 @@ export interface FaultyProxy {
   stop(): Promise<void>;
 }
 
-export async function startFaultyProxy(targetPort: number): Promise<FaultyProxy> {
+export async function startFaultyProxy(targetSocket: string): Promise<FaultyProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let delayMs = 0;
   let isBlackhole = false;
   const server = createServer((client) => {
-    const target = connect(targetPort, "127.0.0.1");
+    const target = connect(targetSocket);
     const pair = [client, target] as const;
     pairs.add(pair);
     client.on("data", (bytes: Buffer) => void (isBlackhole || target.write(bytes)));
@@ -43,7 +44,7 @@ export async function startFaultyProxy(targetPort: number): Promise<FaultyProxy>
     blackhole: (isOn) => void (isBlackhole = isOn),
     resetAll() {
       const count = pairs.size;
-      for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
+      for (const [client] of pairs) client.resetAndDestroy();
       return count;
     },
     async stop() {
