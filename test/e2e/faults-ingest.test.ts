@@ -1,7 +1,7 @@
 // The ingest process dies, is stopped, or stands on a disk that takes no more, while it is the only one that has the reports:
 // what was acknowledged is counted after the next start, and what was not is never called so.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sleep } from "../../runtime/clock.ts";
@@ -13,6 +13,8 @@ import {
 } from "../support/fault-stage.ts";
 import type { FaultStage, IngestProcess } from "../support/fault-stage.ts";
 import { waitUntil } from "../support/wait-until.ts";
+
+const HOUR_MS = 3_600_000;
 
 let stage: FaultStage;
 
@@ -119,6 +121,40 @@ describe("stopped (SIGTERM) under load", () => {
 async function isRedisUp(): Promise<boolean> {
   return await Promise.race([stage.redis.ping().then(() => true), sleep(1_000).then(() => false)]);
 }
+
+describe("a clock that jumps by an hour, forth and back, while reports come in", () => {
+  test.each([
+    ["and Redis takes them", async () => {}],
+    ["and the spool holds them", () => stage.killRedis()],
+  ])("%s: each is taken, kept once, and drained", async (_, begin) => {
+    const clock = path.join(stage.folder, "clock");
+    writeFileSync(clock, "0");
+    const ingest = await stage.startIngest({
+      nodeArgs: ["--import", path.resolve(import.meta.dirname, "../support/shift-clock.mjs")],
+      env: { SHIFT_CLOCK: clock },
+    });
+    const fleet = createFleet(ingest);
+    await begin();
+    const stop = fleet.reportAllTheTime();
+    for (const shiftMs of [HOUR_MS, 0, -HOUR_MS, 0]) {
+      writeFileSync(clock, String(shiftMs));
+      await sleep(400);
+      const before = fleet.acknowledged.size;
+      await waitUntil(
+        () => fleet.acknowledged.size,
+        (now) => now > before,
+      );
+    }
+    await stop();
+    if (!(await isRedisUp())) await stage.restartRedis();
+    await drained(ingest);
+    expect([...fleet.answers.keys()]).toEqual(["202"]);
+    // An hour back, what devices call now is in our future: so the jumps did happen.
+    expect(await ingest.sample('ota_ingest_clock_skew_total{direction="future"}')).toBeGreaterThan(0);
+    expect(ingest.rssBytes()).toBeLessThan(INGEST_RSS_BYTES_MAX);
+    await expectNothingLost(stage, fleet);
+  });
+});
 
 describe("a disk that takes no more", () => {
   /** Blocks of 1,024 bytes that a file may have: what a process with a limit gets is EFBIG, in the middle of a write. */

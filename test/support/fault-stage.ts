@@ -54,6 +54,7 @@ export interface IngestStart {
   /** In place of the stage's own. */
   readonly redisUrl?: string;
   readonly nodeArgs?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface FaultStage {
@@ -136,13 +137,14 @@ async function startIngestProcess({
   spool = "{}",
   shell = "",
   nodeArgs = [],
+  env = {},
 }: IngestStart & { folder: string; redisUrl: string; running: Set<ChildProcess> }): Promise<IngestProcess> {
   const config = path.join(folder, "lastgood.yaml");
   writeFileSync(config, configText({ folder, spool }));
   const command = [process.execPath, ...nodeArgs, distPath("ingest/main.js"), "--config", config];
   const child = spawn("bash", ["-c", `${shell} exec "$@"`, "bash", ...command], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: { ...process.env, LASTGOOD_REDIS_URL: redisUrl },
+    env: { ...process.env, ...env, LASTGOOD_REDIS_URL: redisUrl },
   });
   running.add(child);
   const exited = once(child, "exit").then(([code]) => code as number | null);
