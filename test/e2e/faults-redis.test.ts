@@ -51,7 +51,7 @@ async function expectCalm(ingest: IngestProcess): Promise<void> {
 
 describe("Redis under load", () => {
   test.each([
-    ["frozen (SIGSTOP)", () => stage.freezeRedis(), () => stage.thawRedis()],
+    ["frozen (SIGSTOP)", async () => stage.freezeRedis(), async () => stage.thawRedis()],
     ["killed, and started again", () => stage.killRedis(), () => stage.restartRedis()],
     [
       "out of memory",

@@ -224,15 +224,15 @@ export function createFleet(first: Pick<IngestProcess, "url">): Fleet {
     answers,
     send,
     reportAllTheTime(lanes = 8) {
-      let isOver = false;
+      const over = new AbortController();
       const work = Array.from({ length: lanes }, async () => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           if ((await send(1 + (next % 20))) !== "202") await sleep(50);
           await sleep(2);
         }
       });
       return async () => {
-        isOver = true;
+        over.abort();
         await Promise.all(work);
       };
     },

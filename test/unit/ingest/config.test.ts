@@ -63,6 +63,24 @@ describe("loadIngestSettings", () => {
     });
   });
 
+  test.each([
+    ["off", undefined],
+    ["{ max_bytes: 1MiB }", { dir: undefined, bytesMax: 1024 ** 2 }],
+    ["{ dir: ./kept }", { dir: "kept", bytesMax: 256 * 1024 ** 2 }],
+    ["{ dir: /var/spool/lastgood }", { dir: "/var/spool/lastgood", bytesMax: 256 * 1024 ** 2 }],
+  ])("spool: %s; its folder is absolute, from the file's own", (text, expected) => {
+    const loaded = load(`${SMALL}\ningest: { spool: ${text} }`);
+    if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.problems));
+    const { spool } = loaded.config.ingest;
+    const dir = expected?.dir === undefined ? undefined : path.resolve(folder, expected.dir);
+    expect(spool).toEqual(expected === undefined ? undefined : { ...expected, dir });
+  });
+
+  test.each(["on", "{ max_bytes: 1023KiB }", "{ folder: /tmp }"])("spool: %s is a mistake", (text) => {
+    const result = load(`${SMALL}\ningest:\n  spool: ${text}`);
+    expect(result).toMatchObject({ kind: "invalid", problems: [{ line: 3 }] });
+  });
+
   test("keys come from the environment", () => {
     const text = SMALL.replace("some-ingest-key", '"${TILL_KEY}"');
     expect(load(text, { TILL_KEY: "key-of-the-till" })).toMatchObject({ kind: "loaded" });

@@ -1,6 +1,6 @@
 // A segment of the spool gives back what was put in, whatever the texts are; of one that a crash cut off or a disk damaged it
 // gives back every record that is whole, and says what is missing.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   SEGMENT_HEADER_BYTES,

@@ -1,6 +1,6 @@
 // The spool says "kept" only of what a loss of power leaves, keeps to its bound byte by byte, and takes a disk that fails for
 // what it is: nothing is acknowledged that may not be there, and a file whose fsync failed is never fsynced again.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { SEGMENT_BYTES_MAX } from "../../../../ingest/spool/shelf.ts";
 import { SEGMENT_HEADER_BYTES, encodeRecord } from "../../../../ingest/spool/spool-record.ts";

@@ -26,8 +26,8 @@ interface Stage {
   /** Times that entries were offered to each shard. */
   readonly asked: number[];
   /** Devices that Redis has. */
-  devices(): string[];
-  spooled(): number;
+  readonly devices: () => string[];
+  readonly spooled: () => number;
   readonly tally: Map<string, number>;
 }
 
