@@ -20,7 +20,7 @@ import {
   sentryDsnSchema,
   shardsSchema,
 } from "./contract/settings.ts";
-import type { IngestSettings } from "./contract/settings.ts";
+import type { IngestSettings, SpoolSettings } from "./contract/settings.ts";
 import { refuseUnknownSourceChannels, refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
 import type { SourcesSettings } from "./contract/sources.ts";
 import { refuseSharedCapgoApps } from "./contract/sources/capgo.ts";
@@ -123,9 +123,17 @@ export function loadIngestSettings({
       ...result.config,
       apps,
       dataDir: resolve(folder, result.config.dataDir),
-      ingest: { ...result.config.ingest, tls: tlsFilesIn(result.config.ingest.tls, folder) },
+      ingest: {
+        ...result.config.ingest,
+        tls: tlsFilesIn(result.config.ingest.tls, folder),
+        spool: spoolInFolder(result.config.ingest.spool, folder),
+      },
     },
   };
+}
+
+function spoolInFolder(spool: SpoolSettings | undefined, folder: string): SpoolSettings | undefined {
+  return spool?.dir === undefined ? spool : { ...spool, dir: resolve(folder, spool.dir) };
 }
 
 function inFolder(

@@ -28,6 +28,7 @@ const REPORT_PROBLEMS = {
 const UNAVAILABLE_PROBLEMS = {
   backlog_full: { status: 503, title: "Too many reports wait to be counted" },
   redis_unavailable: { status: 503, title: "The reports cannot be stored at the moment" },
+  spool_full: { status: 503, title: "The store is away, and too many reports wait for it" },
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** What can be wrong with a request before any report of it is looked at. */

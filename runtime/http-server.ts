@@ -77,10 +77,10 @@ async function stopServer(
   });
 }
 
-/** A named check of /readyz: undefined when fine, else what is wrong in a few words. */
-export type ReadinessChecks = Readonly<
-  Record<string, () => Promise<string | undefined> | string | undefined>
->;
+/** Undefined when fine, else what is wrong in a few words; `note`: something to know, with which the work goes on. */
+export type Readiness = string | { readonly note: string } | undefined;
+/** The checks of /readyz by name. */
+export type ReadinessChecks = Readonly<Record<string, () => Promise<Readiness> | Readiness>>;
 
 export function operationsRouter({
   registry,
@@ -95,10 +95,11 @@ export function operationsRouter({
     const entries = await Promise.all(
       Object.entries(checks).map(async ([name, check]) => [name, (await check()) ?? "ok"] as const),
     );
-    const isReady = entries.every(([, state]) => state === "ok");
+    const isReady = entries.every(([, state]) => state === "ok" || typeof state === "object");
+    const told = entries.map(([name, state]) => [name, typeof state === "object" ? state.note : state]);
     response
       .status(isReady ? 200 : 503)
-      .json({ status: isReady ? "ready" : "not_ready", checks: Object.fromEntries(entries) });
+      .json({ status: isReady ? "ready" : "not_ready", checks: Object.fromEntries(told) });
   });
   router.get("/metrics", metricsHandler(registry));
   return router;

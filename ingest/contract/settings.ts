@@ -22,6 +22,18 @@ export const CONNECTIONS_MAX_LIMIT = 1_000_000;
 /** Above it a limit per process limits nothing. */
 export const REQUESTS_PER_SECOND_LIMIT = 1_000_000;
 
+/** Bytes that reports may take on disk while Redis does not take them. */
+export const SPOOL_BYTES_MAX_DEFAULT = 256 * 1024 ** 2;
+export const SPOOL_BYTES_MAX_LEAST = 1024 ** 2;
+export const SPOOL_BYTES_MAX_LIMIT = 1024 ** 4;
+
+export interface SpoolSettings {
+  /** Undefined = `spool` in the data folder. */
+  readonly dir: string | undefined;
+  /** Of each ingest process, in bytes. */
+  readonly bytesMax: number;
+}
+
 export interface IngestSettings {
   readonly listen: ListenAddress;
   /** Where /healthz, /readyz and /metrics are served: not for devices. */
@@ -37,6 +49,8 @@ export interface IngestSettings {
   /** Connections of devices that may be open at once. */
   readonly connectionsMax?: number;
   readonly requestsPerSecond?: RequestsPerSecond;
+  /** Where reports wait while Redis does not take them; undefined = nowhere: the sender is told to come back. */
+  readonly spool?: SpoolSettings | undefined;
 }
 
 /** Undefined = as many as come. */
@@ -159,6 +173,23 @@ const limitsSchema = z
   })
   .prefault({});
 
+const spoolSchema = z
+  .union([
+    z.literal("off"),
+    z.strictObject({
+      dir: z.string().min(1).optional(),
+      max_bytes: byteSize
+        .refine((bytes) => bytes >= SPOOL_BYTES_MAX_LEAST && bytes <= SPOOL_BYTES_MAX_LIMIT, {
+          error: "must be from 1MiB to 1024GiB",
+        })
+        .prefault(SPOOL_BYTES_MAX_DEFAULT),
+    }),
+  ])
+  .prefault({})
+  .transform((spool): SpoolSettings | undefined =>
+    spool === "off" ? undefined : { dir: spool.dir, bytesMax: spool.max_bytes },
+  );
+
 export const ingestSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8080"),
@@ -167,6 +198,7 @@ export const ingestSectionSchema = z
     tls: tlsSchema.optional(),
     plain_http: plainHttpSchema.optional(),
     trusted_proxies: trustedProxiesSchema,
+    spool: spoolSchema,
   })
   .prefault({})
   .superRefine(refusePlainHttpBesideTls)
@@ -183,4 +215,5 @@ export const ingestSectionSchema = z
       perAddress: section.limits.requests_per_second.per_address,
       perKey: section.limits.requests_per_second.per_key,
     },
+    spool: section.spool,
   }));

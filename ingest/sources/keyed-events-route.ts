@@ -1,6 +1,6 @@
 // The route of systems whose events come with an ingest key of ours, sent by an app's own code or its update server: one
 // event or an array of them, as JSON, answered like native reports. Enters: how the system's events are read. Leaves: 202
-// with what was accepted and what was not, only after Redis holds the reports; or a Problem.
+// with what was accepted and what was not, only after the reports are kept; or a Problem.
 import { Router } from "express";
 import type { RequestHandler } from "express";
 import type { IngestAppSettings } from "../config.ts";

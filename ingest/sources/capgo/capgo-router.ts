@@ -1,6 +1,6 @@
 // POST /capgo/stats (also /stats and /plugin/stats, as Capgo has them): what devices with Capgo's plugin tell of their
-// updates, once `statsUrl` leads here. Enters: one event or an array of them. Leaves: Capgo's own answer, once Redis holds
-// the reports; and, if the app asks for it, a copy to Capgo, whose answer reaches nobody.
+// updates, once `statsUrl` leads here. Enters: one event or an array of them. Leaves: Capgo's own answer, once the reports
+// are kept; and, if the app asks for it, a copy to Capgo, whose answer reaches nobody.
 //
 // What the plugin does with an answer (ota-systems 1.6):
 // - 2xx: the batch is done, whatever the body says. Other 4xx: it is thrown away. So no content is refused: one bad event,

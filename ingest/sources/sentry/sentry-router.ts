@@ -1,5 +1,5 @@
 // POST /api/<project>/envelope/: where the DSN of a Sentry SDK leads. Enters: envelopes, in any encoding and of any media
-// type. Leaves: 200 with the event's id after Redis holds the reports, or a refusal in Sentry's form, `{"detail": …}`; and a
+// type. Leaves: 200 with the event's id after the reports are kept, or a refusal in Sentry's form, `{"detail": …}`; and a
 // copy of the envelope, where one is to go on.
 //
 // What SDKs do with an answer decides what it may be. No answer here carries `Retry-After`: the JavaScript SDK heeds it

@@ -37,6 +37,7 @@ describe("loadIngestSettings", () => {
           trustedProxies: [],
           connectionsMax: 10_000,
           requestsPerSecond: {},
+          spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
         },
         apps: new Map([
           [
@@ -64,6 +65,24 @@ describe("loadIngestSettings", () => {
       kind: "invalid",
       problems: [{ line: 3, column: 25, path: "ingest.limits.body_bytes" }],
     });
+  });
+
+  test.each([
+    ["off", undefined],
+    ["{ max_bytes: 1MiB }", { dir: undefined, bytesMax: 1024 ** 2 }],
+    ["{ dir: ./kept }", { dir: "kept", bytesMax: 256 * 1024 ** 2 }],
+    ["{ dir: /var/spool/lastgood }", { dir: "/var/spool/lastgood", bytesMax: 256 * 1024 ** 2 }],
+  ])("spool: %s; its folder is absolute, from the file's own", (text, expected) => {
+    const loaded = load(`${SMALL}\ningest: { spool: ${text} }`);
+    if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.problems));
+    const { spool } = loaded.config.ingest;
+    const dir = expected?.dir === undefined ? undefined : path.resolve(folder, expected.dir);
+    expect(spool).toEqual(expected === undefined ? undefined : { ...expected, dir });
+  });
+
+  test.each(["on", "{ max_bytes: 1023KiB }", "{ folder: /tmp }"])("spool: %s is a mistake", (text) => {
+    const result = load(`${SMALL}\ningest:\n  spool: ${text}`);
+    expect(result).toMatchObject({ kind: "invalid", problems: [{ line: 3 }] });
   });
 
   test("keys come from the environment", () => {

@@ -225,6 +225,7 @@ describe("a right file", () => {
         trustedProxies: [],
         connectionsMax: 10_000,
         requestsPerSecond: {},
+        spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
       },
       agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [] },
       retention: { devicesMs: 90 * DAY_MS },
