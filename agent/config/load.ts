@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { plainHttpWarning } from "../../ingest/contract/listener.ts";
+import { packageFolder } from "../../runtime/version.ts";
 import { readConfigFile, readConfigText } from "../../runtime/config-file.ts";
 import type { ConfigResult, Environment, FoundMistake } from "../../runtime/config-file.ts";
 import { readTlsPair, tlsFilesIn } from "../../runtime/tls-files.ts";
@@ -35,12 +36,8 @@ export function findConfig({ given, env, workingDir }: FindConfigOptions): Found
   return { file: exampleConfigFile(), foundBy: "example" };
 }
 
-/** `lastgood.example.yaml` at the top of the package, from the sources as well as from dist/. */
 export function exampleConfigFile(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(path.join(folder, "lastgood.example.yaml")) && path.dirname(folder) !== folder)
-    folder = path.dirname(folder);
-  return path.join(folder, "lastgood.example.yaml");
+  return path.join(packageFolder(), "lastgood.example.yaml");
 }
 
 /** Where pages go when the file names no Alertmanager; the supervisor sets it when it starts one. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { METRICS } from "../../ingest/contract/metric-names.ts";
 import { startAlertmanager } from "../support/alertmanager.ts";
 import type { TestAlertmanager } from "../support/alertmanager.ts";
+import { startChromium } from "../support/chromium.ts";
 import { CHANNELS, TILL_APP, startObservedStack } from "../support/observed-stack.ts";
 import type { ObservedStack } from "../support/observed-stack.ts";
 import {
@@ -186,6 +187,39 @@ describe("while a release is bad", () => {
   });
 });
 
+/** Of the release comparison, as somebody without Grafana looks at it: rates beside the limit, evidence, what runs where. */
+const LOOKED_AT = [
+  `max by (version) (ota_release_failure_ratio{app="${TILL_APP}",channel="${shadow}",signal="update_failure"}) or max(ota_policy_limit_ratio{app="${TILL_APP}",channel="${shadow}",signal="update_failure"})`,
+  `max by (signal, rule) (ota_release_evidence{app="${TILL_APP}",channel="${shadow}",version="${BAD}"} / ota_release_evidence_threshold{app="${TILL_APP}",channel="${shadow}",version="${BAD}"})`,
+  `max by (version) (ota_running_devices{app="${TILL_APP}",channel="${rolledBack}",version!="other"})`,
+];
+
+describe("without Grafana", () => {
+  test("Prometheus's own page graphs the release comparison", async () => {
+    const browser = await startChromium();
+    try {
+      const graphs = LOOKED_AT.map(
+        (expr, index) =>
+          `g${index}.expr=${encodeURIComponent(expr)}&g${index}.tab=0&g${index}.range_input=2m`,
+      );
+      const { page } = await browser.open(`${prometheus.url}/graph?${graphs.join("&")}`);
+      const lines = page.locator(".rickshaw_graph svg path.path, .graph-chart canvas");
+      const drawn = await waitUntil(
+        () => lines.count(),
+        (count) => count >= LOOKED_AT.length,
+      );
+      expect(drawn).toBeGreaterThanOrEqual(LOOKED_AT.length);
+      const folder = process.env["LASTGOOD_SCREENSHOTS"];
+      if (folder !== undefined) {
+        await page.setViewportSize({ width: 1_440, height: 2_400 });
+        await page.screenshot({ path: path.join(folder, "prometheus-release.png") });
+      }
+    } finally {
+      await browser.close();
+    }
+  });
+});
+
 describe("while the agent is dead", () => {
   test("that is told, and so is a release that fails: by the raw reports alone", async () => {
     const agent = await stack.killAgent();
@@ -200,11 +234,20 @@ describe("while the agent is dead", () => {
   });
 });
 
+interface Decisions {
+  readonly decisions: readonly { readonly id: string; readonly channel: string; readonly mode: string }[];
+}
+
+/** None while nobody answers. */
+async function decisionsOf(): Promise<Decisions> {
+  const answer = await fetch(`${stack.agentUrl}/v1/decisions`).catch(() => undefined);
+  return answer?.ok === true ? ((await answer.json()) as Decisions) : { decisions: [] };
+}
+
 describe("when it is mended", () => {
   test("every alert that was told is taken back", async () => {
-    const { decisions } = (await (await fetch(`${stack.agentUrl}/v1/decisions`)).json()) as {
-      decisions: { id: string; channel: string; mode: string }[];
-    };
+    // The agent is started again by and by.
+    const { decisions } = await waitUntil(decisionsOf, ({ decisions: found }) => found.length > 0, 60_000);
     const waiting = decisions.find(({ channel, mode }) => channel === approval && mode === "approval")!;
     await stack.act(`decisions/${waiting.id}/approve`, {});
     for (const channel of [shadow, held, frozen]) stack.publish(channel, MENDED);

@@ -202,10 +202,10 @@ agent: { listen: "127.0.0.1:${ports.agent}" }
 alertmanager: { url: "${urls.alertmanagerUrl}" }
 apps:
   ${TILL_APP}:
-    ingest_keys: [${INGEST_KEY}]
+    ingest_keys: [${INGEST_KEY}, ${INGEST_KEY}-of-devices]
     ota_server: { type: http, url: "${urls.otaUrl}", secret: ${OTA_SECRET} }
     sources: { capgo: { channel: production, relay: "${urls.statsUrl}" } }
-    device_auth: { type: hmac, secret: observed-device-secret-of-32-characters, trusted_keys: [${INGEST_KEY}] }
+    device_auth: { type: hmac, secret: observed-device-secret-of-32-characters, mode: observe, trusted_keys: [${INGEST_KEY}] }
     channels:
       ${CHANNELS.rolledBack}: { policy: automatic }
       ${CHANNELS.approval}: { policy: approval }
