@@ -87,10 +87,26 @@ async function call(
   } catch (error) {
     const cause =
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return failed(
-      `the agent at ${url.url} does not answer (${cause}): is it running? name it with --agent URL`,
-    );
+    const remedy = remedyOf(error) ?? "is it running? name it with --agent URL";
+    return failed(`the agent at ${url.url} does not answer (${cause}): ${remedy}`);
   }
+}
+
+const OTHER_NAME = "ERR_TLS_CERT_ALTNAME_INVALID";
+/** What Node says of a certificate whose authority it does not know. */
+const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+/** Of what TLS refused; undefined for anything else. */
+function remedyOf(error: unknown): string | undefined {
+  const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  if (code === OTHER_NAME) return "name it with --agent by the name that its certificate is for";
+  if (!UNKNOWN_AUTHORITY.has(code)) return undefined;
+  return "set NODE_EXTRA_CA_CERTS to the PEM file of the authority that signed its certificate";
 }
 
 function failed(message: string): Extract<AgentAnswer, { kind: "failed" }> {
@@ -139,6 +155,8 @@ function findAgentUrl(
   const loaded = loadSettings({ file, env: context.env });
   if (loaded.kind === "invalid")
     return failed(`the configuration does not say where the agent is:\n${formatProblems(loaded.problems)}`);
-  const { host, port } = loaded.config.agent.listen;
-  return { kind: "found", url: `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}` };
+  const { listen, tls } = loaded.config.agent;
+  const host = listen.host === "0.0.0.0" ? "127.0.0.1" : listen.host;
+  const scheme = tls === undefined ? "http" : "https";
+  return { kind: "found", url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listen.port}` };
 }

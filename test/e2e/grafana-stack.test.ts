@@ -126,7 +126,11 @@ const SILENCED = [rolledBack, approval, frozen].map((channel) => `${BACKSTOP} ${
 describe("while a release is bad", () => {
   test("every metric of the table is there", async () => {
     const missing = async (): Promise<string[]> => {
-      const asked = Object.entries(METRICS).map(async ([name, { type }]) => {
+      // The stack has no TLS, and its Redis takes every report.
+      const expected = Object.entries(METRICS).filter(
+        ([name]) => !name.startsWith("ota_tls_") && name !== "ota_ingest_spool_oldest_timestamp_seconds",
+      );
+      const asked = expected.map(async ([name, { type }]) => {
         const found = await prometheus.query(type === "histogram" ? `${name}_count` : name);
         return found.length === 0 ? [name] : [];
       });
