@@ -156,7 +156,8 @@ describe("kustomizations", () => {
       const missing = named(kustomization).filter(
         (one) => !existsSync(path.join(ROOT, path.dirname(file), one)),
       );
-      expect(missing).toEqual([]);
+      // Real secrets are never committed: whoever runs it makes the file, as its first lines say.
+      expect(missing).toEqual(file.includes("/overlays/example/") ? ["secret.env"] : []);
     },
   );
 
