@@ -10,6 +10,7 @@ import {
   createFleet,
   expectNothingLost,
   openFaultStage,
+  untilDrained,
 } from "../support/fault-stage.ts";
 import type { FaultStage, IngestProcess } from "../support/fault-stage.ts";
 import { waitUntil } from "../support/wait-until.ts";
@@ -25,14 +26,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await stage.close();
 });
-
-async function drained(ingest: IngestProcess): Promise<void> {
-  await waitUntil(
-    () => ingest.sample("ota_ingest_spool_bytes"),
-    (bytes) => bytes === 0,
-    60_000,
-  );
-}
 
 function segments(): string[] {
   return readdirSync(path.join(stage.folder, "data", "spool"), { recursive: true, encoding: "utf8" }).filter(
@@ -55,7 +48,7 @@ describe("killed (SIGKILL)", () => {
     expect(segments()).not.toEqual([]);
     await stage.restartRedis();
     const next = await stage.startIngest();
-    await drained(next);
+    await untilDrained(next);
     expect(segments()).toEqual([]);
     await expectNothingLost(stage, fleet);
   });
@@ -75,7 +68,7 @@ describe("killed (SIGKILL)", () => {
       ingest = await stage.startIngest();
       fleet.retarget(ingest);
     }
-    await drained(ingest);
+    await untilDrained(ingest);
     const { repeated } = await expectNothingLost(stage, fleet);
     expect(repeated).toBeGreaterThan(0);
   });
@@ -89,7 +82,7 @@ describe("killed (SIGKILL)", () => {
     expect(segments()).toEqual([path.join("0", "000000000001.spool")]);
     await stage.restartRedis();
     const next = await stage.startIngest();
-    await drained(next);
+    await untilDrained(next);
     expect(await othersFleet.send(10)).toBe("202");
     expect(next.log()).toContain("the spool holds reports of an earlier run");
     await expectNothingLost(stage, fleet);
@@ -113,7 +106,7 @@ describe("stopped (SIGTERM) under load", () => {
     await stop();
     expect([...fleet.answers.keys()].filter((answer) => answer !== "unanswered")).toEqual(["202"]);
     if (!(await isRedisUp())) await stage.restartRedis();
-    await drained(await stage.startIngest());
+    await untilDrained(await stage.startIngest());
     await expectNothingLost(stage, fleet);
   });
 });
@@ -147,7 +140,7 @@ describe("a clock that jumps by an hour, forth and back, while reports come in",
     }
     await stop();
     if (!(await isRedisUp())) await stage.restartRedis();
-    await drained(ingest);
+    await untilDrained(ingest);
     expect([...fleet.answers.keys()]).toEqual(["202"]);
     // An hour back, what devices call now is in our future: so the jumps did happen.
     expect(await ingest.sample('ota_ingest_clock_skew_total{direction="future"}')).toBeGreaterThan(0);
@@ -194,7 +187,7 @@ describe("a disk that takes no more", () => {
       () => fleet.send(),
       (answer) => answer === "202",
     );
-    await drained(ingest);
+    await untilDrained(ingest);
     expect(ingest.rssBytes()).toBeLessThan(INGEST_RSS_BYTES_MAX);
     await expectNothingLost(stage, fleet);
   }

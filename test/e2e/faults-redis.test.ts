@@ -8,6 +8,7 @@ import {
   createFleet,
   expectNothingLost,
   openFaultStage,
+  untilDrained,
 } from "../support/fault-stage.ts";
 import type { FaultStage, IngestProcess } from "../support/fault-stage.ts";
 import { startFaultyProxy } from "../support/faulty-proxy.ts";
@@ -32,11 +33,7 @@ const isSpooling = (ingest: IngestProcess): Promise<number | undefined> =>
   );
 
 async function drained(ingest: IngestProcess): Promise<void> {
-  await waitUntil(
-    () => ingest.sample("ota_ingest_spool_bytes"),
-    (bytes) => bytes === 0,
-    60_000,
-  );
+  await untilDrained(ingest);
   expect(await ingest.sample("ota_ingest_spooling")).toBe(0);
 }
 

@@ -7,8 +7,9 @@ import {
   createFleet,
   expectNothingLost,
   openFaultStage,
+  untilDrained,
 } from "../support/fault-stage.ts";
-import type { FaultStage, IngestProcess } from "../support/fault-stage.ts";
+import type { FaultStage } from "../support/fault-stage.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const OUTAGE_MS = 60_000;
@@ -25,14 +26,6 @@ afterEach(async () => {
   await stage.close();
 });
 
-async function drained(ingest: IngestProcess): Promise<void> {
-  await waitUntil(
-    () => ingest.sample("ota_ingest_spool_bytes"),
-    (bytes) => bytes === 0,
-    DRAINED_MS_MAX,
-  );
-}
-
 it("Redis frozen for 60 s under load", async () => {
   const ingest = await stage.startIngest();
   const fleet = createFleet(ingest);
@@ -43,7 +36,7 @@ it("Redis frozen for 60 s under load", async () => {
   stage.thawRedis();
   await sleep(5_000);
   await stop();
-  await drained(ingest);
+  await untilDrained(ingest, DRAINED_MS_MAX);
   expect([...fleet.answers.keys()]).toEqual(["202"]);
   expect(ingest.rssBytes()).toBeLessThan(INGEST_RSS_BYTES_MAX);
   const counted = await expectNothingLost(stage, fleet);
@@ -70,7 +63,7 @@ it("Redis away for 60 s, and ingest killed each time that it drains", async () =
     fleet.retarget(ingest);
   }
   await stop();
-  await drained(ingest);
+  await untilDrained(ingest, DRAINED_MS_MAX);
   expect(ingest.rssBytes()).toBeLessThan(INGEST_RSS_BYTES_MAX);
   const counted = await expectNothingLost(stage, fleet);
   expect(counted.repeated).toBeGreaterThan(0);

@@ -23,6 +23,7 @@ import { startTestRedis } from "./redis.ts";
 import type { TestRedis } from "./redis.ts";
 import { distPath } from "./run-demo.ts";
 import { expectSame } from "./same-counts.ts";
+import { waitUntil } from "./wait-until.ts";
 
 export const FAULT_SHARDS = 4;
 /** Of the ingest process, whatever happens to it, in bytes; idle it takes some 90 MiB. */
@@ -107,6 +108,15 @@ export async function openFaultStage(): Promise<FaultStage> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Until Redis has all that waited on disk. */
+export async function untilDrained(ingest: IngestProcess, msMax = 60_000): Promise<void> {
+  await waitUntil(
+    () => ingest.sample("ota_ingest_spool_bytes"),
+    (bytes) => bytes === 0,
+    msMax,
+  );
 }
 
 function bytesBelow(folder: string): number {
