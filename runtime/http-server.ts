@@ -12,6 +12,7 @@ import { metricsHandler } from "./metrics.ts";
 import type { Registry } from "./metrics.ts";
 import { BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT } from "./problem.ts";
 import type { ProblemKind } from "./problem.ts";
+import { hostAndPort } from "./units.ts";
 import type { ListenAddress } from "./units.ts";
 
 export interface RunningServer {
@@ -39,9 +40,8 @@ export async function startHttpServer(
     throw error;
   }
   const { port } = server.address() as AddressInfo;
-  const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
   return {
-    url: `${scheme}://${host}:${port}`,
+    url: `${scheme}://${hostAndPort({ host: listen.host, port })}`,
     stop: (deadlineMs) => {
       close();
       return stopServer(server, { deadlineMs, cutAll });

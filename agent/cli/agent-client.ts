@@ -2,6 +2,7 @@
 // what the configuration file says; the token is LASTGOOD_TOKEN. Every failure says what to do.
 import type { Command } from "commander";
 import { formatProblems } from "../../runtime/config-file.ts";
+import { hostAndPort, reachedLocally } from "../../runtime/units.ts";
 import { AGENT_HEADER } from "../admin/agent-header.ts";
 import { findConfig, loadSettings } from "../config/load.ts";
 import { EXIT_CODES } from "./cli-context.ts";
@@ -156,7 +157,6 @@ function findAgentUrl(
   if (loaded.kind === "invalid")
     return failed(`the configuration does not say where the agent is:\n${formatProblems(loaded.problems)}`);
   const { listen, tls } = loaded.config.agent;
-  const host = listen.host === "0.0.0.0" ? "127.0.0.1" : listen.host;
   const scheme = tls === undefined ? "http" : "https";
-  return { kind: "found", url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${listen.port}` };
+  return { kind: "found", url: `${scheme}://${hostAndPort(reachedLocally(listen))}` };
 }
