@@ -12,6 +12,7 @@ import { UNITS, graph, number, text } from "./panels.ts";
 import {
   FIRING,
   HELD_BACK,
+  WAITING,
   across,
   agreed,
   agreedIncrease,
@@ -81,7 +82,7 @@ function actsNow() {
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: `${agreed("ota_rollbacks_pending")} + ${agreed("ota_approvals_waiting")}`,
+      expr: WAITING,
       steps: [[1, COLOURS.warning]],
     }),
     number({

@@ -191,3 +191,6 @@ export const HELD_BACK = orNone(
 export function orNone(expr: string): string {
   return `${expr} or ${NONE_WHILE_READABLE}`;
 }
+
+/** Decisions that wait for the OTA server's answer, or for a person's yes. */
+export const WAITING = `${agreed("ota_rollbacks_pending")} + ${agreed("ota_approvals_waiting")}`;
