@@ -32,7 +32,10 @@ export function pageRoutes(): Router {
   const files = { cacheControl: false, setHeaders: noCache, dotfiles: "ignore", redirect: false } as const;
   router.get("/", policy, (_request, response, next) => {
     noCache(response);
-    response.sendFile("index.html", { root: PAGE_FOLDER, cacheControl: false }, next);
+    response.sendFile("index.html", { root: PAGE_FOLDER, cacheControl: false }, (error?: Error) => {
+      // Called when all went well, too: then nobody else may answer.
+      if (error !== undefined) next(error);
+    });
   });
   router.use("/page", policy, express.static(PAGE_FOLDER, { ...files, index: false }));
   router.use(
