@@ -381,6 +381,12 @@ describe("signing in", () => {
     },
   );
 
+  it("what nests so deep that comparing its length would end the stack is no body", async () => {
+    const body = `{"token":{"length":${"[".repeat(20_000)}${"]".repeat(20_000)}}}`;
+    const answer = await ask("/v1/session", JSON_TYPE, { method: "POST", body });
+    expect(answer).toMatchObject({ status: 400, code: "invalid_body" });
+  });
+
   it(`${LOGIN_FAILURES_MAX} attempts of an address may fail, then it waits, right token or not`, async () => {
     const fresh = await start(OPERATORS, []);
     try {

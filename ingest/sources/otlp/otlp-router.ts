@@ -9,6 +9,7 @@ import { REPORTS_PER_REQUEST_MAX } from "../../contract/device-report.ts";
 import type { DeviceReport } from "../../contract/device-report.ts";
 import type { AppId } from "../../contract/release-key.ts";
 import type { OtlpSource } from "../../contract/sources/otlp.ts";
+import { readJson } from "../../../runtime/json.ts";
 import { countRefusedRequest } from "../../metrics.ts";
 import type { SourceResult } from "../../metrics.ts";
 import { appsOfKey, authenticate, createKeyring } from "../../middleware/authenticate.ts";
@@ -127,11 +128,9 @@ function groupsIn(bytes: Buffer): Group[] {
 }
 
 function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch (error) {
-    throw problem("malformed_json", `The body is not JSON: ${(error as Error).message}.`);
-  }
+  const parsed = readJson(bytes.toString("utf8"));
+  if (parsed.kind === "malformed") throw problem("malformed_json", parsed.detail);
+  return parsed.value;
 }
 
 function listOf(value: unknown): readonly unknown[] {

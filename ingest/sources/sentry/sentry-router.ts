@@ -206,6 +206,5 @@ function sendCopy(
     envelope,
     key,
   };
-  const copy = envelopeCopy(sent, forward);
-  if (copy !== undefined) forwarder.offer(copy);
+  forwarder.offer(envelopeCopy(sent, forward));
 }
