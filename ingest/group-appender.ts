@@ -2,7 +2,7 @@
 // one request. Leaves: as from the appender behind it, once Redis has all entries of the group; a request is never
 // acknowledged before its own are there. Under load this is most of what makes single reports cheap: one system call,
 // one answer and few commands for many requests, and reports of one shard in one stream entry.
-import { joinReportEntries } from "./contract/report-entry.ts";
+import { isReportEntry, joinReportEntries } from "./contract/report-entry.ts";
 import type { EntriesByShard, EntryAppender, EntryFields, StreamLengths } from "./entry-appender.ts";
 
 /** Groups that may be under way: while Redis works on one, the next can be on its way. */
@@ -67,6 +67,8 @@ export function joinEntries(parts: readonly EntriesByShard[]): EntriesByShard {
 
 function addEntry(ofShard: EntryFields[], entry: EntryFields): void {
   const last = ofShard.at(-1)!;
-  if (last[5].length + entry[5].length > JOINED_ENTRY_CHARS_MAX) ofShard.push(entry);
-  else ofShard[ofShard.length - 1] = joinReportEntries(last, entry);
+  const isJoined =
+    isReportEntry(last) && isReportEntry(entry) && last[5].length + entry[5].length <= JOINED_ENTRY_CHARS_MAX;
+  if (isJoined) ofShard[ofShard.length - 1] = joinReportEntries(last, entry);
+  else ofShard.push(entry);
 }

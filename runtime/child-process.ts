@@ -52,11 +52,16 @@ export function launchChild(options: ChildOptions): ProcessHandle {
   };
 }
 
+const FOR_OURS = [undefined, "SIGTERM", "SIGKILL"] as const;
+const FOR_FOREIGN = ["SIGTERM", "SIGKILL"] as const;
+
 /** Ends a child of an earlier supervisor: it stops by itself when its parent goes; this waits, then insists. */
 export async function endOrphanChild(options: {
   readonly pidFile: string;
   /** Part of its command line, to tell it from a program that got the same number later. */
   readonly script: string;
+  /** A program that is not ours does not notice that its parent went: it is told at once. Default: our own. */
+  readonly whose?: "ours" | "foreign";
   readonly stopMsMax?: number;
   /** Called when there is one to wait for. */
   readonly onFound?: () => void;
@@ -65,7 +70,8 @@ export async function endOrphanChild(options: {
   if (pid === undefined) return;
   options.onFound?.();
   const stopMsMax = options.stopMsMax ?? CHILD_STOP_MS_MAX;
-  for (const signal of [undefined, "SIGTERM", "SIGKILL"] as const) {
+  const signals = options.whose === "foreign" ? FOR_FOREIGN : FOR_OURS;
+  for (const signal of signals) {
     if (signal !== undefined) signalPid(pid, signal);
     if (await untilProcessGone(pid, stopMsMax)) return;
   }
@@ -82,7 +88,7 @@ function rememberError(lastErrors: string[], line: string): void {
 }
 
 // Waits for `close`, not `exit`: only then have all lines been read.
-function exitOf(child: ChildProcess): Promise<string> {
+export function exitOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
@@ -121,7 +127,8 @@ function isReadyMessage(message: unknown): message is { kind: "ready"; urls: Rec
   return typeof message === "object" && message !== null && "kind" in message && message.kind === "ready";
 }
 
-async function stopChild(options: {
+/** SIGTERM, and SIGKILL to its group when it takes too long. */
+export async function stopChild(options: {
   readonly child: ChildProcess;
   readonly exited: Promise<string>;
   readonly killGroup: () => void;
@@ -139,7 +146,7 @@ async function stopChild(options: {
   return wasKilled ? "killed" : "stopped";
 }
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   signalPid(-child.pid, signal);
 }

@@ -1,7 +1,8 @@
 // Reads a YAML configuration file against a schema. Enters: a file, a zod schema, the environment.
 // Leaves: the parsed configuration, or every mistake with file, line, column and what to write instead.
 // `${VAR}` and `${VAR:-default}` are replaced in values after parsing, so a secret can't change the
-// structure of the file; `$${` stands for a literal `${`.
+// structure of the file; `$${` stands for a literal `${`. Where VAR is not set, VAR_FILE may name a file with its value:
+// secrets of Docker and Kubernetes are files.
 import { readFileSync } from "node:fs";
 import { isScalar, visit } from "yaml";
 import type { Document, Scalar, YAMLParseError } from "yaml";
@@ -128,6 +129,7 @@ function syntaxMessage(error: YAMLParseError): string {
   if (known !== undefined) return known;
   if (/flow-map-start at node end/.test(error.message))
     return 'inside { } and [ ] a value with ${NAME} needs quotes: "${NAME}"';
+  if (/call stack/.test(error.message)) return "lists and mappings are too deep in one another here";
   const unclosed = /^Flow (?:sequence|map) in block collection .* end with a (.)$/.exec(error.message)?.[1];
   if (unclosed !== undefined)
     return `something above is not closed: a ${unclosed} is missing before this place`;
@@ -206,13 +208,30 @@ function substituteText(text: string, env: Environment): { text: string; problem
         "this reference is not complete: write ${NAME} or ${NAME:-default}, or $${ for a literal ${";
       return whole;
     }
-    const value = env[name];
+    const { value, unreadable: broken } = valueOf(name, env);
+    if (broken !== undefined) problem ??= broken;
     if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
     if (value === undefined)
       problem ??= `the environment variable ${name} is not set: set it, or write \${${name}:-default}`;
     return value ?? "";
   });
   return problem === undefined ? { text: replaced } : { text: replaced, problem };
+}
+
+/** One line break at the end of a file belongs to the editor, not to the value. */
+function valueOf(
+  name: string,
+  env: Environment,
+): { readonly value: string | undefined; readonly unreadable?: string } {
+  const value = env[name];
+  const file = env[`${name}_FILE`];
+  if ((value !== undefined && value !== "") || file === undefined || file === "") return { value };
+  try {
+    return { value: readFileSync(file, "utf8").replace(/\r?\n$/, "") };
+  } catch (error) {
+    const why = unreadable(error as NodeJS.ErrnoException);
+    return { value: undefined, unreadable: `${name}_FILE is ${file}: ${why}` };
+  }
 }
 
 function check<S extends z.ZodType>(

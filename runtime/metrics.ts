@@ -4,6 +4,8 @@
 import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 
+import { listenerMetrics } from "./listener-metrics.ts";
+
 export { Counter, Gauge, Histogram, Registry };
 
 export function createRegistry(options: {
@@ -18,6 +20,7 @@ export function createRegistry(options: {
     labelNames: ["process", "version", "node"],
     registers: [registry],
   });
+  listenerMetrics(registry);
   info.set({ process: options.process, version: options.version, node: process.version }, 1);
   return registry;
 }

@@ -1,5 +1,6 @@
 // Keeps a row of processes running: starts them in order, each when the one before is ready; starts one
-// that dies again, later and later; stops them in order. Knows processes only as handles, so that a Node
+// that dies again, later and later; stops them in order. Extras come after the others, all at once, and what becomes
+// of them stops nobody else: one that does not start, or dies again and again, is given up. Knows processes only as handles, so that a Node
 // child (child-process.ts) and a redis-server (private-redis.ts) are treated alike.
 import { rmSync } from "node:fs";
 import { sleep } from "./clock.ts";
@@ -10,6 +11,8 @@ export const RESTART_PAUSE_MS_LEAST = 500;
 export const RESTART_PAUSE_MS_MAX = 10_000;
 /** A process that was up this long starts anew with the shortest pause. */
 export const STEADY_AFTER_MS = 60_000;
+/** An extra that died so often without having been steady in between is given up. */
+export const EXTRA_DEATHS_MAX = 5;
 
 /** What a started process offers; it exists before the process is ready. */
 export interface ProcessHandle {
@@ -27,6 +30,8 @@ export interface ProcessHandle {
 
 export interface ProcessSpec {
   readonly name: string;
+  /** Without an essential one nothing works; an extra may be missing. */
+  readonly kind: "essential" | "extra";
   readonly pidFile?: string;
   /** Ends a process of the same data that an earlier, killed supervisor left behind. */
   readonly endOrphan?: () => Promise<void>;
@@ -37,6 +42,7 @@ export type SupervisorEvent =
   | { readonly kind: "starting"; readonly name: string }
   | { readonly kind: "ready"; readonly name: string; readonly urls: Readonly<Record<string, string>> }
   | { readonly kind: "died"; readonly name: string; readonly reason: string; readonly pauseMs: number }
+  | { readonly kind: "given_up"; readonly name: string; readonly reason: string }
   | { readonly kind: "stopping"; readonly name: string }
   | { readonly kind: "stopped"; readonly name: string; readonly how: "stopped" | "killed" };
 
@@ -51,7 +57,10 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
-  /** Resolves when all are ready. When one does not become ready, stops those before and rejects. */
+  /**
+   * Resolves when all essential ones are ready and each extra is ready or given up. When an essential one does not
+   * become ready, stops those before and rejects.
+   */
   start(): Promise<void>;
   /** Safe to call while starting, and twice. */
   stop(): Promise<void>;
@@ -68,6 +77,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     options.specs.map((spec) => [spec.name, createKeeper(spec, emit, options.restartPause)]),
   );
   const inStopOrder = (): Keeper[] => stopOrder.map((name) => keepers.get(name)!);
+  const keepersOf = (kind: ProcessSpec["kind"]): Keeper[] =>
+    options.specs.filter((spec) => spec.kind === kind).map(({ name }) => keepers.get(name)!);
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
@@ -80,7 +91,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     start: async () => {
       for (const name of stopOrder) await options.specs.find((spec) => spec.name === name)?.endOrphan?.();
       try {
-        for (const keeper of keepers.values()) await keeper.startFirst();
+        for (const keeper of keepersOf("essential")) await keeper.startFirst();
+        await Promise.all(keepersOf("extra").map((keeper) => keeper.startFirst()));
       } catch (error) {
         await stop();
         throw error;
@@ -110,7 +122,7 @@ function createKeeper(
   let handle: ProcessHandle | undefined;
   let urls: Readonly<Record<string, string>> = {};
   let isHeldBack = false;
-  let pauseMs = pause.leastMs;
+  const patience = createPatience(spec.kind, pause);
 
   async function launch(): Promise<ProcessHandle> {
     if (isHeldBack) throw new Error(`${spec.name} was not started: stopping`);
@@ -134,29 +146,38 @@ function createKeeper(
     const readyAtMs = Date.now();
     const reason = await running.exited;
     if (isHeldBack) return;
-    if (Date.now() - readyAtMs >= STEADY_AFTER_MS) pauseMs = pause.leastMs;
+    if (Date.now() - readyAtMs >= STEADY_AFTER_MS) patience.renew();
     await startAgain(reason);
   }
 
   async function startAgain(firstReason: string): Promise<void> {
     let reason = firstReason;
     for (;;) {
+      const pauseMs = patience.pauseAfterDeath();
+      if (pauseMs === "given_up") return giveUp(reason);
       emit({ kind: "died", name: spec.name, reason, pauseMs });
       await sleep(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, pause.mostMs);
       if (isHeldBack) return;
       try {
-        void keepUp(await launch());
-        return;
+        return void keepUp(await launch());
       } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
+        reason = reasonOf(error);
       }
     }
   }
 
+  function giveUp(reason: string): void {
+    if (!isHeldBack) emit({ kind: "given_up", name: spec.name, reason });
+  }
+
   return {
     startFirst: async () => {
-      void keepUp(await launch());
+      try {
+        void keepUp(await launch());
+      } catch (error) {
+        if (spec.kind === "essential") throw error;
+        giveUp(reasonOf(error));
+      }
     },
     holdBack: () => void (isHeldBack = true),
     stop: async () => {
@@ -168,4 +189,27 @@ function createKeeper(
     kill: () => handle?.kill(),
     urls: () => urls,
   };
+}
+
+/** How long to wait before a process that died is started again, and whether at all. */
+function createPatience(kind: ProcessSpec["kind"], pause: { leastMs: number; mostMs: number }) {
+  let pauseMs = pause.leastMs;
+  let deaths = 0;
+  return {
+    pauseAfterDeath: (): number | "given_up" => {
+      deaths += 1;
+      if (kind === "extra" && deaths >= EXTRA_DEATHS_MAX) return "given_up";
+      const now = pauseMs;
+      pauseMs = Math.min(pauseMs * 2, pause.mostMs);
+      return now;
+    },
+    renew: (): void => {
+      pauseMs = pause.leastMs;
+      deaths = 0;
+    },
+  };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

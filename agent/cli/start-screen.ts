@@ -5,6 +5,7 @@ import { humanLogLine, isAtLeast } from "../../runtime/log-line.ts";
 import type { LogLevel } from "../../runtime/log-line.ts";
 import type { SupervisorEvent } from "../../runtime/supervisor.ts";
 import { formatDuration } from "../../runtime/units.ts";
+import { settingsHints } from "../config/load.ts";
 import type { FoundConfig } from "../config/load.ts";
 import type { Settings } from "../config/schema.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -36,6 +37,8 @@ export function createStartScreen(context: CliContext, options: { readonly verbo
           return context.err(
             `${event.name} ended (${event.reason}); it is started again in ${formatDuration(event.pauseMs)}\n`,
           );
+        case "given_up":
+          return context.err(`${event.reason}\n${event.name} is left out; Lastgood goes on without it\n`);
         case "stopping":
           return onStopping(event.name);
         case "stopped":
@@ -65,9 +68,14 @@ export interface Summary {
   readonly urls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly redis: string;
   readonly curl: string;
+  /** A sentence for each program that could have been started beside Lastgood, and is not there. */
+  readonly missing: readonly string[];
 }
 
-export function summaryText({ settings, found, urls, redis, curl }: Summary): string {
+/** What runs beside Lastgood, by the row that names it. */
+const OBSERVER_ROWS = { graphs: "grafana", prometheus: "prometheus", alertmanager: "alertmanager" } as const;
+
+export function summaryText({ settings, found, urls, redis, curl, missing }: Summary): string {
   const rows: [string, string][] = [
     ["reports go to", `${urls["ingest"]?.["http"] ?? "?"}/v1/reports`],
     ["the page", `${urls["agent"]?.["http"] ?? "?"}/`],
@@ -76,12 +84,18 @@ export function summaryText({ settings, found, urls, redis, curl }: Summary): st
       "metrics",
       `${urls["ingest"]?.["operations"] ?? "?"}/metrics and ${urls["agent"]?.["http"] ?? "?"}/metrics`,
     ],
+    ...Object.entries(OBSERVER_ROWS).flatMap(([row, name]): [string, string][] => {
+      const url = urls[name]?.["http"];
+      return url === undefined ? [] : [[row, url]];
+    }),
     ["redis", redis],
     ["data and logs", settings.dataDir],
     ["configuration", `${found.file} (${explainChoice(found)})`],
   ];
   const table = rows.map(([name, value]) => `  ${name.padEnd(18)} ${value}`).join("\n");
-  return `\nLastgood is up.\n\n${table}\n\nTry it:\n\n${curl}\n\nCtrl-C stops everything in order.\n`;
+  const hints = settingsHints(settings).map((hint) => `\n\nMIND: ${hint}.`);
+  const notes = hints.join("") + (missing.length === 0 ? "" : `\n\n${missing.join("\n")}`);
+  return `\nLastgood is up.\n\n${table}${notes}\n\nTry it:\n\n${curl}\n\nCtrl-C stops everything in order.\n`;
 }
 
 function explainChoice({ foundBy }: FoundConfig): string {

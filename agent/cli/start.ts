@@ -1,5 +1,6 @@
 // `lastgood start`: checks the configuration, starts a private Redis (or uses the one named), ingest and the
-// agent, keeps them running and stops them in order. This process holds no state of its own: killed at any
+// agent, keeps them running and stops them in order; Prometheus, Alertmanager and Grafana too, where they are installed
+// (start-observability.ts). This process holds no state of its own: killed at any
 // instant, its children stop by themselves and the next start goes on from what Redis has.
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -13,10 +14,13 @@ import { createSupervisor } from "../../runtime/supervisor.ts";
 import type { ProcessSpec, Supervisor } from "../../runtime/supervisor.ts";
 import { findConfig, loadSettings } from "../config/load.ts";
 import type { FoundConfig } from "../config/load.ts";
+import { OBSERVABILITY_OFF } from "../config/observability.ts";
 import type { Settings } from "../config/schema.ts";
 import { countOf } from "./check-config.ts";
 import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
+import { prepareObservability } from "./start-observability.ts";
+import type { Observability } from "./start-observability.ts";
 import { createStartScreen, exampleCurl, summaryText } from "./start-screen.ts";
 import type { StartScreen } from "./start-screen.ts";
 
@@ -29,6 +33,8 @@ const SAME_KEY_PRESS_MS = 1_000;
 export interface StartOptions {
   readonly config?: string;
   readonly verbose?: boolean;
+  /** False with --no-observability. */
+  readonly observability?: boolean;
 }
 
 export function registerStart(program: Command, context: CliContext): void {
@@ -40,6 +46,7 @@ export function registerStart(program: Command, context: CliContext): void {
       "configuration file; default: $LASTGOOD_CONFIG, ./lastgood.yaml, the example",
     )
     .option("-v, --verbose", "show every log line here, not only warnings and errors")
+    .option("--no-observability", "start neither Prometheus nor Alertmanager nor Grafana")
     .addHelpText(
       "after",
       [
@@ -56,7 +63,7 @@ export function registerStart(program: Command, context: CliContext): void {
 
 export async function start(options: StartOptions, context: CliContext): Promise<void> {
   const found = findConfig({ given: options.config, ...context });
-  const loaded = loadSettings({ file: found.file, env: context.env });
+  const loaded = loadSettings({ file: found.file, env: context.env, look: "with_files" });
   if (loaded.kind === "invalid") {
     context.err(
       `${formatProblems(loaded.problems)}\n${countOf(loaded.problems.length)}: nothing was started\n`,
@@ -64,7 +71,8 @@ export async function start(options: StartOptions, context: CliContext): Promise
     context.setExitCode(EXIT_CODES.configuration);
     return;
   }
-  const settings = loaded.config;
+  const settings =
+    options.observability === false ? { ...loaded.config, observability: OBSERVABILITY_OFF } : loaded.config;
   const lock = lockDataFolder(settings, context);
   if (lock === undefined) return context.setExitCode(EXIT_CODES.failed);
   const screen = createStartScreen(context, { verbose: options.verbose === true });
@@ -106,15 +114,16 @@ interface Run {
 
 async function runUntilStopped(run: Run): Promise<void> {
   const { screen, context } = run;
+  const observability = await prepareObservability(run);
   const supervisor = createSupervisor({
-    specs: processesOf(run),
-    stopOrder: stopOrderOf(run.settings),
+    specs: [...processesOf(run, observability), ...observability.specs],
+    stopOrder: stopOrderOf(run.settings, observability),
     onEvent: screen.onEvent,
   });
   const untilSignal = stopOnSignal(supervisor);
   try {
     await supervisor.start();
-    screen.line(summaryOf(run, supervisor));
+    screen.line(summaryOf(run, supervisor, observability));
   } catch (error) {
     // A Ctrl-C while starting makes the start fail too; that is no mistake to report.
     if (!untilSignal.isAsked()) {
@@ -128,17 +137,23 @@ async function runUntilStopped(run: Run): Promise<void> {
   context.setExitCode(EXIT_CODES.ok);
 }
 
-/** Devices are turned away first, then what they sent is worked off no further, and Redis goes last. */
-function stopOrderOf(settings: Settings): string[] {
-  return settings.redisUrl === undefined ? ["ingest", "agent", "redis"] : ["ingest", "agent"];
+/**
+ * Devices are turned away first, then what they sent is worked off no further, and Redis goes last. In between those who
+ * watch, each before the one that it tells: the agent and Prometheus send alerts, Alertmanager passes them on.
+ */
+function stopOrderOf(settings: Settings, { specs }: Observability): string[] {
+  const observers = ["grafana", "prometheus", "alertmanager"];
+  const started = observers.filter((observer) => specs.some(({ name }) => name === observer));
+  return ["ingest", "agent", ...started, ...(settings.redisUrl === undefined ? ["redis"] : [])];
 }
 
-function processesOf(run: Run): ProcessSpec[] {
+function processesOf(run: Run, observability: Observability): ProcessSpec[] {
   const { settings, screen } = run;
   const redisFolder = path.join(settings.dataDir, "redis");
   const redisUrl = redisUrlForChildren(settings, redisFolder);
   const redis: ProcessSpec = {
     name: "redis",
+    kind: "essential",
     launch: () =>
       launchPrivateRedis({
         folder: redisFolder,
@@ -146,7 +161,8 @@ function processesOf(run: Run): ProcessSpec[] {
         onProgress: screen.line,
       }),
   };
-  const children = [childProcess("ingest", redisUrl, run), childProcess("agent", redisUrl, run)];
+  const env = { ...run.context.env, ...observability.agentEnv, LASTGOOD_REDIS_URL: redisUrl };
+  const children = [childProcess("ingest", env, run), childProcess("agent", env, run)];
   return settings.redisUrl === undefined ? [redis, ...children] : children;
 }
 
@@ -165,13 +181,14 @@ function lastGoodCopyOf({ dataDir }: Settings): string {
   return path.join(dataDir, "run", "config.last-good.yaml");
 }
 
-function childProcess(name: "ingest" | "agent", redisUrl: string | undefined, run: Run): ProcessSpec {
-  const { settings, found, screen, context } = run;
+function childProcess(name: "ingest" | "agent", env: CliContext["env"], run: Run): ProcessSpec {
+  const { settings, found, screen } = run;
   const script = path.resolve(import.meta.dirname, "..", "..", name, "main.js");
   const pidFile = pidFileOf(settings, name);
   const log = openLogFile(path.join(settings.dataDir, "log", `${name}.log`));
   return {
     name,
+    kind: "essential",
     pidFile,
     endOrphan: () =>
       endOrphanChild({
@@ -188,7 +205,7 @@ function childProcess(name: "ingest" | "agent", redisUrl: string | undefined, ru
           found.file,
           ...(name === "agent" ? ["--last-good", lastGoodCopyOf(settings)] : []),
         ],
-        env: { ...context.env, LASTGOOD_REDIS_URL: redisUrl },
+        env,
         onLine: (line) => {
           log.writeLine(line);
           screen.onChildLine(name, line);
@@ -197,7 +214,11 @@ function childProcess(name: "ingest" | "agent", redisUrl: string | undefined, ru
   };
 }
 
-function summaryOf({ settings, found, context }: Run, supervisor: Supervisor): string {
+function summaryOf(
+  { settings, found, context }: Run,
+  supervisor: Supervisor,
+  { missing }: Observability,
+): string {
   const urls = supervisor.urls();
   const curl = exampleCurl({
     settings,
@@ -208,7 +229,7 @@ function summaryOf({ settings, found, context }: Run, supervisor: Supervisor): s
   const named =
     typeof settings.redisUrl === "string" ? "the one of redis.url" : "the cluster of redis.cluster";
   const redis = urls["redis"]?.["redis"] ?? named;
-  return summaryText({ settings, found, urls, redis, curl });
+  return summaryText({ settings, found, urls, redis, curl, missing });
 }
 
 /** The first signal stops in order, a later one ends everything at once. */

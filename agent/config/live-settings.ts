@@ -33,11 +33,14 @@ const ofFile = {
   alertmanager: { name: "alertmanager", takesEffect: "after_restart" },
   grafana: { name: "grafana", takesEffect: "after_restart" },
   summary: { name: "summary", takesEffect: "after_restart" },
+  observability: { name: "observability", takesEffect: "after_restart" },
 } as const satisfies Record<Exclude<keyof Settings, "agent" | "apps" | "policies">, Setting>;
 
 const ofAgent = {
   listen: { name: "agent.listen", takesEffect: "after_restart" },
   trustedProxies: { name: "agent.trusted_proxies", takesEffect: "after_restart" },
+  tls: { name: "agent.tls", takesEffect: "after_restart" },
+  plainHttp: { name: "agent.plain_http", takesEffect: "after_restart" },
 } as const satisfies Record<Exclude<keyof AgentSettings, "operators">, Setting>;
 
 /** Ingest reads keys and strata split what is being counted. */

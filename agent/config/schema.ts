@@ -4,6 +4,13 @@
 import { z } from "zod";
 import { deviceAuthSchema, refuseIdleTrust } from "../../ingest/contract/device-auth.ts";
 import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
+import {
+  plainHttpSchema,
+  refusePlainHttpBesideTls,
+  tlsSchema,
+  trustedProxiesSchema,
+} from "../../ingest/contract/listener.ts";
+import type { PlainHttpReason, TlsSettings } from "../../ingest/contract/listener.ts";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
 import {
@@ -38,6 +45,8 @@ import type { Policy } from "../policy/policy.ts";
 import { operatorsSchema } from "./operators.ts";
 import type { Operator } from "./operators.ts";
 
+import { observabilitySchema } from "./observability.ts";
+import type { ObservabilitySettings } from "./observability.ts";
 import { otaServerSchema, refuseUnknownServerChannels } from "./ota-servers.ts";
 import type { OtaServerSettings } from "./ota-servers.ts";
 
@@ -64,6 +73,8 @@ export interface Settings {
   readonly alertmanager: AlertmanagerSettings | undefined;
   readonly grafana: GrafanaSettings | undefined;
   readonly summary: SummarySettings | undefined;
+  /** What `lastgood start` runs beside Lastgood, and where. */
+  readonly observability: ObservabilitySettings;
   readonly apps: ReadonlyMap<AppId, AppSettings>;
   readonly policies: ReadonlyMap<string, Policy>;
 }
@@ -74,6 +85,9 @@ export interface AgentSettings {
   readonly operators: readonly Operator[];
   /** Addresses and networks whose `X-Forwarded-For`, `-Host` and `-Proto` are believed. */
   readonly trustedProxies: readonly string[];
+  /** Undefined = plain HTTP. */
+  readonly tls?: TlsSettings | undefined;
+  readonly plainHttp?: PlainHttpReason | undefined;
 }
 
 export interface RetentionSettings {
@@ -113,22 +127,16 @@ const DAY_MS = 24 * 3_600_000;
 export const DEVICE_RETENTION_MS_LEAST = 30 * DAY_MS;
 export const DEVICE_RETENTION_MS_MAX = 3_650 * DAY_MS;
 
-/** Enough for every proxy of an installation; each is a comparison per request. */
-export const TRUSTED_PROXIES_MAX = 64;
-const proxySchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
-  error: "must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8",
-});
-
 const agentSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8082"),
     operators: operatorsSchema,
-    trusted_proxies: z
-      .array(proxySchema)
-      .max(TRUSTED_PROXIES_MAX, { error: `name at most ${TRUSTED_PROXIES_MAX}` })
-      .prefault([]),
+    trusted_proxies: trustedProxiesSchema,
+    tls: tlsSchema.optional(),
+    plain_http: plainHttpSchema.optional(),
   })
   .prefault({})
+  .superRefine(refusePlainHttpBesideTls)
   .superRefine(({ listen, operators }, context) => {
     // Still text when it was refused as an address.
     if (typeof listen === "string" || isLoopback(listen.host) || operators.length > 0) return;
@@ -151,6 +159,8 @@ const agentSectionSchema = z
     listen: section.listen,
     operators: section.operators,
     trustedProxies: section.trusted_proxies,
+    tls: section.tls,
+    plainHttp: section.plain_http,
   }));
 
 const channelSettingsSchema = z
@@ -243,6 +253,7 @@ export const settingsSchema = z
     alertmanager: alertmanagerSchema,
     grafana: grafanaSchema,
     summary: summarySchema,
+    observability: observabilitySchema,
     apps: appsSchema,
     policies: policiesSchema,
   })
@@ -275,6 +286,7 @@ export const settingsSchema = z
     alertmanager: file.alertmanager,
     grafana: file.grafana,
     summary: file.summary,
+    observability: file.observability,
     apps: file.apps,
     policies: file.policies,
   }));

@@ -56,6 +56,8 @@ export interface SummaryStore {
   listSuspects(): Promise<ReadonlyMap<string, Suspect>>;
   writeChannel(key: ChannelKey, summary: ChannelSummary): Promise<void>;
   readChannel(key: ChannelKey): Promise<ChannelSummary | undefined>;
+  /** By channel key text. */
+  listChannels(): Promise<ReadonlyMap<string, ChannelSummary>>;
   /**
    * Remembers that the channel offers these, newest first. Leaves: what it was seen to offer, newest first, but for what
    * was left for the last of these: a channel that was put back, or whose rollout was ended, does not return by itself to
@@ -107,6 +109,10 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
     writeChannel: async (key, summary) =>
       void (await redis.hset(CHANNELS, formatChannelKey(key), JSON.stringify(summary))),
     readChannel: (key) => readJson<ChannelSummary>(CHANNELS, formatChannelKey(key)),
+    async listChannels() {
+      const rows = Object.entries(await redis.hgetall(CHANNELS));
+      return new Map(rows.map(([text, row]) => [text, JSON.parse(row) as ChannelSummary]));
+    },
     async noteOffered(key, versions, nowMs) {
       const offered = offeredKey(formatChannelKey(key));
       const last = versions.at(-1);

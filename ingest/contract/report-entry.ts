@@ -54,8 +54,16 @@ export function encodeReportEntry(entry: ReportEntry): EncodedReportEntry {
   return ["f", ENTRY_FORMAT, "t", String(entry.receivedAtMs), "r", JSON.stringify(tuples)];
 }
 
+/** Whether it is an entry as this program encodes it: what waited on disk may be of another. */
+export function isReportEntry(fields: readonly string[]): fields is EncodedReportEntry {
+  return fields.length === 6 && fields[0] === "f" && fields[1] === ENTRY_FORMAT && fields[4] === "r";
+}
+
 /** The reports of both, received when the first was: nothing is taken apart, so that it costs next to nothing. */
-export function joinReportEntries(first: EncodedReportEntry, second: EncodedReportEntry): EncodedReportEntry {
+export function joinReportEntries(
+  first: Readonly<EncodedReportEntry>,
+  second: Readonly<EncodedReportEntry>,
+): EncodedReportEntry {
   const [formatName, format, timeName, time, reportsName, reports] = first;
   const joined = `${reports.slice(0, -1)},${second[5].slice(1)}`;
   return [formatName, format, timeName, time, reportsName, joined];

@@ -29,7 +29,7 @@ export interface Forwarder {
 export interface ForwarderOptions {
   /** For the log, and the label `source`. */
   readonly name: string;
-  /** Requests that may wait, those under way included. */
+  /** Requests that may wait for one server, those under way included. */
   readonly queueMax?: number;
   /** Bytes of their bodies. */
   readonly queueBytesMax?: number;
@@ -44,7 +44,7 @@ export interface ForwarderOptions {
 
 export const QUEUE_MAX_DEFAULT = 1_000;
 export const QUEUE_BYTES_MAX_DEFAULT = 16 * 1024 ** 2;
-/** Requests under way at the same moment. */
+/** Requests under way to one server at the same moment. */
 export const FORWARDS_AT_ONCE_MAX = 8;
 /** Before the second attempt, in milliseconds; doubled before each further one. */
 export const RETRY_MS = 500;
@@ -57,11 +57,36 @@ const LOSS_LOG_MS = 60_000;
 
 type Attempt = "sent" | "refused" | "failed";
 
+/** Each server has a queue of its own: one that is away, or asks us to wait, holds nothing up that goes to another. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { queueMax = QUEUE_MAX_DEFAULT, queueBytesMax = QUEUE_BYTES_MAX_DEFAULT, attemptsMax } = options;
   const tally = createTally(options);
-  const queue: ForwardedRequest[] = [];
+  // Addresses are configured, so these are few.
+  const byServer = new Map<string, Forwarder>();
   const stopping = new AbortController();
+  const queueTo = ({ url }: ForwardedRequest): Forwarder => {
+    const server = URL.canParse(url) ? new URL(url).origin : url;
+    const known = byServer.get(server) ?? createQueue(options, { tally, stopping: stopping.signal });
+    byServer.set(server, known);
+    return known;
+  };
+  return {
+    offer: (request) => queueTo(request).offer(request),
+    async stop() {
+      stopping.abort();
+      await Promise.all([...byServer.values()].map((each) => each.stop()));
+    },
+  };
+}
+
+interface Shared {
+  readonly tally: Tally;
+  /** From then on nothing is taken. */
+  readonly stopping: AbortSignal;
+}
+
+function createQueue(options: ForwarderOptions, { tally, stopping }: Shared): Forwarder {
+  const { queueMax = QUEUE_MAX_DEFAULT, queueBytesMax = QUEUE_BYTES_MAX_DEFAULT, attemptsMax } = options;
+  const queue: ForwardedRequest[] = [];
   const over = new AbortController();
   const works = new Set<Promise<void>>();
   let workers = 0;
@@ -74,14 +99,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       await pause(server.waitMs());
       const result = await server.try(request);
       if (result !== "failed") return result;
-      if (attempt >= attemptsMax || stopping.signal.aborted) return "given_up";
+      if (attempt >= attemptsMax || stopping.aborted) return "given_up";
       await pause(Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX));
     }
   }
 
   /** A stop ends every pause. */
   async function pause(ms: number): Promise<void> {
-    if (ms > 0) await delay(ms, undefined, { signal: stopping.signal }).catch(() => {});
+    if (ms > 0) await delay(ms, undefined, { signal: stopping }).catch(() => {});
   }
 
   async function work(): Promise<void> {
@@ -96,7 +121,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   return {
     offer(request) {
-      if (stopping.signal.aborted || held >= queueMax || heldBytes + request.body.length > queueBytesMax) {
+      if (stopping.aborted || held >= queueMax || heldBytes + request.body.length > queueBytesMax) {
         tally.note("dropped_full");
         return;
       }
@@ -109,7 +134,6 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       works.add(running);
     },
     async stop() {
-      stopping.abort();
       const timer = setTimeout(() => over.abort(), STOP_MS_MAX);
       await Promise.all(works);
       clearTimeout(timer);
@@ -124,7 +148,7 @@ interface ServerLine {
   try(request: ForwardedRequest): Promise<Attempt>;
 }
 
-/** What the server asks for by `Retry-After` holds for all requests to it, and for nobody but this forwarder. */
+/** What the server asks for by `Retry-After` holds for all requests to it, and for no other server. */
 function createServerLine(options: ForwarderOptions, over: AbortSignal): ServerLine {
   const { timeoutMs, clock, fetch = globalThis.fetch } = options;
   // Of a clock that nobody sets back.
@@ -156,10 +180,12 @@ function createServerLine(options: ForwarderOptions, over: AbortSignal): ServerL
   };
 }
 
-/** Each request once. The log: never one line per request. */
-function createTally({ name, clock, logger, registry }: ForwarderOptions): {
+interface Tally {
   note(result: ForwardResult): void;
-} {
+}
+
+/** Each request once. The log: never one line per request. */
+function createTally({ name, clock, logger, registry }: ForwarderOptions): Tally {
   const counter = forwardedCounter(registry);
   for (const result of FORWARD_RESULTS) counter.inc({ source: name, result }, 0);
   let lost = 0;

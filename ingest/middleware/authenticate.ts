@@ -22,6 +22,8 @@ export interface Keyring {
   appsOf(key: string): ReadonlySet<AppId> | undefined;
   /** Apps that list the key as trusted under device_auth. */
   trustedAppsOf(key: string): ReadonlySet<AppId>;
+  /** What a table may call the key by: its digest. */
+  nameOf(key: string): string;
 }
 
 export interface KeysOfApp {
@@ -49,6 +51,7 @@ export function createKeyring(apps: ReadonlyMap<AppId, KeysOfApp>): Keyring {
     senderOf: (key) => senders.get(digestOf(key)),
     appsOf: (key) => byKey.get(digestOf(key)),
     trustedAppsOf: (key) => byTrustedKey.get(digestOf(key)) ?? NO_APPS,
+    nameOf: digestOf,
   };
 }
 
@@ -71,10 +74,14 @@ function digestOf(key: string): string {
 
 const BEARER = /^Bearer +([^ ].*)$/i;
 
+/** The key of an `Authorization` header; undefined where there is none. */
+export function keyIn(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
 /** Throws the Problem to answer with when the request names no key, or one that nobody has. */
 export function identifySender(keyring: Keyring, request: IncomingMessage, response: ServerResponse): Sender {
-  const header = request.headers.authorization;
-  const key = header === undefined ? undefined : BEARER.exec(header)?.[1];
+  const key = keyIn(request.headers.authorization);
   if (key === undefined) {
     response.setHeader("WWW-Authenticate", 'Bearer realm="lastgood"');
     throw problem("missing_credentials", "Send the ingest key of the app: Authorization: Bearer <key>.");

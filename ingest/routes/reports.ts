@@ -1,7 +1,7 @@
 // POST /v1/reports: native reports, one or many. Enters: a request as Node has it, because this route is served before
 // Express is asked (docs/adr/0027-the-hot-path.md); whose key it carries, and its body, are found out here. Where the
 // app asks for it, the request also has to prove whose reports they are (device-auth/).
-// Leaves: 202 with what was accepted and what was not, only after Redis holds the accepted ones; or a
+// Leaves: 202 with what was accepted and what was not, only after the accepted ones are kept; or a
 // Problem. A single report that is bad answers with its own code; in a batch it is named by its index.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CheckReport } from "../check-report.ts";
@@ -14,6 +14,7 @@ import type {
   RefusedReport,
 } from "../device-auth/device-guard.ts";
 import type { KeepReports } from "../keep-reports.ts";
+import type { LimitRequest } from "../limits/request-limits.ts";
 import type { IngestMetrics } from "../metrics.ts";
 import { refuseMethod } from "../middleware/allow-only.ts";
 import { JSON_ANSWER_HEADERS } from "../middleware/answer-headers.ts";
@@ -28,6 +29,7 @@ import type { BodyItem } from "../split-body.ts";
 
 export interface ReportsRouteDeps {
   readonly keyring: Keyring;
+  readonly limit: LimitRequest;
   readonly limits: BodyLimits;
   readonly checkReport: CheckReport;
   readonly guardDevices: GuardDevices;
@@ -52,6 +54,7 @@ export type ReportsRoute = (request: IncomingMessage, response: ServerResponse) 
 
 export function reportsRoute({
   keyring,
+  limit,
   limits,
   checkReport,
   guardDevices,
@@ -60,6 +63,8 @@ export function reportsRoute({
 }: ReportsRouteDeps): ReportsRoute {
   return async (request, response) => {
     if (request.method !== "POST") throw refuseMethod(request, response, "POST");
+    const limited = limit(request);
+    if (limited !== undefined) throw limited;
     const sender = identifySender(keyring, request, response);
     const body = await readBody(request, response, limits);
     const split = splitBody(body);

@@ -101,3 +101,28 @@ it("bench:detection times a rollback, and the classic way on the same release", 
 it("bench refuses a part that there is not", async () => {
   await expect(run("speed", "--only", "everything")).rejects.toThrow("there are single, batches");
 });
+
+it("bench:scrape prints a scrape beside the same bytes from a bare server", async () => {
+  const text = await run(
+    "scrape",
+    "--apps",
+    "2",
+    "--channels",
+    "2",
+    "--versions",
+    "3",
+    "--scrapes",
+    "2",
+    "--json",
+  );
+  const result = JSON.parse(text) as {
+    series: number;
+    measurements: readonly { medianMs: number; p95Ms: number; ratio: number }[];
+  };
+  // 12 releases with their counts at least.
+  expect(result.series).toBeGreaterThan(12 * 21);
+  expect(result.measurements).toHaveLength(2);
+  for (const { medianMs, p95Ms, ratio } of result.measurements) {
+    expect([medianMs > 0, p95Ms >= medianMs, ratio > 0]).toEqual([true, true, true]);
+  }
+});

@@ -35,7 +35,13 @@ async function copyExample(): Promise<{ file: string; missing: string[] }> {
 
 /** Starts it and returns what it prints until it is up. */
 async function start(file: string): Promise<string> {
-  const child = spawn(process.execPath, [distPath("agent/cli/lastgood.js"), "start", "--config", file]);
+  const child = spawn(process.execPath, [
+    distPath("agent/cli/lastgood.js"),
+    "start",
+    "--no-observability",
+    "--config",
+    file,
+  ]);
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => void (output += chunk));
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => void (output += chunk));

@@ -16,6 +16,7 @@ const PARTS = ["lastgood", "ingest", "agent", "redis"] as const;
 
 const CONFIG = `
 data_dir: ./data
+observability: off
 ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0" }
 agent: { listen: "127.0.0.1:0" }
 apps:
@@ -182,7 +183,7 @@ test("a mistake in the configuration starts nothing and exits with 2", async () 
   const folder = newInstallation(CONFIG.replace("5%", "0%"));
   const run = runCli(folder, ["start"]);
   expect(await run.exited).toBe(2);
-  expect(run.output()).toContain(`${path.join(folder, "lastgood.yaml")}:11:`);
+  expect(run.output()).toContain(`${path.join(folder, "lastgood.yaml")}:12:`);
   expect(run.output()).toContain("1 mistake: nothing was started");
   expect(existsSync(path.join(folder, "data"))).toBe(false);
   expect(readFileSync(path.join(folder, "lastgood.yaml"), "utf8")).toContain("0%");

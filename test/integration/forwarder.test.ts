@@ -174,6 +174,35 @@ test("forwarders of one process count side by side", async () => {
   expect([(await results()).sent, (await results("capgo")).sent]).toEqual([1, 1]);
 });
 
+test("a server that asks to wait holds up nothing that goes to another", async () => {
+  create();
+  const other = await startCodePushUpstream();
+  try {
+    upstream.answerWith((_request, response) => void response.writeHead(503, { "Retry-After": "30" }).end());
+    for (let index = 0; index < FORWARDS_AT_ONCE_MAX * 2; index += 1) offer();
+    await gotten(FORWARDS_AT_ONCE_MAX);
+    forwarder.offer({ url: `${other.url}/y`, headers: {}, body: Buffer.from("o") });
+    await waitUntil(
+      () => other.got.length,
+      (got) => got === 1,
+    );
+    expect(await waitUntil(results, ({ sent }) => sent === 1)).toMatchObject({
+      dropped_full: 0,
+      given_up: 0,
+    });
+  } finally {
+    await other.stop();
+  }
+});
+
+test("after a stop nothing is taken, not even for a server that was never sent to", async () => {
+  create();
+  await forwarder.stop();
+  offer();
+  await sleep(50);
+  expect([upstream.got.length, (await results()).dropped_full]).toEqual([0, 1]);
+});
+
 test.each([
   ["requests", Buffer.from("b"), QUEUE_MAX_DEFAULT],
   ["bytes", Buffer.alloc(QUEUE_BYTES_MAX_DEFAULT), 1],

@@ -112,6 +112,32 @@ test.each(SENDINGS)("$name is answered and counted alike", async (sending) => {
   for (const path of THROUGH_EXPRESS) expect(await send(path, sending)).toEqual(hot);
 });
 
+test("whoever sends more than it may is refused alike, from one account", async () => {
+  const seen = await Promise.all(
+    [HOT, ...THROUGH_EXPRESS].map(async (path) => {
+      const { app, registry } = createTestIngest({ redis, requestsPerSecond: { perAddress: 0.01 } });
+      // The one bucket is emptied by way of the others.
+      const paths = [...THROUGH_EXPRESS, HOT];
+      const answers = [];
+      for (let sent = 0; answers.at(-1)?.status !== 429 && sent < 20; sent += 1)
+        answers.push(await post(app, paths[sent % paths.length]!));
+      const answer = await post(app, path);
+      const { date: _date, ...headers } = answer.headers as Record<string, unknown>;
+      return { status: answer.status, text: answer.text, headers, counted: await countedBy(registry) };
+    }),
+  );
+  expect(seen[0]).toMatchObject({ status: 429, headers: { "retry-after": expect.any(String) } });
+  for (const other of seen) expect(other).toEqual(seen[0]);
+});
+
+function post(app: RequestListener, path: string): supertest.Test {
+  return agentOf(app)
+    .post(path)
+    .set("Content-Type", "application/json")
+    .set("Authorization", `Bearer ${TILL_KEY}`)
+    .send(GOOD);
+}
+
 test("what is not this path is not served by it", async () => {
   for (const path of ["/v1/report", "/v1/reports/1", "//v1/reports", "/v1/reports%2f"])
     expect(await send(path, SENDINGS[0]!)).toMatchObject({ status: 404, stored: 0 });

@@ -50,6 +50,7 @@ function createStage(): Stage {
     story: () => (existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []),
     spec: (name, args, times = {}) => ({
       name,
+      kind: "essential",
       pidFile: path.join(folder, `${name}.pid`),
       launch: () =>
         launchChild({

@@ -184,6 +184,7 @@ export async function freePorts(count: number): Promise<number[]> {
 function configText(ports: { otaUrl: string; ingest: number; operations: number; agent: number }): string {
   return `# Made by the demo. Guards are short because the demo's devices live fast.
 data_dir: ./data
+observability: off
 ingest: { listen: "127.0.0.1:${ports.ingest}", operations_listen: "127.0.0.1:${ports.operations}" }
 agent: { listen: "127.0.0.1:${ports.agent}" }
 apps:

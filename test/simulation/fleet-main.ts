@@ -2,6 +2,7 @@
 // of that moment check in, and sends their reports to ingest until each is acknowledged. Enters: the
 // command line and commands on stdin. Leaves: progress and the final books as JSON lines on stdout.
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { sleep } from "../../runtime/clock.ts";
@@ -40,7 +41,8 @@ function readArguments(): FleetArguments {
     .description("Simulates a fleet of devices that update from an OTA server and report to ingest.")
     .requiredOption("--ota-url <url>", "base URL of the OTA server (the type: http contract)")
     .requiredOption("--ingest-url <url>", "base URL of Lastgood's ingest")
-    .requiredOption("--ingest-key <key>", "ingest key of the app")
+    .option("--ingest-key <key>", "ingest key of the app")
+    .option("--ingest-key-file <file>", "file with the ingest key of the app")
     .option("--app <id>", "app", "com.acme.till")
     .option("--channel <name>", "channel", "production")
     .option("--seed <n>", "seed of everything random", parseWholeNumber, 1)
@@ -50,7 +52,11 @@ function readArguments(): FleetArguments {
     .option("--laggards <share>", "share of the other devices", parseRatio, 0.02)
     .option("--rollout-seconds <s>", "time for the whole fleet to take up a release", parseSeconds, 25)
     .option("--fails <version=share>", "failure rate of a release, repeatable", collectRate, new Map());
-  return program.parse().opts<FleetArguments>();
+  const { ingestKeyFile, ...options } = program.parse().opts<FleetArguments & { ingestKeyFile?: string }>();
+  const ingestKey =
+    ingestKeyFile === undefined ? options.ingestKey : readFileSync(ingestKeyFile, "utf8").trim();
+  if (ingestKey === undefined) program.error("name --ingest-key or --ingest-key-file");
+  return { ...options, ingestKey };
 }
 
 function collectRate(value: string, rates: ReadonlyMap<string, number>): ReadonlyMap<string, number> {

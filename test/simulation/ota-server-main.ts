@@ -1,7 +1,7 @@
-// The simulated OTA server as a process, on loopback only. Enters: flags. Leaves: one JSON line with its
+// The simulated OTA server as a process, on loopback unless it is told otherwise. Enters: flags. Leaves: one JSON line with its
 // URL on stdout when it listens. It stops on SIGTERM or SIGINT, and when whoever started it goes away: its
 // IPC channel closes, or its stdin where that is a pipe (`/dev/null` and terminals are not watched).
-import { fstatSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
@@ -14,10 +14,11 @@ import { createSimulatedOtaServer } from "./ota-server.ts";
 import type { SimulatedOtaServer } from "./ota-server.ts";
 
 const USAGE =
-  "usage: ota-server-main --app ID --channel NAME --versions OLDEST,…,CURRENT --secret TEXT [--port 0] [--signed-reads]";
+  "usage: ota-server-main --app ID --channel NAME --versions OLDEST,…,CURRENT --secret TEXT|--secret-file FILE [--host 127.0.0.1] [--port 0] [--signed-reads]";
 const DAY_MS = 86_400_000;
 
 const flagsSchema = z.object({
+  host: z.string().min(1),
   port: z.coerce.number().int().min(0).max(65_535),
   app: appIdSchema,
   channel: channelSchema,
@@ -33,15 +34,19 @@ type Flags = z.infer<typeof flagsSchema>;
 function readFlags(): Flags {
   const { values } = parseArgs({
     options: {
+      host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "0" },
       app: { type: "string" },
       channel: { type: "string" },
       versions: { type: "string" },
       secret: { type: "string" },
+      "secret-file": { type: "string" },
       "signed-reads": { type: "boolean", default: false },
     },
   });
-  const parsed = flagsSchema.safeParse(values);
+  const file = values["secret-file"];
+  const secret = file === undefined ? values.secret : readFileSync(file, "utf8").trim();
+  const parsed = flagsSchema.safeParse({ ...values, secret });
   if (!parsed.success) throw new Error(`${z.prettifyError(parsed.error)}\n${USAGE}`);
   return parsed.data;
 }
@@ -62,7 +67,7 @@ async function start(): Promise<Running> {
     signedReads: flags["signed-reads"],
   });
   seed(server, flags);
-  const running = await startHttpServer(server.express, { host: "127.0.0.1", port: flags.port });
+  const running = await startHttpServer(server.express, { host: flags.host, port: flags.port });
   stopWithStdin();
   process.stdout.write(`${JSON.stringify({ url: running.url })}\n`);
   return running;

@@ -3,6 +3,7 @@
 import type { Server } from "node:http";
 import express from "express";
 import type { RequestHandler } from "express";
+import { OBSERVABILITY_OFF } from "../../agent/config/observability.ts";
 import type { Operator, Settings } from "../../agent/config/schema.ts";
 import { STRATA_MAX_DEFAULT } from "../../agent/health/counting-rules.ts";
 import { flagOf, isAttempt } from "../../agent/health/outcomes.ts";
@@ -54,6 +55,7 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
     alertmanager: undefined,
     grafana: undefined,
     summary: undefined,
+    observability: OBSERVABILITY_OFF,
     apps: new Map(apps.map((app) => [app.name as AppId, appSettings(app)])),
     policies: new Map(apps.map(({ name, policy }) => [name, samplePolicy({ name, ...policy })])),
   };

@@ -1,16 +1,19 @@
 // A real prometheus-alertmanager for tests: on a port of its own of 127.0.0.1, in a temporary folder, with a webhook
-// receiver that this process runs. Everything goes to the receiver at once. Leaves: its address, and what it notified.
-import { spawn, spawnSync } from "node:child_process";
+// receiver that this process runs. Everything goes to the receiver at once, or by the routes of a configuration file,
+// as rewritten-alertmanager.ts makes it. Leaves: its address, and what it notified.
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { findProgram } from "../../runtime/foreign-program.ts";
 import { startJsonDouble } from "./json-double.ts";
 import type { JsonDouble } from "./json-double.ts";
 import { freePort } from "./redis.ts";
-import { waitUntil } from "./wait-until.ts";
+import { redirected } from "./rewritten-alertmanager.ts";
+import type { AlertmanagerConfig } from "./rewritten-alertmanager.ts";
+import { untilReady } from "./until-ready.ts";
 
-const READY_MS_MAX = 20_000;
 const HOW_TO_GET =
   "install it (Debian, Ubuntu: apt-get install prometheus-alertmanager), as .ci/run and npm test do";
 
@@ -32,8 +35,18 @@ export interface ListedAlert {
   readonly updatedAt: string;
 }
 
+/** What a webhook receiver gets at once: a group of alerts. */
+export interface Notification {
+  readonly receiver: string;
+  readonly status: "firing" | "resolved";
+  readonly groupLabels: Readonly<Record<string, string>>;
+  readonly alerts: readonly NotifiedAlert[];
+}
+
 export interface TestAlertmanager {
   readonly url: string;
+  /** Each notification, in order; `receiver` says who would have got it. */
+  notifications(): Notification[];
   /** What the receiver got, in order, from this server. */
   notified(): NotifiedAlert[];
   /** What it holds now. */
@@ -41,15 +54,32 @@ export interface TestAlertmanager {
   stop(): Promise<void>;
 }
 
-/** `port`: to start one where nobody listened before. */
-export async function startAlertmanager({ port }: { port?: number } = {}): Promise<TestAlertmanager> {
+export interface AlertmanagerStart {
+  /** To start one where nobody listened before. */
+  readonly port?: number;
+  /** Its routes and inhibitions; every receiver is redirected to the double, and times are a second. */
+  readonly configFile?: string;
+  /** What else to change in the file. */
+  readonly rewrite?: (config: AlertmanagerConfig) => AlertmanagerConfig;
+}
+
+export async function startAlertmanager({
+  port,
+  configFile,
+  rewrite = (config) => config,
+}: AlertmanagerStart = {}): Promise<TestAlertmanager> {
   const receiver = await startJsonDouble();
   const folder = mkdtempSync(path.join(tmpdir(), "lg-alertmanager-"));
   const file = path.join(folder, "alertmanager.yml");
-  writeFileSync(file, configuration(receiver));
+  writeFileSync(
+    file,
+    configFile === undefined
+      ? configuration(receiver)
+      : redirected({ configFile, to: receiver.url, rewrite }),
+  );
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   const child = spawn(
-    programName(),
+    programFile(),
     [
       `--config.file=${file}`,
       `--storage.path=${path.join(folder, "data")}`,
@@ -62,18 +92,11 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
   );
   const exited = once(child, "close");
   const url = `http://${address}`;
-  const isReady = (): Promise<boolean> =>
-    fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  const died = exited.then(() => Promise.reject(new Error("Alertmanager ended before it was ready")));
-  await Promise.race([waitUntil(isReady, (ready) => ready, READY_MS_MAX), died]);
-  died.catch(() => {});
+  await untilReady({ name: "Alertmanager", url, exited });
   return {
     url,
-    notified: () =>
-      receiver.requests.flatMap(({ body }) => (body as { alerts: readonly NotifiedAlert[] }).alerts),
+    notifications: () => receiver.requests.map(({ body }) => body as Notification),
+    notified: () => receiver.requests.flatMap(({ body }) => (body as Notification).alerts),
     list: async () => (await (await fetch(`${url}/api/v2/alerts`)).json()) as ListedAlert[],
     async stop() {
       child.kill("SIGTERM");
@@ -85,9 +108,8 @@ export async function startAlertmanager({ port }: { port?: number } = {}): Promi
 }
 
 /** Debian has a name of its own for it. */
-function programName(): string {
-  const names = ["prometheus-alertmanager", "alertmanager"];
-  const found = names.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error === undefined);
+function programFile(): string {
+  const found = findProgram(["prometheus-alertmanager", "alertmanager"], process.env["PATH"]);
   if (found === undefined) throw new Error(`Alertmanager was not found on the PATH: ${HOW_TO_GET}`);
   return found;
 }

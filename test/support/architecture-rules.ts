@@ -139,7 +139,7 @@ export const RULES: readonly Rule[] = [
     reason:
       "a renamed metric must fail to compile there, and nothing else of the program may leak into what Grafana and Prometheus load",
     appliesTo: isIn("dashboards", "alerting"),
-    filesAtLeast: 0,
+    filesAtLeast: 20,
     find: importsThat(
       (imported, from) =>
         isRelative(imported) && !isIn(from.split("/")[0]!, "ingest/contract/metric-names.ts")(imported),

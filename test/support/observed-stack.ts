@@ -32,6 +32,7 @@ export const CHANNELS = {
 } as const;
 const INGEST_KEY = "observed-ingest-key";
 const OTA_SECRET = "observed-ota-secret";
+const REDIS_BYTES_MAX = 1_073_741_824;
 const UP_MS_MAX = 60_000;
 const DAY_MS = 86_400_000;
 
@@ -63,6 +64,8 @@ export async function startObservedStack({
   const folder = mkdtempSync(path.join(tmpdir(), "lg-observed-"));
   const redis = await startTestRedis();
   const control = new Redis(redis.url);
+  // So that there is a limit to be seen.
+  await control.config("SET", "maxmemory", REDIS_BYTES_MAX);
   const clock = systemClock;
   const otaServer = createSimulatedOtaServer({ secret: OTA_SECRET, clock });
   const otaListener = await startHttpServer(otaServer.express, { host: "127.0.0.1", port: 0 });
@@ -191,6 +194,7 @@ interface ConfigParts {
 function configText({ ports, ...urls }: ConfigParts): string {
   return `
 data_dir: ./data
+observability: off
 shards: 2
 redis: { url: "${urls.redisUrl}" }
 ingest: { listen: "127.0.0.1:${ports.ingest}", operations_listen: "127.0.0.1:${ports.operations}" }
@@ -198,10 +202,10 @@ agent: { listen: "127.0.0.1:${ports.agent}" }
 alertmanager: { url: "${urls.alertmanagerUrl}" }
 apps:
   ${TILL_APP}:
-    ingest_keys: [${INGEST_KEY}]
+    ingest_keys: [${INGEST_KEY}, ${INGEST_KEY}-of-devices]
     ota_server: { type: http, url: "${urls.otaUrl}", secret: ${OTA_SECRET} }
     sources: { capgo: { channel: production, relay: "${urls.statsUrl}" } }
-    device_auth: { type: hmac, secret: observed-device-secret-of-32-characters, mode: observe }
+    device_auth: { type: hmac, secret: observed-device-secret-of-32-characters, mode: observe, trusted_keys: [${INGEST_KEY}] }
     channels:
       ${CHANNELS.rolledBack}: { policy: automatic }
       ${CHANNELS.approval}: { policy: approval }
@@ -225,7 +229,7 @@ policies:
     rules: &rules
       - { signal: update_failure, limit: 5% }
       - { signal: download_failure, limit: 20% }
-      - { signal: crash, worse_than_baseline: 2x }
+      - { signal: crash, worse_than_baseline: 2x, limit: 90% }
       - { signal: silence, limit: 2%, deadline: 10m }
     guards: { min_devices: 5, cooldown: 1m }
   approval: { mode: approval, rules: *rules }

@@ -1,7 +1,7 @@
 // Group commit, with an appender behind it that a test lets finish when it likes.
 import { describe, expect, test } from "vitest";
 import { decodeReportEntry, encodeReportEntry } from "../../../ingest/contract/report-entry.ts";
-import type { AcceptedReport } from "../../../ingest/contract/report-entry.ts";
+import type { AcceptedReport, EncodedReportEntry } from "../../../ingest/contract/report-entry.ts";
 import type { EntriesByShard, EntryFields, StreamLengths } from "../../../ingest/entry-appender.ts";
 import {
   GROUPS_UNDER_WAY_MAX,
@@ -12,7 +12,7 @@ import {
 
 const RECEIVED_AT_MS = 1_769_860_800_000;
 
-function entryOf(...devices: readonly string[]): EntryFields {
+function entryOf(...devices: readonly string[]): EncodedReportEntry {
   const reports = devices.map(
     (device) =>
       ({
@@ -120,7 +120,7 @@ test("no more groups are under way than may be; what comes meanwhile goes togeth
 
 describe("joining", () => {
   /** An entry whose JSON has as many characters. */
-  function entryOfChars(chars: number): EntryFields {
+  function entryOfChars(chars: number): EncodedReportEntry {
     return entryOf("d".repeat(chars - entryOf("")[5].length));
   }
 

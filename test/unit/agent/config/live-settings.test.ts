@@ -68,6 +68,7 @@ describe("after a restart", () => {
     ["data_dir", "log_level: debug\ndata_dir", ["log_level"]],
     ["data_dir", "sentry_dsn: https://a@sentry.example/1\ndata_dir", ["sentry_dsn"]],
     ["data_dir", "ingest: { listen: ':9000' }\ndata_dir", ["ingest"]],
+    ["data_dir", "observability: off\ndata_dir", ["observability"]],
     ["data_dir", "retention: { devices: 60d }\ndata_dir", ["retention"]],
     ["8082", "8083", ["agent.listen"]],
     ["listen:", "trusted_proxies: [10.0.0.0/8]\n  listen:", ["agent.trusted_proxies"]],

@@ -222,9 +222,18 @@ describe("a right file", () => {
         operationsListen: { host: "127.0.0.1", port: 8081 },
         bodyBytesMax: 5 * 1024 * 1024,
         streamEntriesMax: 250_000,
+        trustedProxies: [],
+        connectionsMax: 10_000,
+        requestsPerSecond: {},
+        spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
       },
       agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [] },
       retention: { devicesMs: 90 * DAY_MS },
+      observability: {
+        prometheus: { host: "127.0.0.1", port: 9090 },
+        alertmanager: { host: "127.0.0.1", port: 9093 },
+        grafana: { host: "127.0.0.1", port: 3000 },
+      },
       apps: new Map([
         [
           "com.acme.till",
