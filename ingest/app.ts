@@ -6,7 +6,7 @@ import express from "express";
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import type { Clock } from "../runtime/clock.ts";
 import { operationsRouter } from "../runtime/http-server.ts";
-import type { Readiness } from "../runtime/http-server.ts";
+import type { Readiness, ReadinessChecks } from "../runtime/http-server.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { Problem, createProblemAnswer, problemHandler } from "../runtime/problem.ts";
@@ -150,34 +150,35 @@ function hotPathFirst(parts: {
   };
 }
 
-export interface OperationsDeps {
-  readonly registry: Registry;
+export interface IngestChecksDeps {
   readonly redis: Redis;
-  readonly logger: Logger;
   /** True from the moment that stopping began. */
   readonly isDraining: () => boolean;
   /** Where reports go while Redis does not take them; undefined = they go to Redis. */
   readonly spoolOutage?: () => SpoolOutage | undefined;
 }
 
-export function createOperationsApp({
-  registry,
+export function createIngestChecks({
   redis,
-  logger,
   isDraining,
   spoolOutage = () => undefined,
-}: OperationsDeps): Express {
+}: IngestChecksDeps): ReadinessChecks {
+  return {
+    redis: async () => withSpool(await checkRedis(redis), spoolOutage()),
+    process: () => (isDraining() ? "stopping" : undefined),
+  };
+}
+
+export interface OperationsDeps {
+  readonly registry: Pick<Registry, "metrics">;
+  readonly checks: ReadinessChecks;
+  readonly logger: Logger;
+}
+
+export function createOperationsApp({ registry, checks, logger }: OperationsDeps): Express {
   const app = bareExpress();
   app.use(answerHeaders);
-  app.use(
-    operationsRouter({
-      registry,
-      checks: {
-        redis: async () => withSpool(await checkRedis(redis), spoolOutage()),
-        process: () => (isDraining() ? "stopping" : undefined),
-      },
-    }),
-  );
+  app.use(operationsRouter({ registry, checks }));
   app.use(nothingHere);
   app.use(problemHandler({ logger }));
   return app;

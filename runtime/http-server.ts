@@ -86,7 +86,7 @@ export function operationsRouter({
   registry,
   checks,
 }: {
-  registry: Registry;
+  registry: Pick<Registry, "metrics">;
   checks: ReadinessChecks;
 }): Router {
   const router = express.Router();

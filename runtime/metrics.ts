@@ -2,7 +2,8 @@
 // is imported only here and in each room's own `metrics` file, so that the move to its successor
 // (`@prometheus-io/client`, which needs Node 22) stays small.
 import type { RequestHandler } from "express";
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { MetricObjectWithValues, MetricValue } from "prom-client";
 
 import { listenerMetrics } from "./listener-metrics.ts";
 
@@ -18,6 +19,7 @@ export function createRegistry(options: {
     name: "ota_build_info",
     help: "Version of Lastgood and of Node; the value is always 1.",
     labelNames: ["process", "version", "node"],
+    aggregator: "first",
     registers: [registry],
   });
   listenerMetrics(registry);
@@ -25,10 +27,22 @@ export function createRegistry(options: {
   return registry;
 }
 
+/** What a registry holds, in a form that can be sent to another process. */
+export type MetricsReading = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+export async function readMetrics(registry: Registry): Promise<MetricsReading> {
+  return await registry.getMetricsAsJSON();
+}
+
+/** One exposition of several processes: each metric says by its `aggregator` how (a sum, unless it says otherwise). */
+export function mergeReadings(readings: readonly MetricsReading[]): Registry {
+  return AggregatorRegistry.aggregate(readings as MetricsReading[] & object[]) as Registry;
+}
+
 const OPEN_METRICS = "application/openmetrics-text";
 
 /** `GET /metrics`: Prometheus text, or OpenMetrics 1.0 where the scraper asks for it. */
-export function metricsHandler(registry: Registry): RequestHandler {
+export function metricsHandler(registry: Pick<Registry, "metrics">): RequestHandler {
   return async (request, response) => {
     const text = await registry.metrics();
     if (request.get("accept")?.includes(OPEN_METRICS) === true) {

@@ -7,7 +7,7 @@ import { connect } from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
-import { createOperationsApp } from "../../ingest/app.ts";
+import { createIngestChecks, createOperationsApp } from "../../ingest/app.ts";
 import { startIngest } from "../../ingest/ingest.ts";
 import type { RunningIngest } from "../../ingest/ingest.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
@@ -245,9 +245,8 @@ describe("the operations address", () => {
   test("is not ready while Redis is away, and alive all the same", async () => {
     const operations = createOperationsApp({
       registry: createRegistry({ process: "test", version: "0.0.0" }),
-      redis,
+      checks: createIngestChecks({ redis, isDraining: () => false }),
       logger,
-      isDraining: () => false,
     });
     await supertest(operations).get("/readyz").expect(200);
     await server.kill();
@@ -263,9 +262,8 @@ describe("the operations address", () => {
   test("takes no reports", async () => {
     const operations = createOperationsApp({
       registry: createRegistry({ process: "test", version: "0.0.0" }),
-      redis,
+      checks: createIngestChecks({ redis, isDraining: () => false }),
       logger,
-      isDraining: () => false,
     });
     const answer = await supertest(operations).post("/v1/reports").send({}).expect(404);
     expect(answer.body.code).toBe("not_found");

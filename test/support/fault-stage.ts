@@ -50,6 +50,8 @@ export interface IngestProcess {
 export interface IngestStart {
   /** YAML of `ingest.spool`. */
   readonly spool?: string;
+  /** YAML of further settings of `ingest`, such as `processes: 2`. */
+  readonly settings?: string;
   /** Before the command, such as `ulimit -f 100;`. */
   readonly shell?: string;
   /** In place of the stage's own. */
@@ -125,11 +127,19 @@ function bytesBelow(folder: string): number {
     .reduce((sum, { parentPath, name }) => sum + statSync(path.join(parentPath, name)).size, 0);
 }
 
-function configText({ folder, spool }: { folder: string; spool: string }): string {
+function configText({
+  folder,
+  spool,
+  settings,
+}: {
+  readonly folder: string;
+  readonly spool: string;
+  readonly settings: string;
+}): string {
   return `
 data_dir: ${folder}/data
 shards: ${FAULT_SHARDS}
-ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", spool: ${spool} }
+ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", spool: ${spool}, ${settings} }
 apps:
   ${APP}:
     ingest_keys: [${KEY}]
@@ -145,12 +155,13 @@ async function startIngestProcess({
   redisUrl,
   running,
   spool = "{}",
+  settings = "processes: 1",
   shell = "",
   nodeArgs = [],
   env = {},
 }: IngestStart & { folder: string; redisUrl: string; running: Set<ChildProcess> }): Promise<IngestProcess> {
   const config = path.join(folder, "lastgood.yaml");
-  writeFileSync(config, configText({ folder, spool }));
+  writeFileSync(config, configText({ folder, spool, settings }));
   const command = [process.execPath, ...nodeArgs, distPath("ingest/main.js"), "--config", config];
   const child = spawn("bash", ["-c", `${shell} exec "$@"`, "bash", ...command], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
