@@ -1,5 +1,5 @@
-// Single reports at one ingest process and at two, each with a listener and a client of its own, on one Redis: what a second
-// core gives. Enters: how long a turn is and how many there are; one and two take turns. Leaves: requests a second of all
+// Single reports at ingest with `processes: 1` and with 2, on one Redis: what a second core gives. One client and one address
+// each. Enters: how long a turn is and how many there are; one and two take turns. Leaves: requests a second of all
 // processes together, and of each round the ratio to one process.
 import type { Progress } from "../progress.ts";
 import { spreadOf, tableOf, whole, withSpread } from "./figures.ts";
@@ -26,25 +26,24 @@ export async function benchProcesses(turns: Turns, progress: Progress): Promise<
   const perSecond = PROCESSES.map((): number[] => []);
   const failed = PROCESSES.map(() => 0);
   try {
-    const config = folders[0]!.write("lastgood.yaml", configText());
-    for (const _ of PROCESSES) ingests.push(await startIngest(config, redis.url));
+    for (const [index, processes] of PROCESSES.entries()) {
+      const config = folders[index]!.write("lastgood.yaml", configText({ processes }));
+      ingests.push(await startIngest(config, redis.url));
+    }
     for (let round = 0; round <= turns.rounds; round += 1)
       for (const [index, processes] of PROCESSES.entries()) {
         progress.say(() => `${processes} ingest processes: round ${round} of ${turns.rounds}`);
-        const loads = ingests.slice(0, processes).map((ingest, nth) =>
-          runLoad(folders[nth]!, {
-            url: `${ingest.urls["http"]}/v1/reports`,
-            seconds: turns.seconds,
-            connections: CONNECTIONS / processes,
-            reportsPerRequest: 1,
-          }),
-        );
-        const results = await Promise.all(loads);
+        const result = await runLoad(folders[index]!, {
+          url: `${ingests[index]!.urls["http"]}/v1/reports`,
+          seconds: turns.seconds,
+          connections: CONNECTIONS,
+          reportsPerRequest: 1,
+        });
         await redis.redis.flushall();
         // The first round warms up.
         if (round === 0) continue;
-        perSecond[index]!.push(results.reduce((sum, { requestsPerSecond }) => sum + requestsPerSecond, 0));
-        failed[index]! += results.reduce((sum, result) => sum + result.failed, 0);
+        perSecond[index]!.push(result.requestsPerSecond);
+        failed[index]! += result.failed;
       }
   } finally {
     for (const ingest of ingests) await ingest.stop();

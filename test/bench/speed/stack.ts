@@ -128,12 +128,14 @@ export interface ConfigOptions {
   readonly otaUrl?: string;
   /** Channels of the one app, each with the policy of the bench. */
   readonly channels?: readonly string[];
+  /** Of ingest. */
+  readonly processes?: number;
 }
 
 /** A policy as short as the demo's, so that a release can be judged as soon as there is evidence. */
-export function configText({ otaUrl, channels = [CHANNEL] }: ConfigOptions = {}): string {
+export function configText({ otaUrl, channels = [CHANNEL], processes = 1 }: ConfigOptions = {}): string {
   return `
-ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", limits: { stream_entries: 10000000 } }
+ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", limits: { stream_entries: 10000000 }, processes: ${processes} }
 agent: { listen: "127.0.0.1:0" }
 log_level: warn
 apps:
