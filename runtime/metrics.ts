@@ -36,7 +36,7 @@ export async function readMetrics(registry: Registry): Promise<MetricsReading> {
 
 /** One exposition of several processes: each metric says by its `aggregator` how (a sum, unless it says otherwise). */
 export function mergeReadings(readings: readonly MetricsReading[]): Registry {
-  return AggregatorRegistry.aggregate(readings as MetricsReading[] & object[]) as Registry;
+  return AggregatorRegistry.aggregate([...readings]);
 }
 
 const OPEN_METRICS = "application/openmetrics-text";

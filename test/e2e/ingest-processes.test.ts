@@ -189,10 +189,11 @@ test("the first process is killed: no worker lives on", async () => {
   await startAll();
   const pids = workersOf(ingest);
   await ingest.kill();
-  await waitUntil(
+  const left = await waitUntil(
     () => pids.filter((pid) => !isGone(pid)),
-    (left) => left.length === 0,
+    (alive) => alive.length === 0,
   );
+  expect(left).toEqual([]);
 });
 
 test("Redis is away: each worker has a folder of the spool, and all of it is drained", async () => {
