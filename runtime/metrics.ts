@@ -3,14 +3,31 @@
 // (`@prometheus-io/client`, which needs Node 22) stays small.
 import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { TextMetric } from "./text-metric.ts";
 
 export { Counter, Gauge, Histogram, Registry };
+export { createTextMetric, formatLabels } from "./text-metric.ts";
+export type { TextMetric } from "./text-metric.ts";
+
+declare module "prom-client" {
+  interface Registry {
+    /** What `metrics()` renders each metric with; prom-client's own types leave it out. */
+    getMetricsAsString(metric: unknown): Promise<string>;
+  }
+}
+
+/** Renders metrics of our own kind beside prom-client's. */
+class TextRegistry extends Registry {
+  override getMetricsAsString(metric: unknown): Promise<string> {
+    return metric instanceof TextMetric ? metric.exposition() : super.getMetricsAsString(metric);
+  }
+}
 
 export function createRegistry(options: {
   readonly process: "ingest" | "agent" | "test";
   readonly version: string;
 }): Registry {
-  const registry = new Registry();
+  const registry = new TextRegistry();
   if (options.process !== "test") collectDefaultMetrics({ register: registry });
   const info = new Gauge({
     name: "ota_build_info",
@@ -42,14 +59,12 @@ export function metricsHandler(registry: Registry): RequestHandler {
  * the metric objects themselves, which breaks serving both formats from one registry.
  */
 export function toOpenMetrics(text: string): string {
-  const counters = new Set(Array.from(text.matchAll(/^# TYPE (\S+) counter$/gm), (match) => match[1]!));
-  const lines = text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => {
-      const header = /^# (HELP|TYPE) (\S+)(.*)$/.exec(line);
-      if (header === null || !counters.has(header[2]!)) return line;
-      return `# ${header[1]} ${header[2]!.replace(/_total$/, "")}${header[3]}`;
-    });
-  return [...lines, "# EOF", ""].join("\n");
+  // Families stand apart by an empty line. Only their heads are looked at: there may be 100,000 samples.
+  const families = text
+    .split("\n\n")
+    .map((family) => family.replace(COUNTER_HEAD, "# HELP $1$2\n# TYPE $1 counter"));
+  const samples = families.join("\n").trimEnd();
+  return samples === "" ? "# EOF\n" : `${samples}\n# EOF\n`;
 }
+
+const COUNTER_HEAD = /^# HELP (\S+)_total( .*)?\n# TYPE \1_total counter(?=\n|$)/;

@@ -1,7 +1,8 @@
 // What metrics say of channels as a whole: what is offered there, what its policy allows, when it was judged last. Enters:
-// the channels of the configuration, and what Redis has of them. Leaves: gauges, set.
+// the channels of the configuration, and what Redis has of them. Leaves: the samples of gauges, added.
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import { formatLabels } from "../../runtime/metrics.ts";
 import type { WatchedChannel } from "../jobs/watched-channel.ts";
 import type { ChannelSummary, ReleaseSummary } from "../journal/summary-store.ts";
 import type { Instruments } from "./instruments.ts";
@@ -20,17 +21,16 @@ export function setChannels(
   for (const { key, policy } of channels) {
     setLimits(instruments, key, policy);
     const version = offered.get(formatChannelKey(key))?.version ?? null;
-    if (version !== null) instruments.offered.set({ app: key.app, channel: key.channel, version }, 1);
+    if (version !== null)
+      instruments.offered.add(formatLabels({ app: key.app, channel: key.channel, version }), 1);
   }
-  // The newest of a channel comes last, and stays.
-  for (const { verdict, evaluatedAtMs } of summaries.toSorted(byEvaluation)) {
-    const { app, channel } = verdict.release;
-    instruments.evaluated.set({ app, channel }, evaluatedAtMs / 1_000);
+  const evaluatedAtMs = new Map<string, number>();
+  for (const summary of summaries) {
+    const { app, channel } = summary.verdict.release;
+    const labels = formatLabels({ app, channel });
+    evaluatedAtMs.set(labels, Math.max(summary.evaluatedAtMs, evaluatedAtMs.get(labels) ?? -Infinity));
   }
-}
-
-function byEvaluation(left: ReleaseSummary, right: ReleaseSummary): number {
-  return left.evaluatedAtMs - right.evaluatedAtMs;
+  for (const [labels, atMs] of evaluatedAtMs) instruments.evaluated.add(labels, atMs / 1_000);
 }
 
 /** Of two rules with a limit for one signal (a plain one beside one that is always valid) the stricter. */
@@ -43,5 +43,6 @@ function setLimits(
   for (const rule of rules)
     if (rule.form !== "worse_than_baseline")
       limits.set(rule.signal, Math.min(rule.limit, limits.get(rule.signal) ?? rule.limit));
-  for (const [signal, limit] of limits) instruments.policyLimit.set({ app, channel, signal }, limit);
+  for (const [signal, limit] of limits)
+    instruments.policyLimit.add(formatLabels({ app, channel, signal }), limit);
 }
