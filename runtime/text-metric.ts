@@ -19,7 +19,10 @@ export class TextMetric {
   readonly type: "counter" | "gauge";
   readonly labelNames: readonly string[];
   readonly #collect: () => Promise<void>;
-  #lines: string[] = [];
+  readonly #opening: string;
+  /** Labels, labels, value of each sample in turn: parts that many samples share, joined once. */
+  #parts: string[] = [];
+  #text: string | undefined;
 
   constructor({ name, help, type, labelNames, collect }: TextMetricOptions) {
     this.name = name;
@@ -27,25 +30,35 @@ export class TextMetric {
     this.type = type;
     this.labelNames = labelNames;
     this.#collect = collect;
+    this.#opening = `\n${name}{`;
   }
 
-  /** One sample. `labels` as `formatLabels` makes them; whoever calls sees to it that they were not added before. */
-  add(labels: string, value: number): void {
+  /**
+   * One sample. `labels` as `formatLabels` makes them, and what follows them, from its comma on; whoever calls sees to it
+   * that they were not added before.
+   */
+  add(labels: string, value: number, more = ""): void {
     // What was read as JSON may be anything; one line that is no sample would cost Prometheus the whole scrape.
     if (typeof value !== "number") throw new TypeError(`${this.name}: no number: ${String(value)}`);
     if (this.type === "counter" && (value < 0 || value === Infinity))
       throw new RangeError(`${this.name}: no value of a counter: ${value}`);
-    this.#lines.push(`${this.name}{${labels}} ${formatValue(value)}`);
+    this.#parts.push(this.#opening, labels, more, "} ", formatValue(value));
   }
 
   reset(): void {
-    this.#lines = [];
+    this.#parts = [];
+    this.#text = undefined;
   }
 
+  /** Once everything was added: what is added later is not read before the next reset. */
   async exposition(): Promise<string> {
     await this.#collect();
-    const head = `# HELP ${this.name} ${escapeHelp(this.help)}\n# TYPE ${this.name} ${this.type}`;
-    return this.#lines.length === 0 ? head : `${head}\n${this.#lines.join("\n")}`;
+    if (this.#text === undefined) {
+      const head = `# HELP ${this.name} ${escapeBackslashes(this.help)}\n# TYPE ${this.name} ${this.type}`;
+      this.#text = head + this.#parts.join("");
+      this.#parts = [];
+    }
+    return this.#text;
   }
 }
 
@@ -60,12 +73,18 @@ export function createTextMetric(options: TextMetricOptions): TextMetric {
 
 /** `app="com.acme.till",channel="production"`, escaped. */
 export function formatLabels(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}="${escapeHelp(value).replaceAll('"', String.raw`\"`)}"`)
-    .join(",");
+  let text = "";
+  for (const [name, value] of Object.entries(labels))
+    text += `${text === "" ? "" : ","}${name}="${escapeLabel(value)}"`;
+  return text;
 }
 
-function escapeHelp(text: string): string {
+function escapeLabel(value: string): string {
+  if (!/["\\\n]/.test(value)) return value;
+  return escapeBackslashes(value).replaceAll('"', String.raw`\"`);
+}
+
+function escapeBackslashes(text: string): string {
   return text.replaceAll("\\", String.raw`\\`).replaceAll("\n", String.raw`\n`);
 }
 

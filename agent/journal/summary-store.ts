@@ -133,9 +133,11 @@ type StoredSummary = Omit<ReleaseSummary, "hours" | "verdict"> & {
   readonly verdict: Omit<Verdict, "accusing"> & Partial<Pick<Verdict, "accusing">>;
 };
 
+const NO_DEVICES = toOutcomeCounts([]);
+
 function toSummary(stored: StoredSummary): ReleaseSummary {
   const { verdict } = stored;
   const hours = { ...NO_DEVICE_HOURS, ...stored.hours };
-  const devices = { ...toOutcomeCounts([]), ...verdict.devices };
+  const devices = { ...NO_DEVICES, ...verdict.devices };
   return { ...stored, verdict: { ...verdict, devices, accusing: verdict.accusing ?? [] }, hours };
 }

@@ -26,6 +26,10 @@ const PASSING_OUTCOMES: readonly Outcome[] = [
 ];
 export const LASTING_OUTCOMES = OUTCOMES.filter((outcome) => !PASSING_OUTCOMES.includes(outcome));
 
+const MORE_OF_OUTCOME = Object.fromEntries(
+  OUTCOMES.map((outcome) => [outcome, `,outcome="${outcome}"`]),
+) as Readonly<Record<Outcome, string>>;
+
 interface Counts {
   readonly devices: OutcomeCounts;
   readonly hours: Pick<DeviceHours, "active" | "crashed" | "notResponding">;
@@ -85,12 +89,12 @@ function addRelease(instruments: Instruments, summary: ReleaseSummary, condemned
   instruments.lastReport.add(labels, lastReportAtMs / 1_000);
   instruments.condemned.add(labels, condemned.has(formatReleaseKey(verdict.release)) ? 1 : 0);
   for (const kind of VERDICT_KINDS)
-    instruments.verdict.add(`${labels},verdict="${kind}"`, kind === verdict.kind ? 1 : 0);
-  instruments.verdictReason.add(`${labels},${formatLabels({ reason: verdict.reason })}`, 1);
+    instruments.verdict.add(labels, kind === verdict.kind ? 1 : 0, `,verdict="${kind}"`);
+  instruments.verdictReason.add(labels, 1, `,${formatLabels({ reason: verdict.reason })}`);
   const samples: Samples = new Map();
   for (const evidence of verdict.signals) setSignal(instruments, evidence, samples);
   for (const [metric, values] of samples)
-    for (const [ofSignal, value] of values) metric.add(`${labels},${ofSignal}`, value);
+    for (const [ofSignal, value] of values) metric.add(labels, value, ofSignal);
 }
 
 /**
@@ -109,8 +113,8 @@ function setSample(samples: Samples, metric: TextMetric, ofSignal: string, value
 function setSignal(instruments: Instruments, evidence: SignalEvidence, samples: Samples): void {
   const { signal, rule, failures, trials, baseline, rate, ratio } = evidence;
   if (evidence.unmeasured !== null || trials === 0) return;
-  const labels = formatLabels({ signal });
-  const ofRule = formatLabels({ signal, rule });
+  const labels = `,${formatLabels({ signal })}`;
+  const ofRule = `,${formatLabels({ signal, rule })}`;
   const set = (metric: TextMetric, ofSignal: string, value: number): void =>
     setSample(samples, metric, ofSignal, value);
   // Of silence, a comparison counts who has not answered yet, whatever the deadline says.
@@ -139,7 +143,7 @@ function setSegments(
   samples: Samples,
 ): void {
   for (const { segment, failures, trials, evidenceLog10, thresholdLog10 } of segments) {
-    const labels = formatLabels({ signal, rule, segment });
+    const labels = `,${formatLabels({ signal, rule, segment })}`;
     setSample(samples, instruments.segmentRatio, labels, failures / trials);
     setSample(samples, instruments.segmentEvidence, labels, evidenceLog10);
     setSample(samples, instruments.segmentThreshold, labels, thresholdLog10);
@@ -148,7 +152,7 @@ function setSegments(
 
 function addCounts(instruments: Instruments, { devices, hours }: Counts, labels: string): void {
   for (const outcome of LASTING_OUTCOMES)
-    instruments.devices.add(`${labels},outcome="${outcome}"`, devices[outcome]);
+    instruments.devices.add(labels, devices[outcome], MORE_OF_OUTCOME[outcome]);
   instruments.silentDevices.add(labels, devices.silent);
   instruments.runningDevices.add(labels, devices.running);
   instruments.activeHours.add(labels, hours.active);
