@@ -38,6 +38,7 @@ COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE lastgood.example.yaml ./
 COPY docker/healthcheck.mjs docker/healthcheck.mjs
+COPY docs/runbooks docs/runbooks
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 EXPOSE 8080 8081 8082

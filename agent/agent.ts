@@ -1,11 +1,13 @@
 // The agent: everything after the stream, as one thing with a life. Enters: settings and an address of
 // Redis. Leaves: a running agent that stops in an order that loses nothing. What it does is in pipeline.ts.
 import type { Express } from "express";
+import { plainHttpWarning } from "../ingest/contract/listener.ts";
 import { LAYOUT_KEY } from "../ingest/contract/stream-names.ts";
 import { settledWithin, systemClock } from "../runtime/clock.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
+import type { RunningServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { createRegistry } from "../runtime/metrics.ts";
@@ -180,7 +182,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   doorbell.start();
   // The calendar may have been missed while no agent ran.
   await queues.rollUp(hourOf(new Date(clock())));
-  const server = await startHttpServer(front.app, settings.agent.listen);
+  const server = await listen(front.app, options, registry);
   reload?.start();
   // Of a process that was started by hand or by a supervisor: what is amiss at the OTA servers is said, and waited for.
   if (options.origin !== undefined) sayWhatChannelsLack({ channels, stores, clock, logger });
@@ -200,6 +202,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await Promise.all([closeRedis(front.redis), closeRedis(pollRedis), closeRedis(redis)]);
     },
   };
+}
+
+function listen(
+  app: Express,
+  { settings: { agent }, logger }: AgentOptions,
+  registry: Registry,
+): Promise<RunningServer> {
+  const plain = plainHttpWarning({ section: "agent", ...agent });
+  if (plain !== undefined) logger.warn(plain);
+  return startHttpServer(app, agent.listen, { name: "agent", registry, logger, tls: agent.tls });
 }
 
 function sayWhatChannelsLack({

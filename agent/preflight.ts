@@ -2,6 +2,7 @@
 // the start: counts could be wrong or evicted. `warn` is said once and the start goes on.
 import type { Clock } from "../runtime/clock.ts";
 import { BUCKET_DEVICES_MAX, STATE_BYTES_COMPACT_MAX } from "./health/device-table.ts";
+import { infoField } from "../runtime/redis-info.ts";
 import { isCluster, primariesOf } from "../runtime/redis-servers.ts";
 import { serverName } from "../runtime/redis.ts";
 import type { Redis, RedisServer } from "../runtime/redis.ts";
@@ -44,10 +45,10 @@ async function readFacts(redis: RedisServer, clock: Clock): Promise<Omit<RedisFa
     readListpackLimits(redis),
   ]);
   return {
-    version: field(server, "redis_version"),
-    maxmemoryPolicy: field(memory, "maxmemory_policy"),
-    isAppendOnly: field(persistence, "aof_enabled") === "1",
-    replicas: Number(field(replication, "connected_slaves") || "0"),
+    version: infoField(server, "redis_version"),
+    maxmemoryPolicy: infoField(memory, "maxmemory_policy"),
+    isAppendOnly: infoField(persistence, "aof_enabled") === "1",
+    replicas: Number(infoField(replication, "connected_slaves") || "0"),
     clockOffMs: Number(time[0]) * 1_000 + Number(time[1]) / 1_000 - clock(),
     listpack,
   };
@@ -141,8 +142,4 @@ export function findProblems({
 
 function isTooSmall({ entries, value }: ListpackLimits): boolean {
   return entries < BUCKET_DEVICES_MAX || value < STATE_BYTES_COMPACT_MAX;
-}
-
-function field(info: string, name: string): string {
-  return new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
 }

@@ -40,7 +40,11 @@ function pipeline(): RecordingRule[] {
       `
       max(max_over_time(${metric.ota_stream_entries}[1m]))
       /
-      max(last_over_time(${metric.ota_ingest_stream_entries_max}[1d]))`,
+      (
+        min(last_over_time(${metric.ota_ingest_stream_entries_max}[1m]))
+        or
+        min(last_over_time(${metric.ota_ingest_stream_entries_max}[1d]))
+      )`,
     ),
     // Where no agent can tell, nothing is folded: that is late.
     record(
@@ -83,14 +87,33 @@ function failures(window: "5m" | "30m"): RecordingRule[] {
   ];
 }
 
+/** What live agents say; a limit of one that is gone only where there is no other, and then the strictest. */
 function limit(signal: "update_failure" | "crash", known: string): RecordingRule {
   return record(
     `app_channel:ota_${signal}_limit:ratio`,
     `
-      max by (app, channel) (last_over_time(${metric.ota_policy_limit_ratio}{signal="${signal}"}[1d]))
+      max by (app, channel) (last_over_time(${metric.ota_policy_limit_ratio}{signal="${signal}"}[1m]))
+      or
+      min by (app, channel) (last_over_time(${metric.ota_policy_limit_ratio}{signal="${signal}"}[1d]))
       or
       (max by (app, channel) (${known}) * 0 + ${LIMIT_UNKNOWN_RATIO})`,
   );
+}
+
+/**
+ * What a live agent says of a release. What a dead one said last holds for four hours, because it may have died right after
+ * it had acted; no longer, because whoever offers the release again then must be noticed.
+ */
+function remembered(selector: string): string {
+  return `(
+        max by (${RELEASE}) (last_over_time(${selector}[1m]))
+        or
+        (
+          max by (${RELEASE}) (last_over_time(${selector}[4h]))
+          unless on ()
+          (max(max_over_time(${metric.ota_redis_up}[1m])) == 1)
+        )
+      )`;
 }
 
 function releases(): RecordingRule[] {
@@ -135,21 +158,16 @@ function releases(): RecordingRule[] {
     ),
     limit("update_failure", "app_channel_version:ota_update_attempts:increase30m"),
     limit("crash", "app_channel_version:ota_crashed_device_hours:increase1h"),
-    // Acted on: for good, or condemned and no decision about it is known to hang. Remembered for a day, because the
-    // agent may have died right after it.
+    // Acted on: for good, or condemned and no decision about it is known to hang.
     record(
-      "app_channel_version:ota_release_acted_on:last1d",
+      "app_channel_version:ota_release_acted_on:last4h",
       `
-      max by (${RELEASE}) (
-        last_over_time(${metric.ota_last_decision_timestamp_seconds}{action=~"rollback|pause",mode!="shadow",${DONE}}[1d])
-      )
+      ${remembered(`${metric.ota_last_decision_timestamp_seconds}{action=~"rollback|pause",mode!="shadow",${DONE}}`)}
       or
       (
-        (max by (${RELEASE}) (last_over_time(${metric.ota_release_condemned}[1d])) == 1)
+        (${remembered(metric.ota_release_condemned)} == 1)
         unless
-        max by (${RELEASE}) (
-          last_over_time(${metric.ota_last_decision_timestamp_seconds}{mode!="shadow",outcome=~"none|failed|refused|expired|paged"}[1d])
-        )
+        ${remembered(`${metric.ota_last_decision_timestamp_seconds}{mode!="shadow",outcome=~"none|failed|refused|expired|paged"}`)}
       )`,
     ),
   ];

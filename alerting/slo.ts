@@ -14,7 +14,7 @@ export interface Slo {
 }
 
 /** Reports that were good, and that ingest could not keep: what devices send wrong is not ours. */
-const UNAVAILABLE = "backlog_full|redis_unavailable";
+const UNAVAILABLE = "backlog_full|redis_unavailable|spool_full";
 /** Reports count as late while the oldest that waits to be counted is older than that; seconds. */
 export const FRESH_SECONDS = 60;
 /** A bucket of http_server_request_duration_seconds; seconds. */

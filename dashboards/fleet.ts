@@ -12,6 +12,7 @@ import { UNITS, graph, number, text } from "./panels.ts";
 import {
   FIRING,
   HELD_BACK,
+  WAITING,
   across,
   agreed,
   agreedIncrease,
@@ -81,7 +82,7 @@ function actsNow() {
       width: 3,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: `${agreed("ota_rollbacks_pending")} + ${agreed("ota_approvals_waiting")}`,
+      expr: WAITING,
       steps: [[1, COLOURS.warning]],
     }),
     number({
@@ -91,7 +92,8 @@ function actsNow() {
       width: 3,
       unit: UNITS.count,
       noData: "Prometheus is away",
-      expr: `count(${FIRING}) or vector(0)`,
+      // Where the rules are not evaluated, nothing can fire: that is no zero.
+      expr: `count(${FIRING}) or 0 * max(ALERTS{alertname="OtaWatchdog",alertstate="firing"})`,
       steps: [[1, COLOURS.bad]],
     }),
   ];

@@ -88,14 +88,6 @@ export function agreed<N extends OfType<Agreed, "gauge">>(name: N, { by, where }
   return aggregate("max", by, select(name, where));
 }
 
-/** As it stood last within the dashboard's range, for what is gone by now. */
-export function agreedLately<N extends OfType<Agreed, "gauge">>(
-  name: N,
-  { by, where }: Selection<N> = {},
-): string {
-  return aggregate("max", by, `last_over_time(${select(name, where)}${DASHBOARD_RANGE})`);
-}
-
 /**
  * Devices or hours in a counter, as they stand: these are counted in Redis and do not begin anew with a process, so that
  * the number itself means something ("420 devices confirmed").
@@ -199,3 +191,6 @@ export const HELD_BACK = orNone(
 export function orNone(expr: string): string {
   return `${expr} or ${NONE_WHILE_READABLE}`;
 }
+
+/** Decisions that wait for the OTA server's answer, or for a person's yes. */
+export const WAITING = `${agreed("ota_rollbacks_pending")} + ${agreed("ota_approvals_waiting")}`;

@@ -8,7 +8,7 @@ import type { Line } from "./layout.ts";
 import { ROLLBACK_SECONDS } from "./limits.ts";
 import { agentLink, agentPage, releaseLink, runbook } from "./links.ts";
 import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
-import { HELD_BACK, agreed, agreedBuckets, agreedIncrease, quantileOf, select } from "./queries.ts";
+import { HELD_BACK, WAITING, agreed, agreedBuckets, agreedIncrease, quantileOf, select } from "./queries.ts";
 import { table } from "./tables.ts";
 import {
   addressVariables,
@@ -145,7 +145,7 @@ function waitingNow() {
       width: 4,
       unit: UNITS.count,
       noData: NOT_READ,
-      expr: `${agreed("ota_rollbacks_pending")} + ${agreed("ota_approvals_waiting")}`,
+      expr: WAITING,
       steps: [[1, COLOURS.warning]],
     }),
   ];

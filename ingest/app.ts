@@ -5,6 +5,7 @@ import express from "express";
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import type { Clock } from "../runtime/clock.ts";
 import { operationsRouter } from "../runtime/http-server.ts";
+import type { Readiness } from "../runtime/http-server.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { Problem, problemHandler } from "../runtime/problem.ts";
@@ -15,7 +16,9 @@ import { createCheckReport } from "./check-report.ts";
 import type { IngestProcessSettings } from "./config.ts";
 import { createDeviceGuard } from "./device-auth/device-guard.ts";
 import type { ProofTally } from "./device-auth/proof-tally.ts";
+import { createRequestLimits, limitRequests } from "./limits/request-limits.ts";
 import { createKeepReports } from "./keep-reports.ts";
+import type { ReportWriter } from "./keep-reports.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { allowOnly } from "./middleware/allow-only.ts";
@@ -28,6 +31,7 @@ import type { ProblemCode } from "./problems.ts";
 import { createReleaseTally } from "./release-tally.ts";
 import { reportsRoute } from "./routes/reports.ts";
 import { servedSources, sourceRouter } from "./sources/source-router.ts";
+import type { SpoolOutage } from "./spool/spooling-writer.ts";
 import { createStreamWriter } from "./stream-writer.ts";
 
 export interface IngestDeps {
@@ -38,6 +42,8 @@ export interface IngestDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly errorReporter: ErrorReporter;
+  /** How reports are kept; left out: in Redis, or not at all. */
+  readonly createWriter?: (metrics: IngestMetrics) => ReportWriter;
   /** Called when good reports could not be kept, and were answered with "send again later". */
   readonly onTurnedAway?: () => void;
   /** Told of each report of an app with device_auth. */
@@ -53,6 +59,7 @@ export function createIngestApp({
   clock,
   logger,
   errorReporter,
+  createWriter,
   onTurnedAway = () => {},
   onProof = () => {},
   onClose = () => {},
@@ -64,11 +71,15 @@ export function createIngestApp({
   const sources = servedSources(apps);
   const metrics = createIngestMetrics(registry, ingest, { deviceAuthApps, sources });
   const { streamEntriesMax } = ingest;
-  const writer = createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
+  const writer =
+    createWriter?.(metrics) ?? createStreamWriter({ redis, shards, streamEntriesMax, replicaAcks, clock });
   const noteKept = createReleaseTally({ registry, clock });
   const keepReports = createKeepReports({ writer, metrics, logger, noteKept, onTurnedAway });
   const checkReport = createCheckReport(apps);
   const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
+
+  const keyring = createKeyring(apps);
+  const limit = limitRequests(createRequestLimits({ settings: ingest, keyring }));
 
   const app = bareExpress();
   app.use(answerHeaders);
@@ -76,7 +87,8 @@ export function createIngestApp({
   app.all(REPORTS_ROUTE, nameRoute(REPORTS_ROUTE));
   app.post(
     REPORTS_ROUTE,
-    authenticate(createKeyring(apps)),
+    limit,
+    authenticate(keyring),
     readBody(ingest),
     reportsRoute({ checkReport, guardDevices, keepReports, metrics }),
   );
@@ -90,6 +102,7 @@ export function createIngestApp({
         redis,
         registry,
         keepReports,
+        limit,
         noteTurnedAway: onTurnedAway,
         metrics,
         clock,
@@ -109,16 +122,24 @@ export interface OperationsDeps {
   readonly logger: Logger;
   /** True from the moment that stopping began. */
   readonly isDraining: () => boolean;
+  /** Where reports go while Redis does not take them; undefined = they go to Redis. */
+  readonly spoolOutage?: () => SpoolOutage | undefined;
 }
 
-export function createOperationsApp({ registry, redis, logger, isDraining }: OperationsDeps): Express {
+export function createOperationsApp({
+  registry,
+  redis,
+  logger,
+  isDraining,
+  spoolOutage = () => undefined,
+}: OperationsDeps): Express {
   const app = bareExpress();
   app.use(answerHeaders);
   app.use(
     operationsRouter({
       registry,
       checks: {
-        redis: () => checkRedis(redis),
+        redis: async () => withSpool(await checkRedis(redis), spoolOutage()),
         process: () => (isDraining() ? "stopping" : undefined),
       },
     }),
@@ -149,6 +170,13 @@ async function checkRedis(redis: Redis): Promise<string | undefined> {
     (error: Error) => error.message,
   );
   return await Promise.race([answered, late]).finally(() => clearTimeout(timer));
+}
+
+/** Devices are served while the spool takes what Redis does not: a balancer must go on sending them here. */
+function withSpool(redis: string | undefined, outage: SpoolOutage | undefined): Readiness {
+  if (outage === undefined) return redis;
+  const told = `${redis ?? "takes no reports"}; ${outage.detail}`;
+  return outage.kind === "kept" ? { note: told } : told;
 }
 
 const nothingHere: RequestHandler = () => {

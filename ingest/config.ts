@@ -6,6 +6,7 @@ import { z } from "zod";
 import { readConfigFile } from "../runtime/config-file.ts";
 import type { ConfigResult, Environment, FoundMistake } from "../runtime/config-file.ts";
 import type { RedisAddress } from "../runtime/redis.ts";
+import { readTlsPair, tlsFilesIn } from "../runtime/tls-files.ts";
 import { deviceAuthSchema, refuseIdleTrust } from "./contract/device-auth.ts";
 import type { DeviceAuthSettings } from "./contract/device-auth.ts";
 import { appIdSchema, channelSchema } from "./contract/release-key.ts";
@@ -19,7 +20,7 @@ import {
   sentryDsnSchema,
   shardsSchema,
 } from "./contract/settings.ts";
-import type { IngestSettings } from "./contract/settings.ts";
+import type { IngestSettings, SpoolSettings } from "./contract/settings.ts";
 import { refuseUnknownSourceChannels, refuseUnprovenSources, sourcesSchema } from "./contract/sources.ts";
 import type { SourcesSettings } from "./contract/sources.ts";
 import { refuseSharedCapgoApps } from "./contract/sources/capgo.ts";
@@ -105,7 +106,10 @@ export function loadIngestSettings({
     file,
     schema: fileSchema,
     env,
-    inspect: ({ apps }) => [...apps].flatMap(([app, settings]) => keyFileMistakes(app, settings, folder)),
+    inspect: ({ apps, ingest }) => [
+      ...[...apps].flatMap(([app, settings]) => keyFileMistakes(app, settings, folder)),
+      ...tlsFileMistakes(ingest, folder),
+    ],
   });
   if (result.kind === "invalid") return result;
   const apps = new Map(
@@ -115,8 +119,21 @@ export function loadIngestSettings({
   );
   return {
     kind: "loaded",
-    config: { ...result.config, apps, dataDir: resolve(folder, result.config.dataDir) },
+    config: {
+      ...result.config,
+      apps,
+      dataDir: resolve(folder, result.config.dataDir),
+      ingest: {
+        ...result.config.ingest,
+        tls: tlsFilesIn(result.config.ingest.tls, folder),
+        spool: spoolInFolder(result.config.ingest.spool, folder),
+      },
+    },
   };
+}
+
+function spoolInFolder(spool: SpoolSettings | undefined, folder: string): SpoolSettings | undefined {
+  return spool?.dir === undefined ? spool : { ...spool, dir: resolve(folder, spool.dir) };
 }
 
 function inFolder(
@@ -134,4 +151,11 @@ function keyFileMistakes(app: AppId, settings: IngestAppSettings, folder: string
   const read = readKeyFile(deviceAuth.keys);
   if (read.kind === "keys") return [];
   return [{ path: ["apps", app, "device_auth", deviceAuth.keys.kind], message: read.reason }];
+}
+
+function tlsFileMistakes({ tls }: IngestSettings, folder: string): FoundMistake[] {
+  const files = tlsFilesIn(tls, folder);
+  if (files === undefined) return [];
+  const read = readTlsPair(files);
+  return read.kind === "pair" ? [] : [{ path: ["ingest", "tls", read.setting], message: read.reason }];
 }

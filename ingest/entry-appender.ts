@@ -3,13 +3,13 @@
 // asked for. It rejects when anything is not; some of the entries may be in Redis all the same.
 import { refreshServers, serverOf } from "../runtime/redis-servers.ts";
 import type { Redis, RedisServer } from "../runtime/redis.ts";
-import type { encodeReportEntry } from "./contract/report-entry.ts";
 import { reportStream } from "./contract/stream-names.ts";
 
 /** How long replicas may take to acknowledge, in milliseconds; then the sender is told to come back. */
 export const REPLICA_ACK_MS_MAX = 1_000;
 
-export type EntryFields = ReturnType<typeof encodeReportEntry>;
+/** Names and values in turns, as `encodeReportEntry` makes them. */
+export type EntryFields = readonly string[];
 export type EntriesByShard = ReadonlyMap<number, readonly EntryFields[]>;
 
 export interface EntryAppender {

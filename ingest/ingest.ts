@@ -9,11 +9,13 @@ import { createRegistry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import type { RedisAddress } from "../runtime/redis.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
+import { plainHttpWarning } from "./contract/listener.ts";
 import { LAYOUT_KEY } from "./contract/stream-names.ts";
 import { createIngestApp, createOperationsApp } from "./app.ts";
 import type { IngestProcessSettings } from "./config.ts";
 import { createProofTally } from "./device-auth/proof-tally.ts";
 import { createListeningBeat } from "./listening-beat.ts";
+import { openIngestSpool } from "./spool/ingest-spool.ts";
 
 /** How long a start waits for Redis before it gives up and says so, in milliseconds. */
 const REDIS_START_MS_MAX = 10_000;
@@ -49,36 +51,57 @@ export async function startIngest({
 
   let draining = false;
   const isDraining = (): boolean => draining;
-  const listening = createListeningBeat({ redis, clock: systemClock, logger });
-  const proofs = createProofTally({ redis, clock: systemClock });
+  const clock = systemClock;
+  // Opened after the number of shards is known to be that of the data: what it holds was sorted by it.
+  const spool = await openIngestSpool({
+    settings,
+    redis,
+    clock,
+    logger,
+    onSpooled: () => listening.noteTurnedAway(),
+  });
+  const listening = createListeningBeat({ redis, clock, logger, isBehind: () => spool.isBehind() });
+  const proofs = createProofTally({ redis, clock });
   const closes: (() => Promise<void>)[] = [];
   const app = createIngestApp({
     settings,
     redis,
     registry,
-    clock: systemClock,
+    clock,
     logger,
     errorReporter,
+    createWriter: spool.createWriter,
     onTurnedAway: () => listening.noteTurnedAway(),
     onProof: (name, proof) => proofs.note(name, proof),
     onClose: (close) => void closes.push(close),
   });
   const operations = await startHttpServer(
-    createOperationsApp({ registry, redis, logger, isDraining }),
+    createOperationsApp({ registry, redis, logger, isDraining, spoolOutage: () => spool.outage() }),
     settings.ingest.operationsListen,
+    { name: "operations", registry, logger },
   );
-  const server = await startHttpServer(app, settings.ingest.listen);
+  const { listen, tls, connectionsMax } = settings.ingest;
+  const plain = plainHttpWarning({ section: "ingest", ...settings.ingest });
+  if (plain !== undefined) logger.warn(plain);
+  const server = await startHttpServer(app, listen, {
+    name: "ingest",
+    registry,
+    logger,
+    tls,
+    connectionsMax,
+  });
   listening.start();
   proofs.start();
+  spool.start();
   return {
     url: server.url,
     operationsUrl: operations.url,
     async stop(deadlineMs) {
       // Not ready first, so that nobody sends more; then the requests in flight get their reports into
-      // Redis and their answers; only then does Redis go. /readyz and /metrics answer until the end.
+      // Redis (or the spool) and their answers; only then does Redis go. /readyz and /metrics answer until the end.
       draining = true;
       await Promise.all([listening.stop(), server.stop(deadlineMs)]);
-      await proofs.stop();
+      await Promise.all([spool.stop(), proofs.stop()]);
       await settledWithin(CLOSE_MS_MAX, Promise.all(closes.map((close) => close())));
       await closeRedis(redis);
       await Promise.all([operations.stop(FLUSH_MS_MAX), errorReporter.flush(FLUSH_MS_MAX)]);

@@ -1,5 +1,5 @@
 // Writes down that ingest is listening, so that the agent can tell a silent device from a deaf Lastgood.
-// Enters: the clock, and word of reports that were turned away. Leaves: a beat in Redis, now and then; one
+// Enters: the clock, and word of reports that were turned away, or that wait in the spool. Leaves: a beat in Redis, now and then; one
 // that fails is just missing, but what it had to say of reports turned away is said by the next.
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -29,9 +29,16 @@ export interface ListeningBeatOptions {
   readonly redis: Redis;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether reports wait here that Redis has not got: to the agent they are as good as turned away until it has. */
+  readonly isBehind?: () => boolean;
 }
 
-export function createListeningBeat({ redis, clock, logger }: ListeningBeatOptions): ListeningBeat {
+export function createListeningBeat({
+  redis,
+  clock,
+  logger,
+  isBehind = () => false,
+}: ListeningBeatOptions): ListeningBeat {
   let timer: NodeJS.Timeout | undefined;
   let inFlight: Promise<void> = Promise.resolve();
   let timesTurnedAway = 0;
@@ -41,7 +48,7 @@ export function createListeningBeat({ redis, clock, logger }: ListeningBeatOptio
 
   const beat = async (): Promise<void> => {
     const times = timesTurnedAway;
-    const breaksSpell = times > timesTold ? 1 : 0;
+    const breaksSpell = times > timesTold || isBehind() ? 1 : 0;
     try {
       await LISTENING_BEAT.run(redis, [LISTENING_KEY], [clock(), LISTENING_GAP_MS_MAX, breaksSpell]);
       timesTold = times;

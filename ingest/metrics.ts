@@ -69,6 +69,26 @@ export type ForwardResult = (typeof FORWARD_RESULTS)[number];
 /** Fine where a report's answer usually lies, up to the time that a command to Redis may take. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** What became of reports at the spool; `full` and `failed` were answered with "send again later". */
+export const SPOOL_RESULTS = ["kept", "drained", "full", "failed"] as const;
+export type SpoolResult = (typeof SPOOL_RESULTS)[number];
+
+export interface SpoolMetrics {
+  readonly reports: Counter<"result">;
+  /** Records, not reports. */
+  readonly damaged: Counter;
+  /** Asked with each scrape; until it is called the spool counts as off. */
+  watch(read: () => SpoolReading): void;
+}
+
+export interface SpoolReading {
+  readonly bytes: number;
+  /** Epoch milliseconds. */
+  readonly oldestAtMs: number | undefined;
+  /** Whether Redis does not take reports. */
+  readonly isAway: boolean;
+}
+
 export interface IngestMetrics {
   /** Reports by what became of them. One refused with 503 counts again when it is sent again. */
   readonly reports: Counter<"result">;
@@ -79,6 +99,7 @@ export interface IngestMetrics {
   readonly deviceAuth: Counter<"app" | "result">;
   readonly requestDuration: Histogram<"route" | "method" | "status_class">;
   readonly requestsInFlight: Gauge;
+  readonly spool: SpoolMetrics;
 }
 
 export interface ServedParts {
@@ -92,7 +113,7 @@ export function createIngestMetrics(
   limits: IngestSettings,
   { deviceAuthApps = [], sources = [] }: ServedParts = {},
 ): IngestMetrics {
-  const metrics = instruments(registry);
+  const metrics = { ...instruments(registry), spool: spoolInstruments(registry) };
   for (const result of REPORT_RESULTS) metrics.reports.inc({ result }, 0);
   for (const code of PROBLEM_CODES) metrics.requestsRefused.inc({ code }, 0);
   for (const direction of ["past", "future"]) metrics.clockSkew.inc({ direction }, 0);
@@ -103,11 +124,12 @@ export function createIngestMetrics(
     for (const result of SOURCE_RESULTS) metrics.sourceEvents.inc({ source, result }, 0);
   for (const status_class of STATUS_CLASSES)
     metrics.requestDuration.zero({ route: REPORTS_ROUTE, method: "POST", status_class });
+  for (const result of SPOOL_RESULTS) metrics.spool.reports.inc({ result }, 0);
   exportLimits(registry, limits);
   return metrics;
 }
 
-function instruments(registry: Registry): IngestMetrics {
+function instruments(registry: Registry): Omit<IngestMetrics, "spool"> {
   const registers = [registry];
   return {
     reports: new Counter({ ...describeMetric("ota_ingest_reports_total"), registers }),
@@ -124,6 +146,32 @@ function instruments(registry: Registry): IngestMetrics {
   };
 }
 
+function spoolInstruments(registry: Registry): SpoolMetrics {
+  const registers = [registry];
+  let read = (): SpoolReading => ({ bytes: 0, oldestAtMs: undefined, isAway: false });
+  const gauge = (
+    name: MetricNameOf<"ingest">,
+    valueOf: (reading: SpoolReading) => number | undefined,
+  ): void =>
+    void new Gauge({
+      ...describeMetric(name),
+      registers,
+      collect() {
+        const value = valueOf(read());
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  const reports = new Counter({ ...describeMetric("ota_ingest_spool_reports_total"), registers });
+  const damaged = new Counter({ ...describeMetric("ota_ingest_spool_damaged_records_total"), registers });
+  gauge("ota_ingest_spooling", ({ isAway }) => (isAway ? 1 : 0));
+  gauge("ota_ingest_spool_bytes", ({ bytes }) => bytes);
+  gauge("ota_ingest_spool_oldest_timestamp_seconds", ({ oldestAtMs }) =>
+    oldestAtMs === undefined ? undefined : oldestAtMs / 1_000,
+  );
+  return { reports, damaged, watch: (next) => void (read = next) };
+}
+
 /** Series only for sources that send on; every forwarder of a process counts in the same one. */
 export function forwardedCounter(registry: Registry): Counter<"source" | "result"> {
   const described = describeMetric("ota_ingest_forwarded_total");
@@ -135,6 +183,7 @@ function exportLimits(registry: Registry, limits: IngestSettings): void {
   const limit = (name: MetricNameOf<"ingest">, value: number): void =>
     new Gauge({ ...describeMetric(name), registers: [registry] }).set(value);
   limit("ota_ingest_stream_entries_max", limits.streamEntriesMax);
+  limit("ota_ingest_spool_bytes_max", limits.spool?.bytesMax ?? 0);
   limit("ota_ingest_body_bytes_max", limits.bodyBytesMax);
   limit("ota_ingest_reports_per_request_max", REPORTS_PER_REQUEST_MAX);
 }

@@ -28,6 +28,7 @@ const REPORT_PROBLEMS = {
 const UNAVAILABLE_PROBLEMS = {
   backlog_full: { status: 503, title: "Too many reports wait to be counted" },
   redis_unavailable: { status: 503, title: "The reports cannot be stored at the moment" },
+  spool_full: { status: 503, title: "The store is away, and too many reports wait for it" },
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** What can be wrong with a request before any report of it is looked at. */
@@ -36,6 +37,7 @@ const REQUEST_PROBLEMS = {
   unknown_key: { status: 401, title: "The ingest key is not known" },
   unknown_dsn: { status: 403, title: "The DSN is not known" },
   origin_not_allowed: { status: 403, title: "Pages of this origin may not report" },
+  rate_limited: { status: 429, title: "Too many requests came in too short a time" },
   unsupported_media_type: { status: 415, title: "The media type of the body is not taken here" },
   unsupported_encoding: { status: 415, title: "The encoding of the body is not taken here" },
   body_too_large: { status: 413, title: "The body is too large" },

@@ -34,7 +34,8 @@ interface ChannelTally extends Pick<ChannelKey, "app" | "channel"> {
 
 export function createReleaseTally({ registry, clock }: ReleaseTallyOptions): NoteReports {
   const channels = new Map<string, ChannelTally>();
-  const counter = new Counter({
+  // The registry keeps it.
+  void new Counter({
     ...describeMetric("ota_ingest_release_reports_total"),
     registers: [registry],
     // Labels are made when somebody scrapes, not with each report.
@@ -45,7 +46,6 @@ export function createReleaseTally({ registry, clock }: ReleaseTallyOptions): No
           for (const event of EVENTS) this.inc({ app, channel, version, event }, counts[event]);
     },
   });
-  counter.reset();
 
   function tallyOf(report: DeviceReport): ChannelTally {
     const name = formatChannelKey(report);
@@ -65,9 +65,9 @@ export function createReleaseTally({ registry, clock }: ReleaseTallyOptions): No
     for (const report of reports) {
       const { versions, busiest } = tallyOf(report);
       const name = nameOf(report, busiest);
-      const counts = versions.get(name) ?? noEvents();
-      counts[report.event] += 1;
-      versions.set(name, counts);
+      const counts = versions.get(name);
+      if (counts === undefined) versions.set(name, { ...noEvents(), [report.event]: 1 });
+      else counts[report.event] += 1;
     }
   };
 }

@@ -3,13 +3,13 @@
 // or the Problem of a body that is no list of reports at all. Nothing is validated here.
 import { isUtf8 } from "node:buffer";
 import { REPORTS_PER_REQUEST_MAX } from "./contract/device-report.ts";
+import { readJson } from "../runtime/json.ts";
+import type { ReadJson } from "../runtime/json.ts";
 import { problem } from "./problems.ts";
 import type { ReadBody } from "./middleware/read-body.ts";
 import type { Problem } from "../runtime/problem.ts";
 
-export type BodyItem =
-  | { readonly kind: "value"; readonly value: unknown }
-  | { readonly kind: "malformed"; readonly detail: string };
+export type BodyItem = ReadJson;
 
 export type SplitBody =
   | { readonly kind: "single"; readonly item: BodyItem }
@@ -17,8 +17,8 @@ export type SplitBody =
   | { readonly kind: "refused"; readonly problem: Problem };
 
 export function splitBody({ form, bytes }: Pick<ReadBody, "form" | "bytes">): SplitBody {
-  if (form === "ndjson") return batchOf(linesOf(bytes), parseJson);
-  const item = parseJson(bytes);
+  if (form === "ndjson") return batchOf(linesOf(bytes), parseBytes);
+  const item = parseBytes(bytes);
   if (item.kind === "malformed" || !Array.isArray(item.value)) return { kind: "single", item };
   return batchOf(item.value, (value: unknown) => ({ kind: "value", value }));
 }
@@ -60,12 +60,8 @@ function isBlank(line: Buffer): boolean {
 
 const BYTE_ORDER_MARK = "\uFEFF";
 
-function parseJson(bytes: Buffer): BodyItem {
+function parseBytes(bytes: Buffer): BodyItem {
   if (!isUtf8(bytes)) return { kind: "malformed", detail: "The text is not UTF-8." };
   const text = bytes.toString("utf8");
-  try {
-    return { kind: "value", value: JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) };
-  } catch (error) {
-    return { kind: "malformed", detail: `Not JSON: ${(error as Error).message}.` };
-  }
+  return readJson(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
 }

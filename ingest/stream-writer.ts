@@ -1,6 +1,7 @@
 // Puts the good reports of one request into the shards' streams. Enters: validated reports. Leaves: an
 // outcome: `written` only after Redis (and its replicas) acknowledged every entry, else why not. Nothing is ever trimmed here
-// (no MAXLEN): a stream that is full refuses new reports instead of forgetting old ones.
+// (no MAXLEN): a stream that is full refuses new reports instead of forgetting old ones. The two halves, encoding and
+// appending, are there by themselves too: between them entries may wait on disk (spool/).
 import type { Redis } from "../runtime/redis.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { clampReportTime } from "./contract/device-report.ts";
@@ -17,10 +18,16 @@ export const REPORTS_PER_ENTRY_MAX = 1_000;
 /** While a stream is full its length is asked for this often at most, in milliseconds. */
 export const BACKLOG_RECHECK_MS = 250;
 
-export type WriteOutcome =
-  | { readonly kind: "written"; readonly skews: Readonly<Record<ClockSkew, number>> }
+export type WriteOutcome = { readonly kind: "written"; readonly skews: ClockSkews } | Refusal;
+
+export type AppendOutcome = { readonly kind: "appended" } | Refusal;
+
+type Refusal =
   | { readonly kind: "backlog_full"; readonly shard: number }
   | { readonly kind: "redis_unavailable"; readonly cause: Error };
+
+/** Reports by whether their time was clamped. */
+export type ClockSkews = Readonly<Record<ClockSkew, number>>;
 
 export interface StreamWriter {
   /**
@@ -42,30 +49,79 @@ export interface StreamWriterOptions {
   readonly clock: Clock;
 }
 
-export function createStreamWriter({
+export function createStreamWriter({ shards, clock, ...options }: StreamWriterOptions): StreamWriter {
+  const append = createBoundedAppend({ ...options, clock });
+  return {
+    async write(reports) {
+      const { entries, skews } = encodeReports({ reports, shards, receivedAtMs: clock() });
+      const outcome = await append(byShard(entries));
+      return outcome.kind === "appended" ? { kind: "written", skews } : outcome;
+    },
+  };
+}
+
+/** Never rejects; what {@link StreamWriter} says of `redis_unavailable` holds here as well. */
+export type AppendEntries = (entries: EntriesByShard) => Promise<AppendOutcome>;
+
+/** Appends where no stream is full. */
+export function createBoundedAppend({
   redis,
-  shards,
   streamEntriesMax,
   replicaAcks = 0,
   clock,
-}: StreamWriterOptions): StreamWriter {
+}: Omit<StreamWriterOptions, "shards">): AppendEntries {
   const backlog = createBacklog({ redis, streamEntriesMax, clock });
   const appender = createEntryAppender({ redis, replicaAcks });
-  return {
-    async write(reports) {
-      const receivedAtMs = clock();
-      const { byShard, skews } = groupByShard({ reports, shards, receivedAtMs });
-      try {
-        const fullShard = await backlog.fullShardOf(byShard.keys());
-        if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
-        const lengths = await appender.append(encode(byShard, receivedAtMs));
-        for (const [shard, entries] of lengths) backlog.note(shard, entries);
-        return { kind: "written", skews };
-      } catch (error) {
-        return { kind: "redis_unavailable", cause: error as Error };
-      }
-    },
+  return async (entries) => {
+    try {
+      const fullShard = await backlog.fullShardOf(entries.keys());
+      if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
+      const lengths = await appender.append(entries);
+      for (const [shard, length] of lengths) backlog.note(shard, length);
+      return { kind: "appended" };
+    } catch (error) {
+      return { kind: "redis_unavailable", cause: error as Error };
+    }
   };
+}
+
+/** A stream entry, with what has to be known of it where it waits. */
+export interface EncodedEntry {
+  readonly shard: number;
+  /** When ingest took the reports in, epoch milliseconds. */
+  readonly receivedAtMs: number;
+  /** How many are in it. */
+  readonly reports: number;
+  readonly fields: EntryFields;
+}
+
+export interface EncodedReports {
+  readonly entries: readonly EncodedEntry[];
+  readonly skews: ClockSkews;
+}
+
+/** Reports as the entries that they become. Pure. */
+export function encodeReports({
+  reports,
+  shards,
+  receivedAtMs,
+}: {
+  readonly reports: readonly DeviceReport[];
+  readonly shards: number;
+  readonly receivedAtMs: number;
+}): EncodedReports {
+  const { groups, skews } = groupByShard({ reports, shards, receivedAtMs });
+  return { entries: encode(groups, receivedAtMs), skews };
+}
+
+export function byShard(entries: readonly EncodedEntry[]): EntriesByShard {
+  const groups = new Map<number, EntryFields[]>();
+  for (const { shard, fields } of entries) {
+    const group = groups.get(shard);
+    if (group === undefined) groups.set(shard, [fields]);
+    else group.push(fields);
+  }
+  return groups;
 }
 
 type ReportsByShard = ReadonlyMap<number, readonly AcceptedReport[]>;
@@ -78,32 +134,30 @@ function groupByShard({
   reports: readonly DeviceReport[];
   shards: number;
   receivedAtMs: number;
-}): { byShard: ReportsByShard; skews: Record<ClockSkew, number> } {
-  const byShard = new Map<number, AcceptedReport[]>();
+}): { groups: ReportsByShard; skews: Record<ClockSkew, number> } {
+  const groups = new Map<number, AcceptedReport[]>();
   const skews = { none: 0, past: 0, future: 0 };
   for (const report of reports) {
     const { atMs, skew } = clampReportTime(report.at, receivedAtMs);
     skews[skew] += 1;
     const shard = shardOfDevice(deviceDigest(report.app, report.device), shards);
     const accepted: AcceptedReport = { ...report, atMs };
-    const group = byShard.get(shard);
-    if (group === undefined) byShard.set(shard, [accepted]);
+    const group = groups.get(shard);
+    if (group === undefined) groups.set(shard, [accepted]);
     else group.push(accepted);
   }
-  return { byShard, skews };
+  return { groups, skews };
 }
 
-/** Entries of bounded size, encoded, by shard. */
-function encode(byShard: ReportsByShard, receivedAtMs: number): EntriesByShard {
-  const entries = new Map<number, EntryFields[]>();
-  for (const [shard, reports] of byShard) {
-    const ofShard: EntryFields[] = [];
-    for (let start = 0; start < reports.length; start += REPORTS_PER_ENTRY_MAX)
-      ofShard.push(
-        encodeReportEntry({ receivedAtMs, reports: reports.slice(start, start + REPORTS_PER_ENTRY_MAX) }),
-      );
-    entries.set(shard, ofShard);
-  }
+/** Entries of bounded size. */
+function encode(groups: ReportsByShard, receivedAtMs: number): EncodedEntry[] {
+  const entries: EncodedEntry[] = [];
+  for (const [shard, ofShard] of groups)
+    for (let start = 0; start < ofShard.length; start += REPORTS_PER_ENTRY_MAX) {
+      const reports = ofShard.slice(start, start + REPORTS_PER_ENTRY_MAX);
+      const fields = encodeReportEntry({ receivedAtMs, reports });
+      entries.push({ shard, receivedAtMs, reports: reports.length, fields });
+    }
   return entries;
 }
 

@@ -129,6 +129,7 @@ function syntaxMessage(error: YAMLParseError): string {
   if (known !== undefined) return known;
   if (/flow-map-start at node end/.test(error.message))
     return 'inside { } and [ ] a value with ${NAME} needs quotes: "${NAME}"';
+  if (/call stack/.test(error.message)) return "lists and mappings are too deep in one another here";
   const unclosed = /^Flow (?:sequence|map) in block collection .* end with a (.)$/.exec(error.message)?.[1];
   if (unclosed !== undefined)
     return `something above is not closed: a ${unclosed} is missing before this place`;

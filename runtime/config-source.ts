@@ -163,8 +163,12 @@ function stars(text: string): string {
 
 function secretRanges(document: Document): [number, number][] {
   const ranges: [number, number][] = [];
+  // A list may hold an alias of itself.
+  const seen = new Set<unknown>();
   const add = (node: unknown): void => {
     const target = isAlias(node) ? node.resolve(document) : node;
+    if (seen.has(target)) return;
+    seen.add(target);
     if (isScalar(target)) {
       if (target.range) ranges.push([target.range[0], target.range[1]]);
     } else if (isSeq(target)) target.items.forEach(add);

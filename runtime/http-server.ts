@@ -1,15 +1,18 @@
 // Starts an Express app on an address and stops it in the right order; and the three operations routes
 // that every process has: /healthz (the process lives), /readyz (it can do its work), /metrics.
-import { STATUS_CODES, createServer } from "node:http";
+import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
 import type { Express, Router } from "express";
+import { createListener } from "./listener.ts";
+import type { ListenerGuards } from "./listener.ts";
 import { metricsHandler } from "./metrics.ts";
 import type { Registry } from "./metrics.ts";
 import { BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT } from "./problem.ts";
 import type { ProblemKind } from "./problem.ts";
+import { hostAndPort } from "./units.ts";
 import type { ListenAddress } from "./units.ts";
 
 export interface RunningServer {
@@ -19,19 +22,31 @@ export interface RunningServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
-export async function startHttpServer(app: Express, listen: ListenAddress): Promise<RunningServer> {
-  const server = createServer(
-    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 },
-    app,
-  );
+/** Without guards (a double of a test, say) there is neither TLS nor a bound on connections. */
+export async function startHttpServer(
+  app: Express,
+  listen: ListenAddress,
+  guards?: ListenerGuards,
+): Promise<RunningServer> {
+  const { server, scheme, close, cutAll } = createListener(app, guards);
   server.on("clientError", answerClientError);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(explainListenError(error, listen)));
-    server.listen(listen.port, listen.host, resolve);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => reject(explainListenError(error, listen)));
+      server.listen(listen.port, listen.host, resolve);
+    });
+  } catch (error) {
+    close();
+    throw error;
+  }
   const { port } = server.address() as AddressInfo;
-  const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
-  return { url: `http://${host}:${port}`, stop: (deadlineMs) => stopServer(server, deadlineMs) };
+  return {
+    url: `${scheme}://${hostAndPort({ host: listen.host, port })}`,
+    stop: (deadlineMs) => {
+      close();
+      return stopServer(server, { deadlineMs, cutAll });
+    },
+  };
 }
 
 function explainListenError(error: NodeJS.ErrnoException, { host, port }: ListenAddress): Error {
@@ -47,22 +62,25 @@ function explainListenError(error: NodeJS.ErrnoException, { host, port }: Listen
 /** How often a stopping server closes connections whose last request has been answered, in milliseconds. */
 const CLOSE_IDLE_MS = 50;
 
-async function stopServer(server: Server, deadlineMs: number): Promise<void> {
+async function stopServer(
+  server: Server,
+  { deadlineMs, cutAll }: { readonly deadlineMs: number; readonly cutAll: () => void },
+): Promise<void> {
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
   server.closeIdleConnections();
   // A keep-alive connection that was busy just now becomes idle after its answer, and would stay open.
   const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  const timer = setTimeout(cutAll, deadlineMs);
   await closed.finally(() => {
     clearInterval(idle);
     clearTimeout(timer);
   });
 }
 
-/** A named check of /readyz: undefined when fine, else what is wrong in a few words. */
-export type ReadinessChecks = Readonly<
-  Record<string, () => Promise<string | undefined> | string | undefined>
->;
+/** Undefined when fine, else what is wrong in a few words; `note`: something to know, with which the work goes on. */
+export type Readiness = string | { readonly note: string } | undefined;
+/** The checks of /readyz by name. */
+export type ReadinessChecks = Readonly<Record<string, () => Promise<Readiness> | Readiness>>;
 
 export function operationsRouter({
   registry,
@@ -77,10 +95,11 @@ export function operationsRouter({
     const entries = await Promise.all(
       Object.entries(checks).map(async ([name, check]) => [name, (await check()) ?? "ok"] as const),
     );
-    const isReady = entries.every(([, state]) => state === "ok");
+    const isReady = entries.every(([, state]) => state === "ok" || typeof state === "object");
+    const told = entries.map(([name, state]) => [name, typeof state === "object" ? state.note : state]);
     response
       .status(isReady ? 200 : 503)
-      .json({ status: isReady ? "ready" : "not_ready", checks: Object.fromEntries(entries) });
+      .json({ status: isReady ? "ready" : "not_ready", checks: Object.fromEntries(told) });
   });
   router.get("/metrics", metricsHandler(registry));
   return router;

@@ -5,6 +5,8 @@ import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { TextMetric } from "./text-metric.ts";
 
+import { listenerMetrics } from "./listener-metrics.ts";
+
 export { Counter, Gauge, Histogram, Registry };
 export { createTextMetric, formatLabels } from "./text-metric.ts";
 export type { TextMetric } from "./text-metric.ts";
@@ -35,6 +37,7 @@ export function createRegistry(options: {
     labelNames: ["process", "version", "node"],
     registers: [registry],
   });
+  listenerMetrics(registry);
   info.set({ process: options.process, version: options.version, node: process.version }, 1);
   return registry;
 }

@@ -1,7 +1,7 @@
 // Process ids: whether one lives, waiting for its end, and the lock file that keeps a second start away
 // from the same data folder.
 import { execFileSync } from "node:child_process";
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { sleep } from "./clock.ts";
 
@@ -17,10 +17,12 @@ export function isProcessAlive(pid: number): boolean {
   }
 }
 
-// An orphan in a container without an init stays in the process table after its end: it holds nothing.
+// An orphan in a container without an init stays in the process table after its end: it holds nothing. But for its first
+// thread that may be so while others are still ending, and until the last of them its files and ports are taken.
 function isZombie(pid: number): boolean {
   try {
-    return /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    const isEnded = /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    return isEnded && readdirSync(`/proc/${pid}/task`).length <= 1;
   } catch {
     return false;
   }

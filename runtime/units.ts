@@ -55,6 +55,16 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** As a URL has it: IPv6 in brackets. */
+export function hostAndPort({ host, port }: ListenAddress): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Where this machine reaches what listens there: what listens everywhere listens on loopback, too. */
+export function reachedLocally({ host, port }: ListenAddress): ListenAddress {
+  return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
+}
+
 /** `127.0.0.1:8080`, `[::1]:8080` or `:8080` (every address); port 0 takes a free one. */
 export const listenAddress = textElse(NOT_AN_ADDRESS).transform((value, context): ListenAddress => {
   const match = /^(\[[0-9a-fA-F:]+\]|[^:[\]]*):(\d{1,5})$/.exec(value.trim());

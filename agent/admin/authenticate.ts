@@ -4,11 +4,13 @@
 // configuration enforces it) everybody on this machine may read and act.
 import type { Request, RequestHandler, Response } from "express";
 import type { Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { isLoopback } from "../../runtime/units.ts";
 import { digestOfToken, tokenDigestOf } from "../config/operators.ts";
 import type { Operator, Role } from "../config/operators.ts";
 import { refuseExpired } from "./expired-token.ts";
+import type { LoginAttempts } from "./login-attempts.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { requireOwnPage } from "./same-origin.ts";
 import { readSessionId } from "./session-cookie.ts";
@@ -79,7 +81,9 @@ export const requireAdmin: RequestHandler = (request, response, next) => {
 export interface AuthenticateDeps {
   readonly operators: ListOperators;
   readonly sessions: SessionStore;
+  readonly attempts: LoginAttempts;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** A bearer token goes before a cookie. */
@@ -101,7 +105,7 @@ async function identify(request: Request, response: Response, deps: Authenticate
   const sessionId = readSessionId(request);
   let caller: Caller;
   if (token !== undefined) {
-    const { name, role } = operatorOf(token, operators, deps.clock());
+    const { name, role } = operatorOfBearer(token, request, operators, deps);
     caller = { name, role, via: "token" };
   } else if (sessionId !== undefined) {
     const { name, role } = await deps.sessions.use(sessionId, operators);
@@ -113,6 +117,44 @@ async function identify(request: Request, response: Response, deps: Authenticate
     });
   response.removeHeader("WWW-Authenticate");
   return caller;
+}
+
+/**
+ * Guessing must not pay: an address that tried many tokens waits, and whether its next one is right it does not learn.
+ * Only other tokens count: a job that goes on with an old one locks nobody out who comes from the same address.
+ */
+function operatorOfBearer(
+  token: string,
+  request: Request,
+  operators: readonly Operator[],
+  { attempts, clock, logger }: AuthenticateDeps,
+): Operator {
+  refuseTooMany(attempts, request);
+  try {
+    return operatorOf(token, operators, clock());
+  } catch (error) {
+    if (error instanceof Problem && error.kind === ADMIN_PROBLEMS.unknown_token) {
+      attempts.fail(addressOf(request), digestOfToken(token));
+      if (attempts.waitMs(addressOf(request)) > 0)
+        logger.warn({ address: addressOf(request) }, "an address tried many wrong tokens, and has to wait");
+    }
+    throw error;
+  }
+}
+
+/** By `X-Forwarded-For` where a trusted proxy wrote it. */
+export function addressOf(request: Request): string {
+  return request.ip ?? "";
+}
+
+export function refuseTooMany(attempts: LoginAttempts, request: Request): void {
+  const waitMs = attempts.waitMs(addressOf(request));
+  if (waitMs === 0) return;
+  const retryAfterSeconds = Math.ceil(waitMs / 1_000);
+  throw new Problem(ADMIN_PROBLEMS.too_many_attempts, {
+    detail: `Too many attempts from this address failed: wait ${retryAfterSeconds} s, then use a token of the configuration.`,
+    retryAfterSeconds,
+  });
 }
 
 /** Throws why the token lets nobody in. */

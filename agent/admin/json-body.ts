@@ -3,6 +3,7 @@
 import express from "express";
 import type { Request, RequestHandler } from "express";
 import type { z } from "zod";
+import { TOO_DEEP, isTooDeep } from "../../runtime/json.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { requireJson } from "./same-origin.ts";
@@ -22,7 +23,11 @@ const jsonOnly: RequestHandler = (request, _response, next) => {
 export const jsonBody: readonly RequestHandler[] = jsonBodyOf(BODY_BYTES_MAX);
 
 export function jsonBodyOf(bytesMax: number): RequestHandler[] {
-  return [jsonOnly, express.json({ limit: bytesMax, type: () => true, strict: true })];
+  return [jsonOnly, express.json({ limit: bytesMax, type: () => true, strict: true, verify: refuseDepth })];
+}
+
+function refuseDepth(_request: unknown, _response: unknown, bytes: Buffer): void {
+  if (isTooDeep(bytes.toString("utf8"))) throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: TOO_DEEP });
 }
 
 /** `hint` shows a right body. */

@@ -1,15 +1,14 @@
 // The operator API's routes for the page: sign in with a token, sign out, and who one is. Signing in and out stands
 // before the check of who asks. Enters: a token. Leaves: a cookie that no script reads.
 import express from "express";
-import type { Request, RequestHandler, Router } from "express";
+import type { RequestHandler, Router } from "express";
 import { z } from "zod";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { Problem } from "../../runtime/problem.ts";
-import { callerOf, operatorOf } from "./authenticate.ts";
+import { addressOf, callerOf, operatorOf, refuseTooMany } from "./authenticate.ts";
 import type { ListOperators } from "./authenticate.ts";
 import { jsonBody, parseBody } from "./json-body.ts";
-import { createLoginAttempts } from "./login-attempts.ts";
 import type { LoginAttempts } from "./login-attempts.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { requireOwnPage } from "./same-origin.ts";
@@ -21,13 +20,14 @@ export const signInSchema = z.strictObject({ token: z.string().min(1) });
 export interface SessionRoutesDeps {
   readonly operators: ListOperators;
   readonly sessions: SessionStore;
+  /** Shared with whoever checks bearer tokens. */
+  readonly attempts: LoginAttempts;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
-  const { operators, sessions, clock, logger } = deps;
-  const attempts = createLoginAttempts(clock);
+  const { operators, sessions, attempts, clock, logger } = deps;
   const router = express.Router();
   const fromOwnPage: RequestHandler = (request, _response, next) => {
     requireOwnPage(request, "where_told");
@@ -75,17 +75,3 @@ export const whoami: RequestHandler = (_request, response) => {
   const { name, role, via } = callerOf(response);
   response.json({ name, role, via });
 };
-
-function addressOf(request: Request): string {
-  return request.ip ?? "";
-}
-
-function refuseTooMany(attempts: LoginAttempts, request: Request): void {
-  const waitMs = attempts.waitMs(addressOf(request));
-  if (waitMs === 0) return;
-  const retryAfterSeconds = Math.ceil(waitMs / 1_000);
-  throw new Problem(ADMIN_PROBLEMS.too_many_attempts, {
-    detail: `Too many attempts from this address failed: wait ${retryAfterSeconds} s, then use a token of the configuration.`,
-    retryAfterSeconds,
-  });
-}

@@ -2,6 +2,7 @@
 // what the configuration file says; the token is LASTGOOD_TOKEN. Every failure says what to do.
 import type { Command } from "commander";
 import { formatProblems } from "../../runtime/config-file.ts";
+import { hostAndPort, reachedLocally } from "../../runtime/units.ts";
 import { AGENT_HEADER } from "../admin/agent-header.ts";
 import { findConfig, loadSettings } from "../config/load.ts";
 import { EXIT_CODES } from "./cli-context.ts";
@@ -87,10 +88,26 @@ async function call(
   } catch (error) {
     const cause =
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    return failed(
-      `the agent at ${url.url} does not answer (${cause}): is it running? name it with --agent URL`,
-    );
+    const remedy = remedyOf(error) ?? "is it running? name it with --agent URL";
+    return failed(`the agent at ${url.url} does not answer (${cause}): ${remedy}`);
   }
+}
+
+const OTHER_NAME = "ERR_TLS_CERT_ALTNAME_INVALID";
+/** What Node says of a certificate whose authority it does not know. */
+const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+/** Of what TLS refused; undefined for anything else. */
+function remedyOf(error: unknown): string | undefined {
+  const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  if (code === OTHER_NAME) return "name it with --agent by the name that its certificate is for";
+  if (!UNKNOWN_AUTHORITY.has(code)) return undefined;
+  return "set NODE_EXTRA_CA_CERTS to the PEM file of the authority that signed its certificate";
 }
 
 function failed(message: string): Extract<AgentAnswer, { kind: "failed" }> {
@@ -139,6 +156,7 @@ function findAgentUrl(
   const loaded = loadSettings({ file, env: context.env });
   if (loaded.kind === "invalid")
     return failed(`the configuration does not say where the agent is:\n${formatProblems(loaded.problems)}`);
-  const { host, port } = loaded.config.agent.listen;
-  return { kind: "found", url: `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}` };
+  const { listen, tls } = loaded.config.agent;
+  const scheme = tls === undefined ? "http" : "https";
+  return { kind: "found", url: `${scheme}://${hostAndPort(reachedLocally(listen))}` };
 }

@@ -1,7 +1,7 @@
 // `lastgood check-config`: says whether a configuration file is right, and where it is not. Exit code 0 or 2.
 import type { Command } from "commander";
 import { formatProblems } from "../../runtime/config-file.ts";
-import { findConfig, loadSettings } from "../config/load.ts";
+import { findConfig, loadSettings, settingsHints } from "../config/load.ts";
 import type { Settings } from "../config/schema.ts";
 import { EXIT_CODES } from "./cli-context.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -12,7 +12,7 @@ export function registerCheckConfig(program: Command, context: CliContext): void
     .description("check a configuration file and name every mistake with line and column")
     .argument("[file]", "the file; default: the one that start would take")
     .option("-c, --config <file>", "the same as the argument")
-    .option("--json", "print {file, ok, problems} as JSON")
+    .option("--json", "print {file, ok, problems, hints} as JSON")
     .addHelpText(
       "after",
       [
@@ -34,12 +34,15 @@ export function checkConfig(
   context: CliContext,
 ): void {
   const { file } = findConfig({ ...options, ...context });
-  const result = loadSettings({ file, env: context.env });
+  const result = loadSettings({ file, env: context.env, look: "with_files" });
   const problems = result.kind === "invalid" ? result.problems : [];
+  const hints = result.kind === "loaded" ? settingsHints(result.config) : [];
   if (options.asJson)
-    context.out(`${JSON.stringify({ file, ok: problems.length === 0, problems }, undefined, 2)}\n`);
-  else if (result.kind === "loaded") context.out(`${file} is right: ${contentsOf(result.config)}\n`);
-  else context.err(`${formatProblems(problems)}\n${countOf(problems.length)}\n`);
+    context.out(`${JSON.stringify({ file, ok: problems.length === 0, problems, hints }, undefined, 2)}\n`);
+  else if (result.kind === "loaded") {
+    context.out(`${file} is right: ${contentsOf(result.config)}\n`);
+    for (const hint of hints) context.err(`hint: ${hint}\n`);
+  } else context.err(`${formatProblems(problems)}\n${countOf(problems.length)}\n`);
   context.setExitCode(problems.length === 0 ? EXIT_CODES.ok : EXIT_CODES.configuration);
 }
 

@@ -3,15 +3,15 @@
 // scrape, which Prometheus reads from files beside its configuration. Written anew at each start.
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { hostAndPort, reachedLocally } from "../../runtime/units.ts";
 import type { ListenAddress } from "../../runtime/units.ts";
-import { exampleConfigFile } from "../config/load.ts";
+import { packageFolder } from "../../runtime/version.ts";
 import type { Observer } from "../config/observability.ts";
 import type { Settings } from "../config/schema.ts";
 
-const PACKAGE_FOLDER = path.dirname(exampleConfigFile());
-const ALERTING_FOLDER = path.join(PACKAGE_FOLDER, "alerting");
-const PROVISIONING_FOLDER = path.join(PACKAGE_FOLDER, "dashboards", "provisioning");
-export const DASHBOARDS_FOLDER = path.join(PACKAGE_FOLDER, "dashboards", "json");
+const ALERTING_FOLDER = path.join(packageFolder(), "alerting");
+const PROVISIONING_FOLDER = path.join(packageFolder(), "dashboards", "provisioning");
+export const DASHBOARDS_FOLDER = path.join(packageFolder(), "dashboards", "json");
 
 /** Those that are started. */
 export type PlacesByObserver = Readonly<Partial<Record<Observer, ListenAddress>>>;
@@ -40,18 +40,13 @@ export function writePrometheusFiles({
 
 /** One file for each `files:` of alerting/prometheus.yml. */
 function targetsOf(settings: Settings, places: PlacesByObserver): Record<string, readonly string[]> {
+  const target = (at: ListenAddress): string => hostAndPort(reachedLocally(at));
   return {
-    "lastgood-ingest": [hostAndPort(settings.ingest.operationsListen)],
-    "lastgood-agent": [hostAndPort(settings.agent.listen)],
-    prometheus: places.prometheus === undefined ? [] : [hostAndPort(places.prometheus)],
-    alertmanager: places.alertmanager === undefined ? [] : [hostAndPort(places.alertmanager)],
+    "lastgood-ingest": [target(settings.ingest.operationsListen)],
+    "lastgood-agent": [target(settings.agent.listen)],
+    prometheus: places.prometheus === undefined ? [] : [target(places.prometheus)],
+    alertmanager: places.alertmanager === undefined ? [] : [target(places.alertmanager)],
   };
-}
-
-/** Where this machine reaches what listens there: one that listens everywhere listens on loopback, too. */
-function hostAndPort({ host, port }: ListenAddress): string {
-  const reached = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
 }
 
 /** Leaves the path of alertmanager.yml. */

@@ -8,6 +8,7 @@ import { endOrphanChild } from "../../runtime/child-process.ts";
 import { findProgram, isPortFree, launchProgram } from "../../runtime/foreign-program.ts";
 import { openLogFile } from "../../runtime/log-file.ts";
 import type { ProcessSpec } from "../../runtime/supervisor.ts";
+import { hostAndPort } from "../../runtime/units.ts";
 import type { ListenAddress } from "../../runtime/units.ts";
 import { ALERTMANAGER_VARIABLE } from "../config/load.ts";
 import { OBSERVERS } from "../config/observability.ts";
@@ -95,8 +96,8 @@ function alertmanagerForAgent(
   return { [ALERTMANAGER_VARIABLE]: httpUrl(alertmanager) };
 }
 
-function httpUrl({ host, port }: ListenAddress): string {
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+function httpUrl(at: ListenAddress): string {
+  return `http://${hostAndPort(at)}`;
 }
 
 function pidFileOf(observer: Observer, { settings }: ObservabilityOptions): string {

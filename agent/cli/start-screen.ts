@@ -5,6 +5,7 @@ import { humanLogLine, isAtLeast } from "../../runtime/log-line.ts";
 import type { LogLevel } from "../../runtime/log-line.ts";
 import type { SupervisorEvent } from "../../runtime/supervisor.ts";
 import { formatDuration } from "../../runtime/units.ts";
+import { settingsHints } from "../config/load.ts";
 import type { FoundConfig } from "../config/load.ts";
 import type { Settings } from "../config/schema.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -92,7 +93,8 @@ export function summaryText({ settings, found, urls, redis, curl, missing }: Sum
     ["configuration", `${found.file} (${explainChoice(found)})`],
   ];
   const table = rows.map(([name, value]) => `  ${name.padEnd(18)} ${value}`).join("\n");
-  const notes = missing.length === 0 ? "" : `\n\n${missing.join("\n")}`;
+  const hints = settingsHints(settings).map((hint) => `\n\nMIND: ${hint}.`);
+  const notes = hints.join("") + (missing.length === 0 ? "" : `\n\n${missing.join("\n")}`);
   return `\nLastgood is up.\n\n${table}${notes}\n\nTry it:\n\n${curl}\n\nCtrl-C stops everything in order.\n`;
 }
 

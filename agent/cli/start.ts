@@ -63,7 +63,7 @@ export function registerStart(program: Command, context: CliContext): void {
 
 export async function start(options: StartOptions, context: CliContext): Promise<void> {
   const found = findConfig({ given: options.config, ...context });
-  const loaded = loadSettings({ file: found.file, env: context.env });
+  const loaded = loadSettings({ file: found.file, env: context.env, look: "with_files" });
   if (loaded.kind === "invalid") {
     context.err(
       `${formatProblems(loaded.problems)}\n${countOf(loaded.problems.length)}: nothing was started\n`,

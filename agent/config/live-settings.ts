@@ -39,6 +39,8 @@ const ofFile = {
 const ofAgent = {
   listen: { name: "agent.listen", takesEffect: "after_restart" },
   trustedProxies: { name: "agent.trusted_proxies", takesEffect: "after_restart" },
+  tls: { name: "agent.tls", takesEffect: "after_restart" },
+  plainHttp: { name: "agent.plain_http", takesEffect: "after_restart" },
 } as const satisfies Record<Exclude<keyof AgentSettings, "operators">, Setting>;
 
 /** Ingest reads keys and strata split what is being counted. */

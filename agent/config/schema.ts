@@ -4,6 +4,13 @@
 import { z } from "zod";
 import { deviceAuthSchema, refuseIdleTrust } from "../../ingest/contract/device-auth.ts";
 import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
+import {
+  plainHttpSchema,
+  refusePlainHttpBesideTls,
+  tlsSchema,
+  trustedProxiesSchema,
+} from "../../ingest/contract/listener.ts";
+import type { PlainHttpReason, TlsSettings } from "../../ingest/contract/listener.ts";
 import { appIdSchema, channelSchema, versionSchema } from "../../ingest/contract/release-key.ts";
 import type { AppId, Channel, Version } from "../../ingest/contract/release-key.ts";
 import {
@@ -78,6 +85,9 @@ export interface AgentSettings {
   readonly operators: readonly Operator[];
   /** Addresses and networks whose `X-Forwarded-For`, `-Host` and `-Proto` are believed. */
   readonly trustedProxies: readonly string[];
+  /** Undefined = plain HTTP. */
+  readonly tls?: TlsSettings | undefined;
+  readonly plainHttp?: PlainHttpReason | undefined;
 }
 
 export interface RetentionSettings {
@@ -117,22 +127,16 @@ const DAY_MS = 24 * 3_600_000;
 export const DEVICE_RETENTION_MS_LEAST = 30 * DAY_MS;
 export const DEVICE_RETENTION_MS_MAX = 3_650 * DAY_MS;
 
-/** Enough for every proxy of an installation; each is a comparison per request. */
-export const TRUSTED_PROXIES_MAX = 64;
-const proxySchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
-  error: "must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8",
-});
-
 const agentSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8082"),
     operators: operatorsSchema,
-    trusted_proxies: z
-      .array(proxySchema)
-      .max(TRUSTED_PROXIES_MAX, { error: `name at most ${TRUSTED_PROXIES_MAX}` })
-      .prefault([]),
+    trusted_proxies: trustedProxiesSchema,
+    tls: tlsSchema.optional(),
+    plain_http: plainHttpSchema.optional(),
   })
   .prefault({})
+  .superRefine(refusePlainHttpBesideTls)
   .superRefine(({ listen, operators }, context) => {
     // Still text when it was refused as an address.
     if (typeof listen === "string" || isLoopback(listen.host) || operators.length > 0) return;
@@ -155,6 +159,8 @@ const agentSectionSchema = z
     listen: section.listen,
     operators: section.operators,
     trustedProxies: section.trusted_proxies,
+    tls: section.tls,
+    plainHttp: section.plain_http,
   }));
 
 const channelSettingsSchema = z

@@ -1,8 +1,8 @@
 // What metrics say of the Redis servers: use, load, errors (USE), of the one there is or of each primary of a cluster.
 // Enters: a connection that fails fast. Leaves: what the servers say of themselves, and gauges set to it.
-// Fields of INFO: https://redis.io/docs/latest/commands/info/
 import type { Redis } from "../../runtime/redis.ts";
 import { serverName } from "../../runtime/redis.ts";
+import { infoField } from "../../runtime/redis-info.ts";
 import { primariesOf } from "../../runtime/redis-servers.ts";
 import type { Instruments } from "./instruments.ts";
 
@@ -30,13 +30,10 @@ export function readRedisServers(redis: Redis): Promise<RedisServerState[]> {
   );
 }
 
-export function parseInfo(text: string): Omit<RedisServerState, "server" | "pingSeconds"> {
-  const fields = new Map(
-    Array.from(text.matchAll(/^(\w+):(.*?)\r?$/gm), ([, name, value]) => [name!, value!] as const),
-  );
-  const number = (name: string): number => Number(fields.get(name) ?? Number.NaN);
+function parseInfo(info: string): Omit<RedisServerState, "server" | "pingSeconds"> {
+  const number = (name: string): number => Number(infoField(info, name) || Number.NaN);
   const memoryBytesMax = number("maxmemory");
-  const isKept = fields.get("aof_enabled") === "1" && fields.get("aof_last_write_status") === "ok";
+  const isKept = infoField(info, "aof_enabled") === "1" && infoField(info, "aof_last_write_status") === "ok";
   return {
     memoryBytes: number("used_memory"),
     memoryBytesMax: memoryBytesMax > 0 ? memoryBytesMax : undefined,

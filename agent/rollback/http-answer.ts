@@ -2,6 +2,7 @@
 // status that is no success means for the executor. Enters: an answer and the name of its call. Leaves: values.
 import { z } from "zod";
 import type { Clock } from "../../runtime/clock.ts";
+import { readJson } from "../../runtime/json.ts";
 import { printable, readRetryAfterMs } from "./http-call.ts";
 import type { HttpAnswer } from "./http-call.ts";
 import type { Refused, Unavailable } from "./ota-server.ts";
@@ -12,13 +13,10 @@ export interface NamedAnswer {
   readonly answer: HttpAnswer;
 }
 
-/** Undefined for text that is not JSON: no schema of an answer takes that. */
+/** Undefined for text that is not JSON, or nests too deep: no schema of an answer takes that. */
 export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const read = readJson(text);
+  return read.kind === "value" ? read.value : undefined;
 }
 
 // Of the 4xx only these pass by themselves (RFC 9110 15.5.9, RFC 8470, RFC 6585).

@@ -26,7 +26,9 @@ export const REDIS_ALERTS: readonly AlertRule[] = [
     name: "OtaRedisDown",
     severity: "critical",
     for: "1m",
-    expr: `max(max_over_time(${metric.ota_redis_up}[1m])) == 0`,
+    expr: `(max(max_over_time(${metric.ota_redis_up}[1m])) == 0)
+      or
+      (max(up{job="lastgood-agent"}) == 1 unless on () max(max_over_time(${metric.ota_redis_up}[5m])))`,
     dashboard: "pipeline",
     summary: "Redis does not answer: reports are refused, nothing is judged",
     description: `No agent has reached Redis for 2 minutes. First: redis-cli ping at redis.url;

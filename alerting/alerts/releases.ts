@@ -47,7 +47,7 @@ const BACKSTOP = {
 } as const;
 const ACTED_ON = `
     unless on (app, channel, version)
-      app_channel_version:ota_release_acted_on:last1d`;
+      app_channel_version:ota_release_acted_on:last4h`;
 
 export const RELEASE_ALERTS: readonly AlertRule[] = [
   alert({

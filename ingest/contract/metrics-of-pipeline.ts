@@ -201,10 +201,46 @@ export const METRICS_OF_PIPELINE = {
     help: "Requests to be sent on to the server that they were meant for, by what became of them.",
     labels: ["source", "result"],
   },
+  ota_ingest_spool_reports_total: {
+    process: "ingest",
+    type: "counter",
+    help: "Reports that Redis did not take, by what became of them at the spool: kept on disk, drained into Redis since, or turned away because it was full or the disk failed.",
+    labels: ["result"],
+  },
+  ota_ingest_spool_damaged_records_total: {
+    process: "ingest",
+    type: "counter",
+    help: "Records of the spool that could not be read back: the reports in them are lost.",
+    labels: [],
+  },
+  ota_ingest_spooling: {
+    process: "ingest",
+    type: "gauge",
+    help: "1 while Redis does not take reports, so that they go to the spool; always 0 where it is off.",
+    labels: [],
+  },
+  ota_ingest_spool_bytes: {
+    process: "ingest",
+    type: "gauge",
+    help: "Bytes on disk of reports that wait for Redis.",
+    labels: [],
+  },
+  ota_ingest_spool_oldest_timestamp_seconds: {
+    process: "ingest",
+    type: "gauge",
+    help: "About when the oldest report that waits in the spool was taken in; no sample while none waits.",
+    labels: [],
+  },
   ota_ingest_stream_entries_max: {
     process: "ingest",
     type: "gauge",
     help: "Setting: entries that may wait in a shard's stream before reports are refused.",
+    labels: [],
+  },
+  ota_ingest_spool_bytes_max: {
+    process: "ingest",
+    type: "gauge",
+    help: "Setting: bytes that the spool may take on disk; 0 = it is off.",
     labels: [],
   },
   ota_ingest_body_bytes_max: {
@@ -224,5 +260,23 @@ export const METRICS_OF_PIPELINE = {
     type: "gauge",
     help: "Version of Lastgood and of Node; the value is always 1.",
     labels: ["process", "version", "node"],
+  },
+  ota_tls_certificate_expiry_timestamp_seconds: {
+    process: "both",
+    type: "gauge",
+    help: "When the certificate that a listener serves ends; no series without TLS.",
+    labels: ["listener"],
+  },
+  ota_tls_reload_success: {
+    process: "both",
+    type: "gauge",
+    help: "1 while a listener serves what its certificate files hold; 0 while they are bad and the pair before them is served.",
+    labels: ["listener"],
+  },
+  ota_connections_dropped_total: {
+    process: "both",
+    type: "counter",
+    help: "Connections that a listener closed at once, because as many as may be were open.",
+    labels: ["listener"],
   },
 } as const satisfies Record<string, MetricDescription>;

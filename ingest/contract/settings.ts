@@ -4,6 +4,8 @@
 import { z } from "zod";
 import { byteSize, listenAddress } from "../../runtime/units.ts";
 import type { ListenAddress } from "../../runtime/units.ts";
+import { plainHttpSchema, refusePlainHttpBesideTls, tlsSchema, trustedProxiesSchema } from "./listener.ts";
+import type { PlainHttpReason, TlsSettings } from "./listener.ts";
 import { SHARDS_DEFAULT, SHARDS_MAX, STREAM_ENTRIES_MAX_DEFAULT } from "./stream-names.ts";
 
 /** Shortest key, secret or token, in characters: below this it can be guessed over the network. */
@@ -14,6 +16,23 @@ export const BODY_BYTES_MAX_DEFAULT = 5 * 1024 ** 2;
 export const BODY_BYTES_MAX_LIMIT = 256 * 1024 ** 2;
 export const BODY_BYTES_MAX_LEAST = 1024;
 export const STREAM_ENTRIES_MAX_LIMIT = 100_000_000;
+/** Each costs some 10 KiB of memory while it does nothing. */
+export const CONNECTIONS_MAX_DEFAULT = 10_000;
+export const CONNECTIONS_MAX_LIMIT = 1_000_000;
+/** Above it a limit per process limits nothing. */
+export const REQUESTS_PER_SECOND_LIMIT = 1_000_000;
+
+/** Bytes that reports may take on disk while Redis does not take them. */
+export const SPOOL_BYTES_MAX_DEFAULT = 256 * 1024 ** 2;
+export const SPOOL_BYTES_MAX_LEAST = 1024 ** 2;
+export const SPOOL_BYTES_MAX_LIMIT = 1024 ** 4;
+
+export interface SpoolSettings {
+  /** Undefined = `spool` in the data folder. */
+  readonly dir: string | undefined;
+  /** Of each ingest process, in bytes. */
+  readonly bytesMax: number;
+}
 
 export interface IngestSettings {
   readonly listen: ListenAddress;
@@ -22,6 +41,22 @@ export interface IngestSettings {
   readonly bodyBytesMax: number;
   /** Entries that may wait in one shard's stream before `503 backlog_full`. */
   readonly streamEntriesMax: number;
+  /** Of `listen`; undefined = plain HTTP. */
+  readonly tls?: TlsSettings | undefined;
+  readonly plainHttp?: PlainHttpReason | undefined;
+  /** Addresses and networks whose `X-Forwarded-For` is believed; none unless named. */
+  readonly trustedProxies?: readonly string[];
+  /** Connections of devices that may be open at once. */
+  readonly connectionsMax?: number;
+  readonly requestsPerSecond?: RequestsPerSecond;
+  /** Where reports wait while Redis does not take them; undefined = nowhere: the sender is told to come back. */
+  readonly spool?: SpoolSettings | undefined;
+}
+
+/** Undefined = as many as come. */
+export interface RequestsPerSecond {
+  readonly perAddress?: number | undefined;
+  readonly perKey?: number | undefined;
 }
 
 /** A whole number, also as text: what `${VAR}` puts in is always text. Both ends are allowed. */
@@ -128,19 +163,57 @@ const limitsSchema = z
     stream_entries: wholeNumber({ least: 1, most: STREAM_ENTRIES_MAX_LIMIT }).prefault(
       STREAM_ENTRIES_MAX_DEFAULT,
     ),
+    connections: wholeNumber({ least: 1, most: CONNECTIONS_MAX_LIMIT }).prefault(CONNECTIONS_MAX_DEFAULT),
+    requests_per_second: z
+      .strictObject({
+        per_address: wholeNumber({ least: 1, most: REQUESTS_PER_SECOND_LIMIT }).optional(),
+        per_key: wholeNumber({ least: 1, most: REQUESTS_PER_SECOND_LIMIT }).optional(),
+      })
+      .prefault({}),
   })
   .prefault({});
+
+const spoolSchema = z
+  .union([
+    z.literal("off"),
+    z.strictObject({
+      dir: z.string().min(1).optional(),
+      max_bytes: byteSize
+        .refine((bytes) => bytes >= SPOOL_BYTES_MAX_LEAST && bytes <= SPOOL_BYTES_MAX_LIMIT, {
+          error: "must be from 1MiB to 1024GiB",
+        })
+        .prefault(SPOOL_BYTES_MAX_DEFAULT),
+    }),
+  ])
+  .prefault({})
+  .transform((spool): SpoolSettings | undefined =>
+    spool === "off" ? undefined : { dir: spool.dir, bytesMax: spool.max_bytes },
+  );
 
 export const ingestSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8080"),
     operations_listen: listenAddress.prefault("127.0.0.1:8081"),
     limits: limitsSchema,
+    tls: tlsSchema.optional(),
+    plain_http: plainHttpSchema.optional(),
+    trusted_proxies: trustedProxiesSchema,
+    spool: spoolSchema,
   })
   .prefault({})
+  .superRefine(refusePlainHttpBesideTls)
   .transform((section): IngestSettings => ({
     listen: section.listen,
     operationsListen: section.operations_listen,
     bodyBytesMax: section.limits.body_bytes,
     streamEntriesMax: section.limits.stream_entries,
+    tls: section.tls,
+    plainHttp: section.plain_http,
+    trustedProxies: section.trusted_proxies,
+    connectionsMax: section.limits.connections,
+    requestsPerSecond: {
+      perAddress: section.limits.requests_per_second.per_address,
+      perKey: section.limits.requests_per_second.per_key,
+    },
+    spool: section.spool,
   }));

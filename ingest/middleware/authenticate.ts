@@ -12,6 +12,8 @@ export interface Keyring {
   appsOf(key: string): ReadonlySet<AppId> | undefined;
   /** Apps that list the key as trusted under device_auth. */
   trustedAppsOf(key: string): ReadonlySet<AppId>;
+  /** What a table may call the key by: its digest. */
+  nameOf(key: string): string;
 }
 
 export interface KeysOfApp {
@@ -32,6 +34,7 @@ export function createKeyring(apps: ReadonlyMap<AppId, KeysOfApp>): Keyring {
   return {
     appsOf: (key) => byKey.get(digestOf(key)),
     trustedAppsOf: (key) => byTrustedKey.get(digestOf(key)) ?? NO_APPS,
+    nameOf: digestOf,
   };
 }
 
@@ -54,10 +57,14 @@ function digestOf(key: string): string {
 
 const BEARER = /^Bearer +([^ ].*)$/i;
 
+/** The key of an `Authorization` header; undefined where there is none. */
+export function keyIn(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
 export function authenticate(keyring: Keyring): RequestHandler {
   return (request, response, next) => {
-    const header = request.headers.authorization;
-    const key = header === undefined ? undefined : BEARER.exec(header)?.[1];
+    const key = keyIn(request.headers.authorization);
     if (key === undefined) {
       response.set("WWW-Authenticate", 'Bearer realm="lastgood"');
       throw problem("missing_credentials", "Send the ingest key of the app: Authorization: Bearer <key>.");

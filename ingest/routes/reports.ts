@@ -1,6 +1,6 @@
 // POST /v1/reports: native reports, one or many. Enters: an authenticated request whose body was read.
 // Where the app asks for it, the request also has to prove whose reports they are (device-auth/).
-// Leaves: 202 with what was accepted and what was not, only after Redis holds the accepted ones; or a
+// Leaves: 202 with what was accepted and what was not, only after the accepted ones are kept; or a
 // Problem. A single report that is bad answers with its own code; in a batch it is named by its index.
 import type { RequestHandler, Response } from "express";
 import type { CheckReport } from "../check-report.ts";

@@ -1,6 +1,6 @@
 // The route of systems whose events come with an ingest key of ours, sent by an app's own code or its update server: one
 // event or an array of them, as JSON, answered like native reports. Enters: how the system's events are read. Leaves: 202
-// with what was accepted and what was not, only after Redis holds the reports; or a Problem.
+// with what was accepted and what was not, only after the reports are kept; or a Problem.
 import { Router } from "express";
 import type { RequestHandler } from "express";
 import type { IngestAppSettings } from "../config.ts";
@@ -40,6 +40,7 @@ export function keyedEventsRouter(events: KeyedEvents, deps: SourceDeps): Router
   router.all(events.path, nameRoute(events.path));
   router.post(
     events.path,
+    deps.limit,
     authenticate(createKeyring(deps.apps)),
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEvents(events, deps),

@@ -1,6 +1,6 @@
 // What every system that reports in its own words gives to ingest, and gets from it. A system is one folder (or file)
 // here: it serves its own routes, answers exactly what its devices expect, and turns what they say into DeviceReports.
-import type { Router } from "express";
+import type { RequestHandler, Router } from "express";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
@@ -20,6 +20,8 @@ export interface SourceDeps {
   readonly redis: Redis;
   readonly registry: Registry;
   readonly keepReports: KeepReports;
+  /** Stands first on routes that take reports, never on update checks: those bring the rollback to the device. */
+  readonly limit: RequestHandler;
   /** To be called when good reports are turned away before `keepReports` saw them. */
   readonly noteTurnedAway: () => void;
   readonly metrics: IngestMetrics;

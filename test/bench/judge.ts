@@ -7,6 +7,7 @@ import { judge } from "../../agent/judge/judge.ts";
 import type { JudgeInput } from "../../agent/judge/judge.ts";
 import { BENCH_RULES, benchInput, withChangedHour } from "./judged-history.ts";
 import { parseWholeNumbers } from "./options.ts";
+import { quantile } from "./quantile.ts";
 
 interface Flags {
   readonly days: number;
@@ -42,10 +43,7 @@ function timeEach(what: string, inputs: readonly JudgeInput[]): Measurement {
     judge(input);
     return performance.now() - startMs;
   });
-  const inOrder = times.toSorted((left, right) => left - right);
-  const at = (share: number): number =>
-    inOrder[Math.min(inOrder.length - 1, Math.floor(inOrder.length * share))]!;
-  return { what, medianMs: at(0.5), p99Ms: at(0.99) };
+  return { what, medianMs: quantile(times, 0.5), p99Ms: quantile(times, 0.99) };
 }
 
 function measure({ days, strata, times }: Flags): Measurement[] {

@@ -24,6 +24,7 @@ import { createRedis } from "../../runtime/redis.ts";
 import { startTestRedis } from "../support/redis.ts";
 import { failingVerdict, releaseOf, samplePolicy } from "../support/verdicts.ts";
 import { parseWholeNumbers } from "./options.ts";
+import { quantile } from "./quantile.ts";
 
 interface Flags {
   readonly apps: number;
@@ -118,10 +119,7 @@ async function timeEach(what: string, url: string, scrapes: number): Promise<Mea
     await (await fetch(url)).text();
     times.push(performance.now() - startMs);
   }
-  const inOrder = times.toSorted((left, right) => left - right);
-  const at = (share: number): number =>
-    inOrder[Math.min(inOrder.length - 1, Math.floor(inOrder.length * share))]!;
-  return { what, medianMs: at(0.5), p95Ms: at(0.95) };
+  return { what, medianMs: quantile(times, 0.5), p95Ms: quantile(times, 0.95) };
 }
 
 async function listen(server: Server): Promise<string> {

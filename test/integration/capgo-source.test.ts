@@ -552,7 +552,7 @@ describe("the relay", () => {
   });
 });
 
-test("no JSON value gives anything but 200", async () => {
+test("no JSON value gives anything but 200, and no depth of it anything but 400", async () => {
   const random = createRandom("capgo-hostile");
   const names = [
     ...Object.keys(capgoEvent()),
@@ -575,8 +575,8 @@ test("no JSON value gives anything but 200", async () => {
     expect(status).toBe(200);
   }
   const depth = 100_000;
-  expect((await post("[".repeat(depth) + "]".repeat(depth))).status).toBe(200);
-  expect((await post(`{"metadata":${'{"a":'.repeat(depth)}1${"}".repeat(depth)}}`)).status).toBe(200);
+  expect((await post("[".repeat(depth) + "]".repeat(depth))).status).toBe(400);
+  expect((await post(`{"metadata":${'{"a":'.repeat(depth)}1${"}".repeat(depth)}}`)).status).toBe(400);
   expect((await post('{"__proto__":{"app_id":"com.acme.till"},"constructor":1}')).status).toBe(200);
   expect((await storedReports(redis)).length).toBeGreaterThan(100);
   expect(await refusedOf("internal_error")).toBe(0);

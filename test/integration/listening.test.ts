@@ -139,6 +139,22 @@ describe("two ingests", () => {
 });
 
 describe("reports turned away", () => {
+  test("while reports wait in the spool each beat begins a new spell; the one after them lengthens it", async () => {
+    let nowMs = START_MS;
+    let isBehind = true;
+    const beat = createListeningBeat({ redis, clock: () => nowMs, logger, isBehind: () => isBehind });
+    await ingestAt(START_MS).beat();
+    for (const ms of [1, 2]) {
+      nowMs = START_MS + ms * LISTENING_BEAT_MS;
+      await beat.beat();
+      expect(await readListening(redis)).toEqual(spell(nowMs, nowMs));
+    }
+    isBehind = false;
+    nowMs = START_MS + 3 * LISTENING_BEAT_MS;
+    await beat.beat();
+    expect(await readListening(redis)).toEqual(spell(START_MS + 2 * LISTENING_BEAT_MS, nowMs));
+  });
+
   const HOUR_MS = 3_600_000;
 
   test("the next beat begins a new spell, and further ones lengthen it", async () => {

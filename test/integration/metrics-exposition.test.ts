@@ -1,10 +1,9 @@
 // What both processes export, as Prometheus' own tools read it: promtool has no complaint but for names that were promised
 // before it was asked.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLastgood } from "../support/lastgood.ts";
 import type { TestLastgood } from "../support/lastgood.ts";
+import { promtoolOn } from "../support/promtool.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 /** Names are promises: these are older than the check. */
@@ -55,12 +54,8 @@ const textOf = async (url: string): Promise<string> => (await fetch(`${url}/metr
 
 /** Complaints of `promtool check metrics`, a line each. */
 async function complaintsAbout(text: string): Promise<string[]> {
-  const child = spawn("promtool", ["check", "metrics"], { stdio: ["pipe", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
-  child.stdin.end(text);
-  await once(child, "close");
-  return said.split("\n").filter((line) => line !== "");
+  const { output } = await promtoolOn(text, "check", "metrics");
+  return output.split("\n").filter((line) => line !== "");
 }
 
 describe("promtool check metrics", () => {

@@ -381,6 +381,12 @@ describe("signing in", () => {
     },
   );
 
+  it("what nests so deep that comparing its length would end the stack is no body", async () => {
+    const body = `{"token":{"length":${"[".repeat(20_000)}${"]".repeat(20_000)}}}`;
+    const answer = await ask("/v1/session", JSON_TYPE, { method: "POST", body });
+    expect(answer).toMatchObject({ status: 400, code: "invalid_body" });
+  });
+
   it(`${LOGIN_FAILURES_MAX} attempts of an address may fail, then it waits, right token or not`, async () => {
     const fresh = await start(OPERATORS, []);
     try {
@@ -394,7 +400,27 @@ describe("signing in", () => {
         expect(answer).toMatchObject({ status: 429, code: "too_many_attempts" });
         expect(Number(answer.headers["retry-after"])).toBeGreaterThan(0);
       }
-      expect((await ask("/v1/whoami", bearer("token-of-ana"), { of: fresh })).status).toBe(200);
+      const asked = await ask("/v1/whoami", bearer("token-of-ana"), { of: fresh });
+      expect(asked).toMatchObject({ status: 429, code: "too_many_attempts" });
+    } finally {
+      await fresh.stop(5_000);
+    }
+  });
+
+  it(`${LOGIN_FAILURES_MAX} different bearer tokens may be wrong; an old one again and again locks nobody out`, async () => {
+    const fresh = await start(OPERATORS, []);
+    const status = async (token: string): Promise<number> =>
+      (await ask("/v1/whoami", bearer(token), { of: fresh })).status;
+    try {
+      for (let time = 0; time < 3 * LOGIN_FAILURES_MAX; time += 1) {
+        expect(await status("a-wrong-token")).toBe(401);
+        expect(await status("token-of-old")).toBe(401);
+      }
+      expect(await status("token-of-ana")).toBe(200);
+      for (let guess = 1; guess < LOGIN_FAILURES_MAX; guess += 1)
+        expect(await status(`wrong-token-${guess}`)).toBe(401);
+      expect(await status("token-of-ana")).toBe(429);
+      expect((await signIn("token-of-ana", {}, fresh)).status).toBe(429);
     } finally {
       await fresh.stop(5_000);
     }

@@ -112,6 +112,15 @@ describe("who gets in", () => {
     expect(script.headers.get("x-content-type-options")).toBe("nosniff");
   });
 
+  it("the runbooks of alerts need no token, and are shown as text", async () => {
+    const runbook = await ask("/runbooks/OtaAgentDown.md", {});
+    expect(runbook.status).toBe(200);
+    expect(runbook.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(await runbook.text()).toContain("## What to do");
+    for (const elsewhere of ["/runbooks/../paging.md", "/runbooks/..%2Fpaging.md", "/runbooks/OtaNothing.md"])
+      expect((await ask(elsewhere, {})).status).toBe(404);
+  });
+
   it.each(["/healthz", "/readyz", "/metrics"])("%s is for machines: no token", async (path) => {
     expect((await ask(path, {})).status).toBe(200);
   });

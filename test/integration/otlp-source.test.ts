@@ -237,15 +237,20 @@ describe("hostile bodies", () => {
     expect((await post(logsOf({}, USE))).status).toBe(200);
   });
 
-  test.each<[string, string]>([
-    ["brackets", `{"resourceLogs":${"[".repeat(100_000)}${"]".repeat(100_000)}}`],
+  test.each<[string, number, string]>([
+    ["brackets", 400, `{"resourceLogs":${"[".repeat(100_000)}${"]".repeat(100_000)}}`],
     [
       "a body that nests",
+      400,
       `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}]}]}]}`,
     ],
-    ["prototype keys", '{"__proto__":{"resourceLogs":[1]},"resourceLogs":[{"__proto__":{"scopeLogs":[1]}}]}'],
-  ])("%s", async (_name, body) => {
-    expect((await post(body)).status).toBe(200);
+    [
+      "prototype keys",
+      200,
+      '{"__proto__":{"resourceLogs":[1]},"resourceLogs":[{"__proto__":{"scopeLogs":[1]}}]}',
+    ],
+  ])("%s", async (_name, status, body) => {
+    expect((await post(body)).status).toBe(status);
     expect(await ingest.stored()).toEqual([]);
   });
 

@@ -1,19 +1,19 @@
 // A real prometheus-alertmanager for tests: on a port of its own of 127.0.0.1, in a temporary folder, with a webhook
 // receiver that this process runs. Everything goes to the receiver at once, or by the routes of a configuration file,
 // as rewritten-alertmanager.ts makes it. Leaves: its address, and what it notified.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { findProgram } from "../../runtime/foreign-program.ts";
 import { startJsonDouble } from "./json-double.ts";
 import type { JsonDouble } from "./json-double.ts";
 import { freePort } from "./redis.ts";
 import { redirected } from "./rewritten-alertmanager.ts";
 import type { AlertmanagerConfig } from "./rewritten-alertmanager.ts";
-import { waitUntil } from "./wait-until.ts";
+import { untilReady } from "./until-ready.ts";
 
-const READY_MS_MAX = 20_000;
 const HOW_TO_GET =
   "install it (Debian, Ubuntu: apt-get install prometheus-alertmanager), as .ci/run and npm test do";
 
@@ -79,7 +79,7 @@ export async function startAlertmanager({
   );
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   const child = spawn(
-    programName(),
+    programFile(),
     [
       `--config.file=${file}`,
       `--storage.path=${path.join(folder, "data")}`,
@@ -92,14 +92,7 @@ export async function startAlertmanager({
   );
   const exited = once(child, "close");
   const url = `http://${address}`;
-  const isReady = (): Promise<boolean> =>
-    fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  const died = exited.then(() => Promise.reject(new Error("Alertmanager ended before it was ready")));
-  await Promise.race([waitUntil(isReady, (ready) => ready, READY_MS_MAX), died]);
-  died.catch(() => {});
+  await untilReady({ name: "Alertmanager", url, exited });
   return {
     url,
     notifications: () => receiver.requests.map(({ body }) => body as Notification),
@@ -115,9 +108,8 @@ export async function startAlertmanager({
 }
 
 /** Debian has a name of its own for it. */
-function programName(): string {
-  const names = ["prometheus-alertmanager", "alertmanager"];
-  const found = names.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error === undefined);
+function programFile(): string {
+  const found = findProgram(["prometheus-alertmanager", "alertmanager"], process.env["PATH"]);
   if (found === undefined) throw new Error(`Alertmanager was not found on the PATH: ${HOW_TO_GET}`);
   return found;
 }

@@ -7,6 +7,7 @@ export const CLUSTER_TESTS: string[] = [
   "test/integration/roll-up.test.ts",
   "test/integration/retention.test.ts",
   "test/integration/examples.test.ts",
+  "test/integration/hostile-names.test.ts",
   "test/integration/release-history.test.ts",
   "test/integration/source-counting.test.ts",
   "test/integration/capgo-timelines.test.ts",

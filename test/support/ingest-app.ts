@@ -4,6 +4,7 @@ import supertest from "supertest";
 import { createIngestApp } from "../../ingest/app.ts";
 import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
 import { BODY_BYTES_MAX_DEFAULT } from "../../ingest/contract/settings.ts";
+import type { RequestsPerSecond } from "../../ingest/contract/settings.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
 import { sourcesSchema } from "../../ingest/contract/sources.ts";
 import type { IngestAppSettings } from "../../ingest/config.ts";
@@ -27,6 +28,7 @@ export interface TestIngestOptions {
   readonly redis: Redis;
   readonly bodyBytesMax?: number;
   readonly streamEntriesMax?: number;
+  readonly requestsPerSecond?: RequestsPerSecond;
   readonly shards?: number;
   readonly replicaAcks?: number;
   readonly clock?: Clock;
@@ -49,6 +51,7 @@ export function createTestIngest(options: TestIngestOptions): { app: Express; re
         operationsListen: { host: "127.0.0.1", port: 0 },
         bodyBytesMax: options.bodyBytesMax ?? BODY_BYTES_MAX_DEFAULT,
         streamEntriesMax: options.streamEntriesMax ?? 1_000,
+        ...(options.requestsPerSecond === undefined ? {} : { requestsPerSecond: options.requestsPerSecond }),
       },
       shards: options.shards ?? TEST_SHARDS,
       replicaAcks: options.replicaAcks ?? 0,

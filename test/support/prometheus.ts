@@ -6,9 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { freePort } from "./redis.ts";
-import { waitUntil } from "./wait-until.ts";
-
-const READY_MS_MAX = 20_000;
+import { untilReady } from "./until-ready.ts";
 
 /** One series of a query's answer; a sample is [epoch seconds, value as text]. */
 export interface Series {
@@ -78,14 +76,7 @@ export async function startPrometheus({
   child.stderr.setEncoding("utf8").on("data", (text: string) => void (said = `${said}${text}`.slice(-8_000)));
   const exited = once(child, "close");
   const url = `http://${address}`;
-  const isReady = (): Promise<boolean> =>
-    fetch(`${url}/-/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  const died = exited.then(() => Promise.reject(new Error(`Prometheus ended before it was ready: ${said}`)));
-  died.catch(() => {});
-  await Promise.race([waitUntil(isReady, (ready) => ready, READY_MS_MAX), died]);
+  await untilReady({ name: "Prometheus", url, exited, said: () => said });
   return {
     ...clientOf(url),
     async stop() {

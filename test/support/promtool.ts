@@ -9,8 +9,15 @@ export interface PromtoolAnswer {
   readonly output: string;
 }
 
-export async function promtool(...args: readonly string[]): Promise<PromtoolAnswer> {
-  const child = spawn("promtool", args, { stdio: ["ignore", "pipe", "pipe"] });
+export function promtool(...args: readonly string[]): Promise<PromtoolAnswer> {
+  return promtoolOn("", ...args);
+}
+
+/** `input`: what it reads on its standard input. */
+export async function promtoolOn(input: string, ...args: readonly string[]): Promise<PromtoolAnswer> {
+  const child = spawn("promtool", args, { stdio: ["pipe", "pipe", "pipe"] });
+  // A promtool that is not there, or has read enough, closes it first.
+  child.stdin.on("error", () => {}).end(input);
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));

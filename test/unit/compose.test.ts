@@ -93,14 +93,15 @@ describe("conventions", () => {
     expect(compose.networks["data"]).toEqual({ internal: true });
   });
 
-  test("what is mounted exists and is read-only, or is a volume that is declared", () => {
+  test("what is mounted exists (or is made by the commands at the top) and is read-only, or is a volume that is declared", () => {
     const mounts = services.flatMap(({ volumes }) => volumes ?? []);
+    const isThere = (source: string): boolean =>
+      existsSync(path.join(ROOT, source)) ||
+      read("docker-compose.yml").includes(`mkdir ${source.slice(2)}\n`);
     const isRight = (mount: string): boolean => {
       const [source = "", target = "", mode] = mount.split(":");
       if (!target.startsWith("/")) return false;
-      return source.startsWith("./")
-        ? mode === "ro" && existsSync(path.join(ROOT, source))
-        : source in compose.volumes;
+      return source.startsWith("./") ? mode === "ro" && isThere(source) : source in compose.volumes;
     };
     expect(mounts.length).toBeGreaterThan(8);
     expect(mounts.filter((mount) => !isRight(mount))).toEqual([]);

@@ -48,6 +48,7 @@ export const ERRORS_OF_ASKING = [
   "missing_token",
   "unknown_token",
   "expired_token",
+  "too_many_attempts",
   "unknown_session",
   "redis_unavailable",
 ] as const satisfies readonly AdminErrorCode[];

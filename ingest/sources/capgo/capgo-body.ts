@@ -1,6 +1,7 @@
 // Splits the body of Capgo's plugin into its events: newer plugins send an array, older ones a single object, and so do
 // background downloads on Android. Enters: bytes. Leaves: JSON values that nobody has looked at; throws the Problem of a body
 // that is no JSON: it is none the next time either.
+import { readJson } from "../../../runtime/json.ts";
 import { problem } from "../../problems.ts";
 
 /** Events in one request; the plugin keeps 200 at most. */
@@ -22,10 +23,7 @@ export function readCapgoBody(bytes: Buffer): CapgoBody {
 
 /** Damaged UTF-8 spoils a text, and not the events beside it. */
 function parse(bytes: Buffer): unknown {
-  const text = new TextDecoder().decode(bytes);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw problem("malformed_json", `Not JSON: ${(error as Error).message}.`);
-  }
+  const parsed = readJson(new TextDecoder().decode(bytes));
+  if (parsed.kind === "malformed") throw problem("malformed_json", parsed.detail);
+  return parsed.value;
 }

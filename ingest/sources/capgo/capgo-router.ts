@@ -1,6 +1,6 @@
 // POST /capgo/stats (also /stats and /plugin/stats, as Capgo has them): what devices with Capgo's plugin tell of their
-// updates, once `statsUrl` leads here. Enters: one event or an array of them. Leaves: Capgo's own answer, once Redis holds
-// the reports; and, if the app asks for it, a copy to Capgo, whose answer reaches nobody.
+// updates, once `statsUrl` leads here. Enters: one event or an array of them. Leaves: Capgo's own answer, once the reports
+// are kept; and, if the app asks for it, a copy to Capgo, whose answer reaches nobody.
 //
 // What the plugin does with an answer (ota-systems 1.6):
 // - 2xx: the batch is done, whatever the body says. Other 4xx: it is thrown away. So no content is refused: one bad event,
@@ -53,7 +53,7 @@ export function capgoRouter(deps: SourceDeps): Router {
   for (const path of PATHS) {
     router.all(path, nameRoute(path));
     router.get(path, (_request, response) => void response.json({ status: "ok" }));
-    router.post(path, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
+    router.post(path, deps.limit, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
     router.all(path, allowOnly("GET", "HEAD", "POST"));
     router.use(path, capgoProblems(metrics));
   }
@@ -141,7 +141,7 @@ function capgoProblems(metrics: IngestMetrics): ErrorRequestHandler {
     countRefusedRequest(metrics, kind.code as ProblemCode);
     answerError(
       response,
-      kind.status,
+      kind.status === 429 ? 503 : kind.status,
       ERROR_NAMES[kind.code] ?? kind.code,
       `${kind.title}. ${details.detail}`,
     );

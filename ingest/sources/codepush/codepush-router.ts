@@ -1,6 +1,6 @@
 // The device API of a CodePush server, as far as clients use it: status reports are counted here and sent on, update
 // checks are passed through. So the one URL that clients know leads here, and nothing else changes for them. Enters:
-// requests on both path styles, also under /codepush. Leaves: 200 `OK` once Redis holds the report; what is refused as the
+// requests on both path styles, also under /codepush. Leaves: 200 `OK` once the report is kept; what is refused as the
 // server refuses it, in text; never a redirect.
 import { Router } from "express";
 import type { Request, RequestHandler, Response } from "express";
@@ -79,8 +79,8 @@ export function codePushRouter(deps: SourceDeps): Router {
   };
   const body = readAnyBody({ bodyBytesMax: REPORT_BYTES_MAX });
   const codePushDeps = { ...deps, deployments, forwarder };
-  serve(DEPLOY_PATHS, "POST", body, takeReport(readDeploy, codePushDeps));
-  serve(DOWNLOAD_PATHS, "POST", body, takeReport(readDownloadReport, codePushDeps));
+  serve(DEPLOY_PATHS, "POST", deps.limit, body, takeReport(readDeploy, codePushDeps));
+  serve(DOWNLOAD_PATHS, "POST", deps.limit, body, takeReport(readDownloadReport, codePushDeps));
   serve(CHECK_PATHS, "GET", passCheck(deployments, proxy));
   router.use(textProblems(metrics));
   return router;

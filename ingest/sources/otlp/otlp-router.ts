@@ -1,5 +1,5 @@
 // POST /v1/logs: where the log exporter of an OpenTelemetry SDK leads (OTLP over HTTP, in JSON). Enters: log records, with
-// an ingest key. Leaves: 200 after Redis holds the reports, with how many records could not be counted and why; or a
+// an ingest key. Leaves: 200 after the reports are kept, with how many records could not be counted and why; or a
 // refusal as OTLP has it, a `Status` in JSON: 503 with `Retry-After` is sent again, everything else is final.
 import { Router } from "express";
 import type { ErrorRequestHandler, RequestHandler, Response } from "express";
@@ -9,6 +9,7 @@ import { REPORTS_PER_REQUEST_MAX } from "../../contract/device-report.ts";
 import type { DeviceReport } from "../../contract/device-report.ts";
 import type { AppId } from "../../contract/release-key.ts";
 import type { OtlpSource } from "../../contract/sources/otlp.ts";
+import { readJson } from "../../../runtime/json.ts";
 import { countRefusedRequest } from "../../metrics.ts";
 import type { SourceResult } from "../../metrics.ts";
 import { appsOfKey, authenticate, createKeyring } from "../../middleware/authenticate.ts";
@@ -28,6 +29,7 @@ export function otlpRouter(deps: SourceDeps): Router {
   router.all(OTLP_ROUTE, nameRoute(OTLP_ROUTE));
   router.post(
     OTLP_ROUTE,
+    deps.limit,
     authenticate(createKeyring(deps.apps)),
     onlyJson,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
@@ -57,6 +59,7 @@ const RPC_CODES: ReadonlyMap<number, number> = new Map([
   [401, 16],
   [403, 7],
   [413, 8],
+  [429, 14],
   [503, 14],
 ]);
 const RPC_INVALID_ARGUMENT = 3;
@@ -125,11 +128,9 @@ function groupsIn(bytes: Buffer): Group[] {
 }
 
 function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch (error) {
-    throw problem("malformed_json", `The body is not JSON: ${(error as Error).message}.`);
-  }
+  const parsed = readJson(bytes.toString("utf8"));
+  if (parsed.kind === "malformed") throw problem("malformed_json", parsed.detail);
+  return parsed.value;
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -21,11 +21,9 @@ export interface SentEnvelope {
   readonly key: string;
 }
 
-/** Undefined for an envelope whose header can be read and not written: no SDK nests a thousand objects in it. */
-export function envelopeCopy(sent: SentEnvelope, dsn: Dsn): ForwardedRequest | undefined {
+export function envelopeCopy(sent: SentEnvelope, dsn: Dsn): ForwardedRequest {
   const swapped = swappedHeader(sent, dsn);
-  const header = swapped === undefined ? undefined : written(swapped);
-  if (swapped !== undefined && header === undefined) return undefined;
+  const header = swapped === undefined ? undefined : JSON.stringify(swapped);
   const headers = onwardHeaders(sent.rawHeaders, sent.remoteAddress, [
     "content-length",
     "expect",
@@ -55,15 +53,6 @@ function swappedHeader({ envelope: { header }, key }: SentEnvelope, dsn: Dsn): o
     ...(namesDsn ? { dsn: dsnText(dsn) } : {}),
     ...(tracesKey ? { trace: { ...(trace as object), public_key: dsn.key } } : {}),
   };
-}
-
-/** `JSON.parse` takes any depth, `JSON.stringify` does not. */
-function written(header: object): string | undefined {
-  try {
-    return JSON.stringify(header);
-  } catch {
-    return undefined;
-  }
 }
 
 function dsnText({ base, key, project }: Dsn): string {

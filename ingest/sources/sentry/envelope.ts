@@ -1,6 +1,7 @@
 // The form of a Sentry envelope: a header line, then for each item a header line and its payload. Pure. Enters: the bytes
 // as inflated. Leaves: the items, or which header line can't be read. What an item says is not looked at, and one of an
 // unknown type is an item like any other: a newer SDK sends what this file has never heard of.
+import { readJson } from "../../../runtime/json.ts";
 
 /** Items in one envelope; SDKs send a handful. */
 export const ITEMS_MAX = 1_000;
@@ -63,14 +64,12 @@ function lineAt(bytes: Buffer, from: number): { readonly text: string; readonly 
 }
 
 function headerOf(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = readJson(line);
+  if (parsed.kind === "malformed") return undefined;
+  const { value } = parsed;
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
 }
 
 /** Without a length: up to the next newline. Undefined for a length that leads past the end, or into the middle of a line. */

@@ -1,6 +1,7 @@
 // What an envelope says, item by item. Pure. Enters: a parsed envelope, its project, and when it came in. Leaves: one
 // answer for each item (for each bucket of `sessions`), or that it holds more sessions than may be.
 import type { SentryProject, SentrySource } from "../../contract/sources/sentry.ts";
+import { readJson } from "../../../runtime/json.ts";
 import type { Envelope, EnvelopeItem } from "./envelope.ts";
 import { crashIn, readEvent } from "./event-item.ts";
 import { nothing } from "./read-item.ts";
@@ -85,12 +86,9 @@ function readItem({ item: { type }, value, crash }: ItemValue, context: ItemCont
   return [nothing(type !== undefined && OTHER_TYPES.has(type) ? "no_outcome" : "unknown_kind")];
 }
 
-/** Only of what is read; undefined for what is no JSON. */
+/** Only of what is read; undefined for what is no JSON, or nests too deep. */
 function valueOf({ type, payload }: EnvelopeItem): unknown {
   if (type !== "session" && type !== "sessions" && type !== "event") return undefined;
-  try {
-    return JSON.parse(payload.toString("utf8"));
-  } catch {
-    return undefined;
-  }
+  const parsed = readJson(payload.toString("utf8"));
+  return parsed.kind === "value" ? parsed.value : undefined;
 }

@@ -1,5 +1,5 @@
 // POST /api/<project>/envelope/: where the DSN of a Sentry SDK leads. Enters: envelopes, in any encoding and of any media
-// type. Leaves: 200 with the event's id after Redis holds the reports, or a refusal in Sentry's form, `{"detail": …}`; and a
+// type. Leaves: 200 with the event's id after the reports are kept, or a refusal in Sentry's form, `{"detail": …}`; and a
 // copy of the envelope, where one is to go on.
 //
 // What SDKs do with an answer decides what it may be. No answer here carries `Retry-After`: the JavaScript SDK heeds it
@@ -67,6 +67,7 @@ export function sentryRouter(deps: SourceDeps): Router {
   router.all(SENTRY_PATH, nameRoute(SENTRY_ROUTE), allowOrigins(served));
   router.post(
     SENTRY_PATH,
+    deps.limit,
     admitKeys,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEnvelope(sentryDeps),
@@ -109,6 +110,9 @@ function inSentrysForm(metrics: SourceDeps["metrics"]): ErrorRequestHandler {
     }
     const { code, status } = error.kind;
     countRefusedRequest(metrics, code as ProblemCode);
+    const { retryAfterSeconds } = error.details;
+    // Without it an SDK is silent for a minute.
+    if (status === 429) response.setHeader("Retry-After", String(retryAfterSeconds ?? 1));
     answer(response, status, { detail: error.details.detail });
   };
 }
@@ -202,6 +206,5 @@ function sendCopy(
     envelope,
     key,
   };
-  const copy = envelopeCopy(sent, forward);
-  if (copy !== undefined) forwarder.offer(copy);
+  forwarder.offer(envelopeCopy(sent, forward));
 }

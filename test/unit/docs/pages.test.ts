@@ -15,7 +15,7 @@ const markdownIn = (folder: string): string[] =>
   readdirSync(path.join(ROOT, folder))
     .filter((name) => name.endsWith(".md"))
     .map((name) => path.posix.join(folder, name));
-const pages = [".", "docs", "docs/adr", "docs/recipes"].flatMap(markdownIn);
+const pages = [".", "docs", "docs/adr", "docs/recipes", "docs/runbooks"].flatMap(markdownIn);
 
 test("pages were found", () => {
   expect(pages).toEqual(expect.arrayContaining(["README.md", "AGENTS.md", "docs/api.md"]));

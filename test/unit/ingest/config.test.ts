@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadIngestSettings } from "../../../ingest/config.ts";
+import { makeCertificate } from "../../support/certificate.ts";
 
 let folder: string;
 beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "lg-config-"))));
@@ -33,6 +34,10 @@ describe("loadIngestSettings", () => {
           operationsListen: { host: "127.0.0.1", port: 8081 },
           bodyBytesMax: 5 * 1024 ** 2,
           streamEntriesMax: 250_000,
+          trustedProxies: [],
+          connectionsMax: 10_000,
+          requestsPerSecond: {},
+          spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
         },
         apps: new Map([
           [
@@ -62,6 +67,24 @@ describe("loadIngestSettings", () => {
     });
   });
 
+  test.each([
+    ["off", undefined],
+    ["{ max_bytes: 1MiB }", { dir: undefined, bytesMax: 1024 ** 2 }],
+    ["{ dir: ./kept }", { dir: "kept", bytesMax: 256 * 1024 ** 2 }],
+    ["{ dir: /var/spool/lastgood }", { dir: "/var/spool/lastgood", bytesMax: 256 * 1024 ** 2 }],
+  ])("spool: %s; its folder is absolute, from the file's own", (text, expected) => {
+    const loaded = load(`${SMALL}\ningest: { spool: ${text} }`);
+    if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.problems));
+    const { spool } = loaded.config.ingest;
+    const dir = expected?.dir === undefined ? undefined : path.resolve(folder, expected.dir);
+    expect(spool).toEqual(expected === undefined ? undefined : { ...expected, dir });
+  });
+
+  test.each(["on", "{ max_bytes: 1023KiB }", "{ folder: /tmp }"])("spool: %s is a mistake", (text) => {
+    const result = load(`${SMALL}\ningest:\n  spool: ${text}`);
+    expect(result).toMatchObject({ kind: "invalid", problems: [{ line: 3 }] });
+  });
+
   test("keys come from the environment", () => {
     const text = SMALL.replace("some-ingest-key", '"${TILL_KEY}"');
     expect(load(text, { TILL_KEY: "key-of-the-till" })).toMatchObject({ kind: "loaded" });
@@ -71,5 +94,54 @@ describe("loadIngestSettings", () => {
   test("the example file is good", () => {
     const file = path.resolve(import.meta.dirname, "../../../lastgood.example.yaml");
     expect(loadIngestSettings({ file, env: {} })).toMatchObject({ kind: "loaded" });
+  });
+});
+
+describe("how ingest's listener is guarded", () => {
+  const guarded = (ingest: string): ReturnType<typeof load> => load(`${SMALL}\ningest: ${ingest}`);
+
+  test("limits of requests and connections, at their edges", () => {
+    expect(
+      guarded("{ limits: { connections: 1, requests_per_second: { per_address: 1, per_key: 1000000 } } }"),
+    ).toMatchObject({
+      config: { ingest: { connectionsMax: 1, requestsPerSecond: { perAddress: 1, perKey: 1_000_000 } } },
+    });
+    for (const wrong of ["connections: 0", "requests_per_second: { per_key: 1000001 }"])
+      expect(guarded(`{ limits: { ${wrong} } }`).kind).toBe("invalid");
+  });
+
+  test("certificates: from the folder of the file, read at the start, and 1.2 at least unless said", () => {
+    const { cert, key } = makeCertificate("first");
+    writeFileSync(path.join(folder, "tls.crt"), cert);
+    writeFileSync(path.join(folder, "tls.key"), key);
+    const files = { certFile: path.join(folder, "tls.crt"), keyFile: path.join(folder, "tls.key") };
+    expect(guarded("{ tls: { cert_file: tls.crt, key_file: ./tls.key } }")).toMatchObject({
+      config: { ingest: { tls: { ...files, minVersion: "TLSv1.2" } } },
+    });
+    expect(guarded("{ tls: { cert_file: tls.crt, key_file: tls.key, min_version: 1.3 } }")).toMatchObject({
+      config: { ingest: { tls: { minVersion: "TLSv1.3" } } },
+    });
+  });
+
+  test.each([
+    ["{ tls: { cert_file: tls.crt, key_file: nowhere.key } }", "ingest.tls.key_file", /no such file/],
+    ["{ tls: { cert_file: tls.crt } }", "ingest.tls.key_file", /missing/],
+    [
+      "{ tls: { cert_file: tls.crt, key_file: tls.key, min_version: 1.1 } }",
+      "ingest.tls.min_version",
+      /1\.2 or 1\.3/,
+    ],
+    [
+      "{ plain_http: behind_proxy, tls: { cert_file: tls.crt, key_file: tls.key } }",
+      "ingest.plain_http",
+      /keep one of the two/,
+    ],
+    ["{ plain_http: yes }", "ingest.plain_http", /behind_proxy/],
+    ["{ trusted_proxies: [everybody] }", "ingest.trusted_proxies[0]", /address or a network/],
+  ])("%s is refused with its place", (text, at, message) => {
+    const result = guarded(text);
+    const problems = result.kind === "invalid" ? result.problems : [];
+    expect(problems.map((problem) => problem.path)).toEqual([at]);
+    expect(problems[0]?.message).toMatch(message);
   });
 });

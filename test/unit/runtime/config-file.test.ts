@@ -93,6 +93,11 @@ describe("the file itself", () => {
     expect(JSON.stringify(readConfigFile({ file, schema, env: {} }))).toContain("may not read the file");
   });
 
+  test("nests without end", () => {
+    const [problem] = problemsOf(`list: ${"[".repeat(20_000)}${"]".repeat(20_000)}\n`);
+    expect(problem!.message).toBe("lists and mappings are too deep in one another here");
+  });
+
   test("holds aliases that unfold without end", () => {
     const levels = Array.from({ length: 9 }, (_, n) => `a${n + 1}: &a${n + 1} [${`*a${n},`.repeat(9)}]`);
     const [problem] = problemsOf(`a0: &a0 [1]\n${levels.join("\n")}\n`);
@@ -159,6 +164,12 @@ describe("secrets", () => {
   test("behind an alias are covered where they are written", () => {
     const problems = problemsOf("unknown: &s hunter\nsecret: *s\n");
     expect(problems).toHaveLength(2);
+    expect(formatProblems(problems)).not.toContain("hunter");
+  });
+
+  test("behind an alias of a list that holds itself are covered, and the list is refused", () => {
+    const problems = problemsOf("unknown: &a [hunter, *a, *a]\nsecret: *a\n");
+    expect(problems.length).toBeGreaterThan(0);
     expect(formatProblems(problems)).not.toContain("hunter");
   });
 

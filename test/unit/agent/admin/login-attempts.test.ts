@@ -5,8 +5,8 @@ import {
   LOGIN_FAILURES_MAX,
   LOGIN_WINDOW_MS,
   createLoginAttempts,
-  networkOf,
 } from "../../../../agent/admin/login-attempts.ts";
+import { networkOf } from "../../../../runtime/client-address.ts";
 
 function started() {
   let nowMs = 1_000_000;
@@ -63,4 +63,14 @@ test.each([
   ["", ""],
 ])("the network of %s is %s", (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+test("the same wrong token again is no further guess; as many different ones are", () => {
+  const attempts = createLoginAttempts(() => 1_000);
+  for (let time = 0; time < 1_000; time += 1) attempts.fail("192.0.2.1", "digest of an old token");
+  expect(attempts.waitMs("192.0.2.1")).toBe(0);
+  for (let guess = 2; guess < LOGIN_FAILURES_MAX; guess += 1) attempts.fail("192.0.2.1", `digest ${guess}`);
+  expect(attempts.waitMs("192.0.2.1")).toBe(0);
+  attempts.fail("192.0.2.1", `digest ${LOGIN_FAILURES_MAX}`);
+  expect(attempts.waitMs("192.0.2.1")).toBe(LOGIN_WINDOW_MS);
 });

@@ -1,8 +1,11 @@
 // `lastgood check-config` as a function: what it prints and its exit code.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkConfig } from "../../../../agent/cli/check-config.ts";
 import type { CliContext } from "../../../../agent/cli/cli-context.ts";
+import { plainHttpWarning } from "../../../../ingest/contract/listener.ts";
 import { exampleConfigFile } from "../../../../agent/config/load.ts";
 
 const FIXTURES = path.join(import.meta.dirname, "../config/fixtures");
@@ -56,5 +59,50 @@ describe("check-config", () => {
     ]);
     expect(answer.problems.map(({ line }) => line)).toEqual([4, 6, 6, 11]);
     expect(JSON.parse(run("right.yaml", true).out)).toMatchObject({ ok: true, problems: [] });
+  });
+});
+
+describe("plain HTTP that other machines reach", () => {
+  const listener = { section: "ingest", listen: { host: "0.0.0.0", port: 8080 } } as const;
+  const tls = { certFile: "a", keyFile: "b", minVersion: "TLSv1.2" } as const;
+
+  test.each([
+    ["on any address", {}, "said"],
+    ["on another address", { listen: { host: "192.0.2.1", port: 80 } }, "said"],
+    ["on loopback", { listen: { host: "127.0.0.1", port: 80 } }, "not said"],
+    ["with TLS", { tls }, "not said"],
+    ["behind a proxy that somebody named", { plainHttp: "behind_proxy" }, "not said"],
+    ["with trusted proxies", { trustedProxies: ["10.0.0.0/8"] }, "not said"],
+  ] as const)("%s: %s", (_name, more, expected) => {
+    const warning = plainHttpWarning({ ...listener, ...more });
+    expect(warning === undefined ? "not said" : "said").toBe(expected);
+  });
+
+  test("is a hint of check-config, with what to set, and code 0", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "lg-hint-"));
+    const file = path.join(folder, "lastgood.yaml");
+    const text = readFileSync(exampleConfigFile(), "utf8").replace(
+      "listen: 127.0.0.1:8080",
+      'listen: ":8080"',
+    );
+    writeFileSync(file, text);
+    const { err, code } = run(file, false);
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /^hint: ingest\.listen takes PLAIN HTTP .*ingest\.tls, or ingest\.plain_http: behind_proxy/,
+    );
+    expect(JSON.parse(run(file, true).out)).toMatchObject({
+      ok: true,
+      hints: [expect.stringMatching(/PLAIN/)],
+    });
+    writeFileSync(
+      file,
+      text.replace('listen: ":8080"', 'listen: ":8080"\n  tls: { cert_file: no.crt, key_file: no.key }'),
+    );
+    expect(run(file, false)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/ingest\.tls\.cert_file: .*no such file/),
+    });
+    rmSync(folder, { recursive: true });
   });
 });

@@ -1,0 +1,45 @@
+// JSON that somebody outside wrote, with a limit to how deep it may nest. Pure. Enters: a text. Leaves: its value, or why
+// there is none. Whatever a value is handed to afterwards (a schema, a message, `JSON.stringify`) may walk it by recursion,
+// and a list of ten thousand lists in one another ends the stack of all of these; so no such value gets that far.
+
+/** Lists and objects in one another (RFC 8259, 9, lets a reader set this). The deepest thing that is read here, a log record of OTLP, needs 10. */
+export const JSON_DEPTH_MAX = 64;
+
+export type ReadJson =
+  | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "malformed"; readonly detail: string };
+
+/** Of a text that {@link isTooDeep}. */
+export const TOO_DEEP = `Lists and objects may be ${JSON_DEPTH_MAX} deep in one another.`;
+
+export function readJson(text: string): ReadJson {
+  if (isTooDeep(text)) return { kind: "malformed", detail: TOO_DEEP };
+  try {
+    return { kind: "value", value: JSON.parse(text) };
+  } catch (error) {
+    return { kind: "malformed", detail: `Not JSON: ${(error as Error).message}.` };
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const LIST = 0x5b;
+const LIST_END = 0x5d;
+const OBJECT = 0x7b;
+const OBJECT_END = 0x7d;
+
+/** Of the text and not of the value: the parser of JSON itself is the first that would have to walk it. */
+export function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) isInString = !isInString;
+    else if (isInString) at += code === BACKSLASH ? 1 : 0;
+    else if (code === LIST || code === OBJECT) {
+      depth += 1;
+      if (depth > JSON_DEPTH_MAX) return true;
+    } else if (code === LIST_END || code === OBJECT_END) depth -= 1;
+  }
+  return false;
+}

@@ -1,0 +1,56 @@
+// 100,000 near-valid inputs for each parser that something outside reaches, on a real Redis: never a crash, never a 5xx.
+// Prints the seed (`SEED=…` repeats a run), what became of the cases, and cases per second; each target ends after a time.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { closeRedis } from "../../runtime/redis.ts";
+import type { Redis } from "../../runtime/redis.ts";
+import { fuzzConfig, fuzzHttp } from "../support/fuzz-run.ts";
+import type { FuzzResult } from "../support/fuzz-run.ts";
+import { HTTP_TARGETS } from "../support/fuzz-targets.ts";
+import { connectTo } from "../support/listening-ingest.ts";
+import { startTestRedis } from "../support/redis.ts";
+import type { TestRedis } from "../support/redis.ts";
+
+const CASES = 100_000;
+/** Of one target, in milliseconds: a slow machine sends fewer. */
+const TARGET_MS_MAX = 1_500_000;
+const SEED = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
+const OPTIONS = { cases: CASES, seed: SEED, msMax: TARGET_MS_MAX };
+
+let server: TestRedis;
+let redis: Redis;
+beforeAll(async () => {
+  server = await startTestRedis();
+  redis = await connectTo(server);
+});
+afterAll(async () => {
+  await closeRedis(redis);
+  await server.stop();
+});
+
+function tell(name: string, { cases, seconds, outcomes, stored }: FuzzResult): void {
+  const rate = Math.round(cases / seconds);
+  process.stdout.write(
+    `fuzz: ${name}: ${cases} cases, ${rate}/s, seed ${SEED}, ${JSON.stringify(outcomes)}, ${stored} reports stored\n`,
+  );
+}
+
+test.each(HTTP_TARGETS)(
+  "$name",
+  async (target) => {
+    const result = await fuzzHttp(target, redis, OPTIONS);
+    tell(target.name, result);
+    expect(result.cases).toBeGreaterThan(CASES / 20);
+    expect(result.stored).toBeGreaterThan(0);
+  },
+  TARGET_MS_MAX + 120_000,
+);
+
+test(
+  "configuration files",
+  () => {
+    const result = fuzzConfig(OPTIONS);
+    tell("configuration files", result);
+    expect(result.cases).toBeGreaterThan(CASES / 20);
+  },
+  TARGET_MS_MAX + 120_000,
+);
