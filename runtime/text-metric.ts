@@ -38,11 +38,21 @@ export class TextMetric {
    * that they were not added before.
    */
   add(labels: string, value: number, more = ""): void {
+    this.write(this.#parts, labels, value, more);
+  }
+
+  /** Samples that `SampleTexts` has of this metric. */
+  addText(text: string): void {
+    this.#parts.push(text);
+  }
+
+  /** As `add`, but onto the end of `parts`. */
+  write(parts: string[], labels: string, value: number, more: string): void {
     // What was read as JSON may be anything; one line that is no sample would cost Prometheus the whole scrape.
     if (typeof value !== "number") throw new TypeError(`${this.name}: no number: ${String(value)}`);
     if (this.type === "counter" && (value < 0 || value === Infinity))
       throw new RangeError(`${this.name}: no value of a counter: ${value}`);
-    this.#parts.push(this.#opening, labels, more, "} ", formatValue(value));
+    parts.push(this.#opening, labels, more, "} ", formatValue(value));
   }
 
   reset(): void {
@@ -61,6 +71,28 @@ export class TextMetric {
     return this.#text;
   }
 }
+
+/** What one thing has to say in several metrics, written once: to be added to them with each reading while it stays so. */
+export class SampleTexts {
+  readonly #texts: readonly (readonly [TextMetric, string])[];
+
+  constructor(write: (add: AddSample) => void) {
+    const parts = new Map<TextMetric, string[]>();
+    write((metric, labels, value, more = "") => {
+      let ofMetric = parts.get(metric);
+      if (ofMetric === undefined) parts.set(metric, (ofMetric = []));
+      metric.write(ofMetric, labels, value, more);
+    });
+    this.#texts = Array.from(parts, ([metric, ofMetric]) => [metric, ofMetric.join("")]);
+  }
+
+  addAll(): void {
+    for (const [metric, text] of this.#texts) metric.addText(text);
+  }
+}
+
+/** `TextMetric.add`, of whichever metric. */
+export type AddSample = (metric: TextMetric, labels: string, value: number, more?: string) => void;
 
 /** Only in registries of `createRegistry`: prom-client's own can't render it. */
 export function createTextMetric(options: TextMetricOptions): TextMetric {

@@ -48,6 +48,8 @@ export interface SummaryStore {
   remove(release: ReleaseKey): Promise<void>;
   read(release: ReleaseKey): Promise<ReleaseSummary | undefined>;
   list(): Promise<ReleaseSummary[]>;
+  /** As it is stored, by release key text: for `createSummaryReader`. */
+  listStored(): Promise<ReadonlyMap<string, string>>;
   /** Versions of a channel that were reported about since, newest report first. */
   listLive(key: ChannelKey, options: { readonly sinceMs: number; readonly most: number }): Promise<Version[]>;
   /** Undefined = it does not look bad any more. */
@@ -95,8 +97,8 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
       const stored = await readJson<StoredSummary>(SUMMARIES, formatReleaseKey(release));
       return stored === undefined ? undefined : toSummary(stored);
     },
-    list: async () =>
-      (await redis.hvals(SUMMARIES)).map((row) => toSummary(JSON.parse(row) as StoredSummary)),
+    list: async () => (await redis.hvals(SUMMARIES)).map(parseSummary),
+    listStored: async () => new Map(Object.entries(await redis.hgetall(SUMMARIES))),
     async writeSuspect(release, suspect) {
       const field = formatReleaseKey(release);
       if (suspect === undefined) await redis.hdel(SUSPECTS, field);
@@ -134,6 +136,10 @@ type StoredSummary = Omit<ReleaseSummary, "hours" | "verdict"> & {
 };
 
 const NO_DEVICES = toOutcomeCounts([]);
+
+export function parseSummary(row: string): ReleaseSummary {
+  return toSummary(JSON.parse(row) as StoredSummary);
+}
 
 function toSummary(stored: StoredSummary): ReleaseSummary {
   const { verdict } = stored;

@@ -2,8 +2,9 @@
 // the instruments, which refresh themselves together when the registry is collected.
 import { METRICS, describeMetric } from "../../ingest/contract/metric-names.ts";
 import type { MetricNameOf } from "../../ingest/contract/metric-names.ts";
+import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { Counter, Gauge, Histogram, createTextMetric } from "../../runtime/metrics.ts";
-import type { Registry, TextMetric } from "../../runtime/metrics.ts";
+import type { Registry, SampleTexts, TextMetric } from "../../runtime/metrics.ts";
 
 export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800];
 
@@ -30,6 +31,8 @@ export function createInstruments(registry: Registry) {
   return {
     ...releases,
     ...instruments,
+    /** What each summary has to say, for as long as somebody holds the summary: most are the same with the next scrape. */
+    texts: new WeakMap<ReleaseSummary, SampleTexts>(),
     refreshWith: (next: () => Promise<void>): void => void (refresh = next),
     resetAll(): void {
       for (const instrument of [...Object.values(releases), ...Object.values(instruments)])

@@ -9,8 +9,8 @@ import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { VERDICT_KINDS } from "../judge/verdict.ts";
 import type { SignalEvidence } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
-import { formatLabels } from "../../runtime/metrics.ts";
-import type { TextMetric } from "../../runtime/metrics.ts";
+import { SampleTexts, formatLabels } from "../../runtime/metrics.ts";
+import type { AddSample, TextMetric } from "../../runtime/metrics.ts";
 import type { Instruments } from "./instruments.ts";
 
 /** Versions of a channel with series of their own; older ones stand together in version="other". */
@@ -35,7 +35,10 @@ interface Counts {
   readonly hours: Pick<DeviceHours, "active" | "crashed" | "notResponding">;
 }
 
-/** The versions that were reported last have series of their own; the others stand together. */
+/**
+ * The versions that were reported last have series of their own; the others stand together. A summary is written as text once,
+ * whoever gives the same object again gets the same text.
+ */
 export function setReleases(
   instruments: Instruments,
   summaries: readonly ReleaseSummary[],
@@ -51,10 +54,12 @@ export function setReleases(
     const folded = newestFirst.filter((summary) => !named.has(summary));
     const { app, channel: name } = newestFirst[0]!.verdict.release;
     if (folded.length > 0)
-      addCounts(instruments, sumCounts(folded), formatLabels({ app, channel: name, version: OTHER }));
+      addCounts(addNow, instruments, sumCounts(folded), formatLabels({ app, channel: name, version: OTHER }));
     instruments.versionsFolded.add(formatLabels({ app, channel: name }), folded.length);
   }
 }
+
+const addNow: AddSample = (metric, labels, value, more) => metric.add(labels, value, more);
 
 function groupByChannel(summaries: readonly ReleaseSummary[]): ReleaseSummary[][] {
   const channels = new Map<string, ReleaseSummary[]>();
@@ -81,20 +86,34 @@ function sumCounts(summaries: readonly ReleaseSummary[]): Counts {
 }
 
 function addRelease(instruments: Instruments, summary: ReleaseSummary, condemned: ReadonlySet<string>): void {
+  let texts = instruments.texts.get(summary);
+  if (texts === undefined) {
+    texts = new SampleTexts((add) => writeSummary(add, instruments, summary));
+    instruments.texts.set(summary, texts);
+  }
+  texts.addAll();
+  // Not in the text: it follows from decisions, and the summary stays as it is when one is made.
+  const { release } = summary.verdict;
+  const { app, channel, version } = release;
+  const isCondemned = condemned.has(formatReleaseKey(release));
+  instruments.condemned.add(formatLabels({ app, channel, version }), isCondemned ? 1 : 0);
+}
+
+/** Only what follows from the summary alone: neither the time nor another release. */
+function writeSummary(add: AddSample, instruments: Instruments, summary: ReleaseSummary): void {
   const { verdict, hours, lastReportAtMs } = summary;
   const { app, channel, version } = verdict.release;
   const labels = formatLabels({ app, channel, version });
-  addCounts(instruments, { devices: verdict.devices, hours }, labels);
-  instruments.releaseDevices.add(labels, verdict.devices.attempted);
-  instruments.lastReport.add(labels, lastReportAtMs / 1_000);
-  instruments.condemned.add(labels, condemned.has(formatReleaseKey(verdict.release)) ? 1 : 0);
+  addCounts(add, instruments, { devices: verdict.devices, hours }, labels);
+  add(instruments.releaseDevices, labels, verdict.devices.attempted);
+  add(instruments.lastReport, labels, lastReportAtMs / 1_000);
   for (const kind of VERDICT_KINDS)
-    instruments.verdict.add(labels, kind === verdict.kind ? 1 : 0, `,verdict="${kind}"`);
-  instruments.verdictReason.add(labels, 1, `,${formatLabels({ reason: verdict.reason })}`);
+    add(instruments.verdict, labels, kind === verdict.kind ? 1 : 0, `,verdict="${kind}"`);
+  add(instruments.verdictReason, labels, 1, `,${formatLabels({ reason: verdict.reason })}`);
   const samples: Samples = new Map();
   for (const evidence of verdict.signals) setSignal(instruments, evidence, samples);
   for (const [metric, values] of samples)
-    for (const [ofSignal, value] of values) metric.add(labels, value, ofSignal);
+    for (const [ofSignal, value] of values) add(metric, labels, value, ofSignal);
 }
 
 /**
@@ -150,12 +169,17 @@ function setSegments(
   }
 }
 
-function addCounts(instruments: Instruments, { devices, hours }: Counts, labels: string): void {
+function addCounts(
+  add: AddSample,
+  instruments: Instruments,
+  { devices, hours }: Counts,
+  labels: string,
+): void {
   for (const outcome of LASTING_OUTCOMES)
-    instruments.devices.add(labels, devices[outcome], MORE_OF_OUTCOME[outcome]);
-  instruments.silentDevices.add(labels, devices.silent);
-  instruments.runningDevices.add(labels, devices.running);
-  instruments.activeHours.add(labels, hours.active);
-  instruments.crashedHours.add(labels, hours.crashed);
-  instruments.notRespondingHours.add(labels, hours.notResponding);
+    add(instruments.devices, labels, devices[outcome], MORE_OF_OUTCOME[outcome]);
+  add(instruments.silentDevices, labels, devices.silent);
+  add(instruments.runningDevices, labels, devices.running);
+  add(instruments.activeHours, labels, hours.active);
+  add(instruments.crashedHours, labels, hours.crashed);
+  add(instruments.notRespondingHours, labels, hours.notResponding);
 }

@@ -22,8 +22,10 @@ import {
   createRegistry,
   createTextMetric,
   formatLabels,
+  readFamilies,
   toOpenMetrics,
 } from "../../../../runtime/metrics.ts";
+import { TextMetric } from "../../../../runtime/text-metric.ts";
 import {
   TILL,
   failingVerdict,
@@ -213,8 +215,10 @@ describe("the exposition of releases and channels", () => {
 
   it("is what prom-client prints, also a second time and for two scrapes at once", async () => {
     const expected = linesOf(await oracle.registry.metrics(), names);
-    // And ota_build_info.
-    expect(names.size).toBe(26 + 1);
+    // Nothing is written as text that the oracle does not set.
+    const written = registry.getMetricsAsArray().filter((metric) => metric instanceof TextMetric);
+    expect(written.length).toBeGreaterThan(20);
+    for (const { name } of written) expect(names).toContain(name);
     expect(expected.length).toBeGreaterThan(500);
     expect(linesOf(await registry.metrics(), names)).toEqual(expected);
     const both = await Promise.all([registry.metrics(), registry.metrics()]);
@@ -232,7 +236,7 @@ describe("the exposition of releases and channels", () => {
 
   it("is the same in OpenMetrics, but for the names of counters' families", async () => {
     const text = await registry.metrics();
-    const open = toOpenMetrics(text).split("\n");
+    const open = toOpenMetrics(await readFamilies(registry)).split("\n");
     const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     expect(open.filter((line) => line !== "" && !line.startsWith("#"))).toEqual(samples);
     expect(open).toContain("# TYPE ota_devices counter");
