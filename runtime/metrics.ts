@@ -3,12 +3,13 @@
 // (`@prometheus-io/client`, which needs Node 22) stays small.
 import type { RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import { TextMetric } from "./text-metric.ts";
+import { TextMetric, encode } from "./text-metric.ts";
+import type { Chunk, Family } from "./text-metric.ts";
 
 import { listenerMetrics } from "./listener-metrics.ts";
 
 export { Counter, Gauge, Histogram, Registry };
-export { SampleTexts, createTextMetric, formatLabels } from "./text-metric.ts";
+export { SampleBytes, createTextMetric, encode, formatLabels } from "./text-metric.ts";
 export type { AddSample, TextMetric } from "./text-metric.ts";
 
 declare module "prom-client" {
@@ -49,7 +50,7 @@ export function metricsHandler(registry: Registry): RequestHandler {
   return async (request, response) => {
     const isOpen = request.get("accept")?.includes(OPEN_METRICS) === true;
     const families = await readFamilies(registry);
-    const body = Buffer.from(isOpen ? toOpenMetrics(families) : toPrometheusText(families));
+    const body = encode(isOpen ? toOpenMetrics(families) : toPrometheusText(families));
     response.setHeader(
       "Content-Type",
       isOpen ? `${OPEN_METRICS}; version=1.0.0; charset=utf-8` : "text/plain; version=0.0.4; charset=utf-8",
@@ -61,14 +62,26 @@ export function metricsHandler(registry: Registry): RequestHandler {
   };
 }
 
-/** Each metric's HELP, TYPE and samples, without a line end after the last. */
-export function readFamilies(registry: Registry): Promise<string[]> {
-  return Promise.all(registry.getMetricsAsArray().map((metric) => registry.getMetricsAsString(metric)));
+export function readFamilies(registry: Registry): Promise<Family[]> {
+  return Promise.all(
+    registry.getMetricsAsArray().map(async (metric): Promise<Family> => {
+      // Registries keep both kinds, whatever prom-client's types say.
+      const either: unknown = metric;
+      if (either instanceof TextMetric) return either.family();
+      return { head: await registry.getMetricsAsString(metric), samples: [] };
+    }),
+  );
 }
 
 /** As prom-client's `metrics()` joins them. */
-export function toPrometheusText(families: readonly string[]): string {
-  return `${families.join("\n\n")}\n`;
+function toPrometheusText(families: readonly Family[]): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (const [index, { head, samples }] of families.entries()) {
+    chunks.push(index === 0 ? head : `\n\n${head}`);
+    for (const each of samples) chunks.push(each);
+  }
+  chunks.push("\n");
+  return chunks;
 }
 
 /**
@@ -76,10 +89,15 @@ export function toPrometheusText(families: readonly string[]): string {
  * text ends with `# EOF` (OpenMetrics 1.0, section 3). Written here because prom-client renames counters on
  * the metric objects themselves, which breaks serving both formats from one registry.
  */
-export function toOpenMetrics(families: readonly string[]): string {
-  // Only their heads are looked at: there may be 100,000 samples.
-  const renamed = families.map((family) => family.replace(COUNTER_HEAD, "# HELP $1$2\n# TYPE $1 counter"));
-  return [...renamed, "# EOF\n"].join("\n");
+export function toOpenMetrics(families: readonly Family[]): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (const { head, samples } of families) {
+    chunks.push(head.replace(COUNTER_HEAD, "# HELP $1$2\n# TYPE $1 counter"));
+    for (const each of samples) chunks.push(each);
+    chunks.push("\n");
+  }
+  chunks.push("# EOF\n");
+  return chunks;
 }
 
 const COUNTER_HEAD = /^# HELP (\S+)_total( .*)?\n# TYPE \1_total counter(?=\n|$)/;

@@ -24,13 +24,16 @@ export function setChannels(
     if (version !== null)
       instruments.offered.add(formatLabels({ app: key.app, channel: key.channel, version }), 1);
   }
-  const evaluatedAtMs = new Map<string, number>();
+  const newest = new Map<string, ReleaseSummary>();
   for (const summary of summaries) {
-    const { app, channel } = summary.verdict.release;
-    const labels = formatLabels({ app, channel });
-    evaluatedAtMs.set(labels, Math.max(summary.evaluatedAtMs, evaluatedAtMs.get(labels) ?? -Infinity));
+    const text = formatChannelKey(summary.verdict.release);
+    const before = newest.get(text);
+    if (before === undefined || summary.evaluatedAtMs > before.evaluatedAtMs) newest.set(text, summary);
   }
-  for (const [labels, atMs] of evaluatedAtMs) instruments.evaluated.add(labels, atMs / 1_000);
+  for (const { verdict, evaluatedAtMs } of newest.values()) {
+    const { app, channel } = verdict.release;
+    instruments.evaluated.add(formatLabels({ app, channel }), evaluatedAtMs / 1_000);
+  }
 }
 
 /** Of two rules with a limit for one signal (a plain one beside one that is always valid) the stricter. */

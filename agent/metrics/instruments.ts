@@ -4,7 +4,7 @@ import { METRICS, describeMetric } from "../../ingest/contract/metric-names.ts";
 import type { MetricNameOf } from "../../ingest/contract/metric-names.ts";
 import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { Counter, Gauge, Histogram, createTextMetric } from "../../runtime/metrics.ts";
-import type { Registry, SampleTexts, TextMetric } from "../../runtime/metrics.ts";
+import type { Registry, SampleBytes, TextMetric } from "../../runtime/metrics.ts";
 
 export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800];
 
@@ -32,7 +32,7 @@ export function createInstruments(registry: Registry) {
     ...releases,
     ...instruments,
     /** What each summary has to say, for as long as somebody holds the summary: most are the same with the next scrape. */
-    texts: new WeakMap<ReleaseSummary, SampleTexts>(),
+    written: new WeakMap<ReleaseSummary, { readonly isCondemned: boolean; readonly samples: SampleBytes }>(),
     refreshWith: (next: () => Promise<void>): void => void (refresh = next),
     resetAll(): void {
       for (const instrument of [...Object.values(releases), ...Object.values(instruments)])

@@ -9,7 +9,7 @@ import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { VERDICT_KINDS } from "../judge/verdict.ts";
 import type { SignalEvidence } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
-import { SampleTexts, formatLabels } from "../../runtime/metrics.ts";
+import { SampleBytes, formatLabels } from "../../runtime/metrics.ts";
 import type { AddSample, TextMetric } from "../../runtime/metrics.ts";
 import type { Instruments } from "./instruments.ts";
 
@@ -36,8 +36,8 @@ interface Counts {
 }
 
 /**
- * The versions that were reported last have series of their own; the others stand together. A summary is written as text once,
- * whoever gives the same object again gets the same text.
+ * The versions that were reported last have series of their own; the others stand together. A summary is written once: whoever
+ * gives the same object again gets the same samples.
  */
 export function setReleases(
   instruments: Instruments,
@@ -86,27 +86,30 @@ function sumCounts(summaries: readonly ReleaseSummary[]): Counts {
 }
 
 function addRelease(instruments: Instruments, summary: ReleaseSummary, condemned: ReadonlySet<string>): void {
-  let texts = instruments.texts.get(summary);
-  if (texts === undefined) {
-    texts = new SampleTexts((add) => writeSummary(add, instruments, summary));
-    instruments.texts.set(summary, texts);
+  // That follows from decisions: the summary stays as it is when one is made.
+  const isCondemned = condemned.has(formatReleaseKey(summary.verdict.release));
+  let written = instruments.written.get(summary);
+  if (written?.isCondemned !== isCondemned) {
+    const samples = new SampleBytes((add) => writeRelease(add, instruments, summary, isCondemned));
+    written = { isCondemned, samples };
+    instruments.written.set(summary, written);
   }
-  texts.addAll();
-  // Not in the text: it follows from decisions, and the summary stays as it is when one is made.
-  const { release } = summary.verdict;
-  const { app, channel, version } = release;
-  const isCondemned = condemned.has(formatReleaseKey(release));
-  instruments.condemned.add(formatLabels({ app, channel, version }), isCondemned ? 1 : 0);
+  written.samples.addAll();
 }
 
-/** Only what follows from the summary alone: neither the time nor another release. */
-function writeSummary(add: AddSample, instruments: Instruments, summary: ReleaseSummary): void {
-  const { verdict, hours, lastReportAtMs } = summary;
+/** Only what follows from these: neither from the time nor from another release. */
+function writeRelease(
+  add: AddSample,
+  instruments: Instruments,
+  { verdict, hours, lastReportAtMs }: ReleaseSummary,
+  isCondemned: boolean,
+): void {
   const { app, channel, version } = verdict.release;
   const labels = formatLabels({ app, channel, version });
   addCounts(add, instruments, { devices: verdict.devices, hours }, labels);
   add(instruments.releaseDevices, labels, verdict.devices.attempted);
   add(instruments.lastReport, labels, lastReportAtMs / 1_000);
+  add(instruments.condemned, labels, isCondemned ? 1 : 0);
   for (const kind of VERDICT_KINDS)
     add(instruments.verdict, labels, kind === verdict.kind ? 1 : 0, `,verdict="${kind}"`);
   add(instruments.verdictReason, labels, 1, `,${formatLabels({ reason: verdict.reason })}`);

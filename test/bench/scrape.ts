@@ -220,7 +220,7 @@ async function measure(flags: Flags, { summaries, fleet, url }: Measured): Promi
   const first = await scrape("the first of the process", 0, 1);
   // As an agent is that has been scraped for a while.
   await scrape("warm", Math.ceil(summaries / 2), Math.ceil(flags.scrapes / 2));
-  const bytes = page;
+  const bytes = Buffer.from(page);
   const bare = createServer((_request, response) => void response.end(bytes));
   const reference = await timeEach({
     what: "the same bytes from a bare server",

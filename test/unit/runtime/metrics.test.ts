@@ -7,10 +7,12 @@ import {
   Gauge,
   Histogram,
   createRegistry,
+  encode,
   metricsHandler,
   readFamilies,
   toOpenMetrics,
 } from "../../../runtime/metrics.ts";
+import type { Registry } from "../../../runtime/metrics.ts";
 
 function sampleRegistry() {
   const registry = createRegistry({ process: "test", version: "1.2.3" });
@@ -27,9 +29,12 @@ function sampleRegistry() {
   return registry;
 }
 
+const openMetricsOf = async (registry: Registry): Promise<string> =>
+  encode(toOpenMetrics(await readFamilies(registry))).toString();
+
 describe("OpenMetrics", () => {
   it("names a counter's family without _total, keeps its samples, and ends with # EOF", async () => {
-    const lines = toOpenMetrics(await readFamilies(sampleRegistry())).split("\n");
+    const lines = (await openMetricsOf(sampleRegistry())).split("\n");
     expect(lines).toContain("# HELP ota_reports Reports.");
     expect(lines).toContain("# TYPE ota_reports counter");
     expect(lines).toContain('ota_reports_total{result="quote \\" backslash \\\\ line\\nend"} 3');
@@ -39,20 +44,20 @@ describe("OpenMetrics", () => {
   });
 
   it("leaves everything but counters as it is", async () => {
-    const text = toOpenMetrics(await readFamilies(sampleRegistry()));
+    const text = await openMetricsOf(sampleRegistry());
     expect(text).toContain("# TYPE ota_rooms_total gauge\nota_rooms_total 7\n");
     expect(text).toContain("# TYPE ota_seconds histogram\n");
     expect(text).toContain('ota_seconds_bucket{le="+Inf"} 1\n');
   });
 
   it("of nothing is only the end", () => {
-    expect(toOpenMetrics([])).toBe("# EOF\n");
+    expect(encode(toOpenMetrics([])).toString()).toBe("# EOF\n");
   });
 
   it("does not touch the registry: the next plain scrape is plain", async () => {
     const registry = sampleRegistry();
     const plain = await registry.metrics();
-    toOpenMetrics(await readFamilies(registry));
+    await openMetricsOf(registry);
     expect(await registry.metrics()).toBe(plain);
     expect(plain).toContain("# TYPE ota_reports_total counter\n");
   });

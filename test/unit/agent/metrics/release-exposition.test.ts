@@ -21,6 +21,7 @@ import {
   Gauge,
   createRegistry,
   createTextMetric,
+  encode,
   formatLabels,
   readFamilies,
   toOpenMetrics,
@@ -236,7 +237,9 @@ describe("the exposition of releases and channels", () => {
 
   it("is the same in OpenMetrics, but for the names of counters' families", async () => {
     const text = await registry.metrics();
-    const open = toOpenMetrics(await readFamilies(registry)).split("\n");
+    const open = encode(toOpenMetrics(await readFamilies(registry)))
+      .toString()
+      .split("\n");
     const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     expect(open.filter((line) => line !== "" && !line.startsWith("#"))).toEqual(samples);
     expect(open).toContain("# TYPE ota_devices counter");
