@@ -226,6 +226,24 @@ describe("the exposition of releases and channels", () => {
     for (const text of both) expect(linesOf(text, names)).toEqual(expected);
   });
 
+  it("says of a summary that stays the same whether it is condemned now", async () => {
+    const again = createRegistry({ process: "test", version: "0.0.0" });
+    const own = createInstruments(again);
+    let standing = [decision];
+    own.refreshWith(() => {
+      own.resetAll();
+      setReleases(own, summaries, standing);
+      return Promise.resolve();
+    });
+    const condemnedNow = async (): Promise<string[]> =>
+      (await again.metrics()).split("\n").filter((line) => /^ota_release_condemned\{.* 1$/.test(line));
+    expect(await condemnedNow()).toEqual([expect.stringContaining('version="1.0.0+b7"')]);
+    standing = [];
+    expect(await condemnedNow()).toEqual([]);
+    standing = [decision];
+    expect(await condemnedNow()).toHaveLength(1);
+  });
+
   it("has numbers of every form, and each series once", async () => {
     const lines = linesOf(await registry.metrics(), names).filter((line) => !line.startsWith("#"));
     for (const value of ["1e-7", "1e+21", "+Inf", "-Inf", "Nan", "0.30000000000000004", "5e-324"])
