@@ -250,13 +250,13 @@ describe.each([HOT_UPDATER, EXPO])("%s", (path) => {
     expect((await post(path, STABLE)).status).toBe(404);
   });
 
-  test("10 MB, a bomb and depth are refused or taken, and never break it", async () => {
+  test("10 MB, a bomb and depth are refused, and never break it", async () => {
     const bomb = gzipSync(Buffer.alloc(50 * 1024 ** 2, " "));
     const bodies: [body: string | Buffer, status: number, sent?: Post][] = [
       [`"${"x".repeat(10 * 1024 ** 2)}"`, 413],
       [bomb, 413, { encoding: "gzip" }],
       [gzipSync("{}").subarray(0, 12), 400, { encoding: "gzip" }],
-      ["[".repeat(100_000) + "]".repeat(100_000), 202],
+      ["[".repeat(100_000) + "]".repeat(100_000), 400],
       [`${'{"headers":'.repeat(50_000)}1${"}".repeat(50_000)}`, 400],
     ];
     for (const [body, status, sent] of bodies) expect((await post(path, body, sent)).status).toBe(status);
