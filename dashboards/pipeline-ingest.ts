@@ -106,9 +106,8 @@ export function reports(): Line {
 
 /** Where reports are while Redis does not take them. */
 export function spool(): Line {
-  const by = ["instance"] as const;
-  const bytes = across("max", "ota_ingest_spool_bytes", { by });
-  const most = across("max", "ota_ingest_spool_bytes_max", { by });
+  const bytes = across("max", "ota_ingest_spool_bytes");
+  const most = across("max", "ota_ingest_spool_bytes_max");
   return {
     height: 7,
     panels: [
@@ -119,7 +118,7 @@ export function spool(): Line {
         width: 12,
         unit: UNITS.ratio,
         noData: NO_INGEST,
-        queries: [{ expr: `${bytes} / (${most} > 0)`, legend: "{{instance}}" }],
+        queries: [{ expr: `${bytes} / (${most} > 0)`, legend: "the fullest" }],
         limit: [SPOOL_RATIO.critical, COLOURS.bad],
       }),
       graph({
