@@ -40,6 +40,7 @@ const FILES = [
       "lastgood-alerts-rollbacks",
       "lastgood-alerts-processes",
       "lastgood-alerts-pipeline",
+      "lastgood-alerts-edge",
       "lastgood-alerts-redis",
     ],
   },
