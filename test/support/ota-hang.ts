@@ -1,0 +1,64 @@
+// The story of an OTA server that takes connections and answers nothing, for seconds (test/e2e) or minutes (test/soak). Enters:
+// how long. Leaves: nothing; expects that the agent goes on judging what is elsewhere, keeps its memory, goes on trying with
+// its timeout and no faster, and moves each channel a single time when the server is back.
+import { expect } from "vitest";
+import { sleep } from "../../runtime/clock.ts";
+import {
+  AGENT_RSS_BYTES_MAX,
+  CALM_APP,
+  decisionsOf,
+  expectRolledBackOnce,
+  openAgentStage,
+  untilRolledBack,
+} from "./agent-stage.ts";
+import { waitUntil } from "./wait-until.ts";
+
+export interface OtaHang {
+  readonly hungMs: number;
+  /** As in the configuration. */
+  readonly otaTimeout: string;
+  /** Apps on the server that hangs: half of them are decided before, half fail while it hangs. */
+  readonly apps: number;
+}
+
+export interface OtaHangResult {
+  readonly rssBytes: number;
+  /** Tries of the decision that had most. */
+  readonly attemptsMax: number;
+}
+
+export async function tellOtaHang({ hungMs, otaTimeout, apps }: OtaHang): Promise<OtaHangResult> {
+  const all = Array.from({ length: apps }, (_, index) => `com.acme.hung-${index}`);
+  const [decided, later] = [all.slice(0, apps >> 1), all.slice(apps >> 1)];
+  const stage = await openAgentStage({ apps: all, otaTimeout });
+  try {
+    const agent = await stage.startAgent();
+    // Decided and not done: the server has told which version it offers, and does nothing yet.
+    await stage.ota.setFaults([{ kind: "cut", times: 1_000_000 }]);
+    await stage.failEach(decided);
+    await waitUntil(
+      async () => (await Promise.all(decided.map((app) => stage.ota.rollbacks(app)))).map((c) => c.length),
+      (calls) => calls.every((count) => count > 0),
+    );
+    stage.ota.freeze();
+    await stage.failEach([...later, CALM_APP]);
+    await untilRolledBack(agent, [CALM_APP]);
+    await sleep(hungMs);
+    const during = await decisionsOf(agent);
+    expect(all.filter((app) => during.get(app)?.outcome?.kind !== undefined)).toEqual([]);
+    expect((await fetch(`${agent.operationsUrl}/readyz`)).status).toBe(200);
+    const rssBytes = agent.rssBytes();
+    expect(rssBytes).toBeLessThan(AGENT_RSS_BYTES_MAX);
+    stage.ota.thaw();
+    await stage.ota.setFaults([]);
+    const after = await untilRolledBack(agent, all);
+    await expectRolledBackOnce(stage, all);
+    const attempts = decided.map((app) => after.get(app)!.outcome!.attempts);
+    expect(Math.min(...attempts)).toBeGreaterThan(1);
+    expect(agent.child.exitCode).toBe(null);
+    expect(await agent.stop()).toBe(0);
+    return { rssBytes, attemptsMax: Math.max(...attempts) };
+  } finally {
+    await stage.close();
+  }
+}
