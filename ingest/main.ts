@@ -38,7 +38,9 @@ await runProcess({
     const ingest = await startIngest({ settings, redisUrl, version: lastgoodVersion(), logger });
     logger.info({ url: ingest.url, operations: ingest.operationsUrl }, "ingest takes reports");
     // By default a hang-up ends a process at once, and whoever reloads Lastgood may send it to all of its processes.
-    process.on("SIGHUP", () => logger.warn("ingest takes its settings when it starts: start it anew to change them"));
+    process.on("SIGHUP", () =>
+      logger.warn("ingest takes its settings when it starts: start it anew to change them"),
+    );
     announceReady({ http: ingest.url, operations: ingest.operationsUrl });
     return ingest;
   },

@@ -22,8 +22,8 @@ const DRAIN_BYTES_MAX = 256 * 1024;
 /** How often it is looked whether there is something to drain, and whether Redis takes it, in milliseconds. */
 export const DRAIN_LOOK_MS = 500;
 /** After a round that failed, in milliseconds: doubled with each that follows, up to the second. */
-export const DRAIN_RETRY_MS_LEAST = 500;
-export const DRAIN_RETRY_MS_MAX = 60_000;
+const DRAIN_RETRY_MS_LEAST = 500;
+const DRAIN_RETRY_MS_MAX = 60_000;
 /** Between two batches, in milliseconds, at least. */
 const DRAIN_PAUSE_MS_LEAST = 2;
 
@@ -47,7 +47,7 @@ export interface DrainOptions {
 }
 
 export function createDrain(options: DrainOptions): Drain {
-  const { spool, link, logger } = options;
+  const { spool, link } = options;
   const stopping = new AbortController();
   const isStopping = (): boolean => stopping.signal.aborted;
   const pause = async (ms: number): Promise<void> => {
@@ -55,24 +55,10 @@ export function createDrain(options: DrainOptions): Drain {
   };
   let running: Promise<void> = Promise.resolve();
 
-  async function run(): Promise<void> {
-    let retryMs = DRAIN_RETRY_MS_LEAST;
-    while (!isStopping()) {
-      try {
-        const segment = spool.state().isEmpty ? undefined : await spool.oldest();
-        if (segment === undefined) await pause(DRAIN_LOOK_MS);
-        else await drainSegment(segment);
-        retryMs = DRAIN_RETRY_MS_LEAST;
-      } catch (error) {
-        options.onFailed();
-        logger.error(
-          { err: error, retryMs },
-          "draining the spool failed: its reports stay on disk, and are tried again",
-        );
-        await pause(retryMs);
-        retryMs = Math.min(2 * retryMs, DRAIN_RETRY_MS_MAX);
-      }
-    }
+  async function round(): Promise<void> {
+    const segment = spool.state().isEmpty ? undefined : await spool.oldest();
+    if (segment === undefined) await pause(DRAIN_LOOK_MS);
+    else await drainSegment(segment);
   }
 
   async function drainSegment(segment: SpoolSegment): Promise<void> {
@@ -130,13 +116,43 @@ export function createDrain(options: DrainOptions): Drain {
 
   return {
     start() {
-      running = run();
+      running = inRounds(round, { isStopping, pause, ...options });
     },
     async stop() {
       stopping.abort();
       await running;
     },
   };
+}
+
+/** One after the other until it stops, whatever becomes of them. */
+async function inRounds(
+  round: () => Promise<void>,
+  {
+    isStopping,
+    pause,
+    onFailed,
+    logger,
+  }: Pick<DrainOptions, "onFailed" | "logger"> & {
+    readonly isStopping: () => boolean;
+    readonly pause: (ms: number) => Promise<void>;
+  },
+): Promise<void> {
+  let retryMs = DRAIN_RETRY_MS_LEAST;
+  while (!isStopping()) {
+    try {
+      await round();
+      retryMs = DRAIN_RETRY_MS_LEAST;
+    } catch (error) {
+      onFailed();
+      logger.error(
+        { err: error, retryMs },
+        "draining the spool failed: its reports stay on disk, and are tried again",
+      );
+      await pause(retryMs);
+      retryMs = Math.min(2 * retryMs, DRAIN_RETRY_MS_MAX);
+    }
+  }
 }
 
 /** Undefined = no entry of it can be told. */

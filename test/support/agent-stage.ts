@@ -104,7 +104,12 @@ function textOf({
   calm,
   otaTimeout = "1s",
   alertmanagerUrl,
-}: AgentStageOptions & { folder: string; apps: readonly string[]; ota: OtaProcess; calm: OtaProcess }): string {
+}: AgentStageOptions & {
+  folder: string;
+  apps: readonly string[];
+  ota: OtaProcess;
+  calm: OtaProcess;
+}): string {
   const appOn = ({ url }: OtaProcess, app: string): string => `
   ${app}:
     ingest_keys: ["${app === LOADED_APP ? FAULT_KEY : `example-key-of-${app}`}"]
@@ -129,8 +134,10 @@ async function startOtaProcess(apps: readonly string[], running: Set<ChildProces
     process.execPath,
     [
       distPath("test/simulation/ota-server-main.js"),
-      ...["--app", apps[0]!, "--channel", "production", "--secret", OTA_SECRET],
-      ...["--versions", `${GOOD_VERSION},${BAD_VERSION}`],
+      `--app=${apps[0]!}`,
+      "--channel=production",
+      `--secret=${OTA_SECRET}`,
+      `--versions=${GOOD_VERSION},${BAD_VERSION}`,
     ],
     { stdio: ["ignore", "pipe", "inherit", "ipc"] },
   );
@@ -140,8 +147,7 @@ async function startOtaProcess(apps: readonly string[], running: Set<ChildProces
   const { url } = JSON.parse(line) as { url: string };
   const channelOf = (app: string): string => `${url}/apps/${app}/channels/production`;
   for (const app of apps.slice(1))
-    for (const version of [GOOD_VERSION, BAD_VERSION])
-      await sendTo(`${channelOf(app)}/publish`, { version });
+    for (const version of [GOOD_VERSION, BAD_VERSION]) await sendTo(`${channelOf(app)}/publish`, { version });
   return {
     url,
     freeze: () => void child.kill("SIGSTOP"),

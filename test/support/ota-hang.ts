@@ -1,5 +1,5 @@
 // The story of an OTA server that takes connections and answers nothing, for seconds (test/e2e) or minutes (test/soak). Enters:
-// how long. Leaves: nothing; expects that the agent goes on judging what is elsewhere, keeps its memory, goes on trying with
+// how long. Leaves: what it took; expects that the agent goes on judging what is elsewhere, keeps its memory, goes on trying with
 // its timeout and no faster, and moves each channel a single time when the server is back.
 import { expect } from "vitest";
 import { sleep } from "../../runtime/clock.ts";
@@ -23,7 +23,8 @@ export interface OtaHang {
 
 export interface OtaHangResult {
   readonly rssBytes: number;
-  /** Tries of the decision that had most. */
+  /** Tries of the decisions that were made before it hung. */
+  readonly attemptsLeast: number;
   readonly attemptsMax: number;
 }
 
@@ -54,10 +55,8 @@ export async function tellOtaHang({ hungMs, otaTimeout, apps }: OtaHang): Promis
     const after = await untilRolledBack(agent, all);
     await expectRolledBackOnce(stage, all);
     const attempts = decided.map((app) => after.get(app)!.outcome!.attempts);
-    expect(Math.min(...attempts)).toBeGreaterThan(1);
-    expect(agent.child.exitCode).toBe(null);
     expect(await agent.stop()).toBe(0);
-    return { rssBytes, attemptsMax: Math.max(...attempts) };
+    return { rssBytes, attemptsLeast: Math.min(...attempts), attemptsMax: Math.max(...attempts) };
   } finally {
     await stage.close();
   }
