@@ -68,7 +68,7 @@ export function createDrain(options: DrainOptions): Drain {
       return;
     }
     for (;;) {
-      rest = await drainEntries(rest);
+      rest = await byShards(rest, drainShard);
       if (rest.length === 0) break;
       if (isStopping()) return;
       await pause(DRAIN_LOOK_MS);
@@ -76,24 +76,6 @@ export function createDrain(options: DrainOptions): Drain {
     }
     await spool.remove(segment);
     if (spool.state().isEmpty) options.onEmpty();
-  }
-
-  /** Leaves: what Redis did not take. */
-  async function drainEntries(entries: readonly EncodedEntry[]): Promise<readonly EncodedEntry[]> {
-    const shards = [...new Set(entries.map(({ shard }) => shard))];
-    // All of them end before an error is told: the next round must not meet one that is still on its way.
-    const rests = await Promise.allSettled(
-      shards.map((shard) =>
-        drainShard(
-          shard,
-          entries.filter((entry) => entry.shard === shard),
-        ),
-      ),
-    );
-    return rests.flatMap((rest) => {
-      if (rest.status === "rejected") throw rest.reason;
-      return rest.value;
-    });
   }
 
   async function drainShard(
@@ -123,6 +105,27 @@ export function createDrain(options: DrainOptions): Drain {
       await running;
     },
   };
+}
+
+/** Leaves: what Redis did not take. */
+async function byShards(
+  entries: readonly EncodedEntry[],
+  drainShard: (shard: number, entries: readonly EncodedEntry[]) => Promise<readonly EncodedEntry[]>,
+): Promise<readonly EncodedEntry[]> {
+  const shards = [...new Set(entries.map(({ shard }) => shard))];
+  // All of them end before an error is told: the next round must not meet one that is still on its way.
+  const rests = await Promise.allSettled(
+    shards.map((shard) =>
+      drainShard(
+        shard,
+        entries.filter((entry) => entry.shard === shard),
+      ),
+    ),
+  );
+  return rests.flatMap((rest) => {
+    if (rest.status === "rejected") throw rest.reason;
+    return rest.value;
+  });
 }
 
 /** One after the other until it stops, whatever becomes of them. */
