@@ -13,12 +13,16 @@ import {
 } from "./agent-stage.ts";
 import { waitUntil } from "./wait-until.ts";
 
+/** On a machine that is busy, for any number of apps. */
+const ACTED_MS_MAX = 180_000;
+
 export interface OtaHang {
   readonly hungMs: number;
   /** As in the configuration. */
   readonly otaTimeout: string;
-  /** Apps on the server that hangs: half of them are decided before, half fail while it hangs. */
-  readonly apps: number;
+  /** Apps on the server that hangs, one channel each: those that are decided before, and those that fail while it hangs. */
+  readonly decided: number;
+  readonly later: number;
 }
 
 export interface OtaHangResult {
@@ -28,9 +32,10 @@ export interface OtaHangResult {
   readonly attemptsMax: number;
 }
 
-export async function tellOtaHang({ hungMs, otaTimeout, apps }: OtaHang): Promise<OtaHangResult> {
-  const all = Array.from({ length: apps }, (_, index) => `com.acme.hung-${index}`);
-  const [decided, later] = [all.slice(0, apps >> 1), all.slice(apps >> 1)];
+export async function tellOtaHang({ hungMs, otaTimeout, ...apps }: OtaHang): Promise<OtaHangResult> {
+  const decided = Array.from({ length: apps.decided }, (_, index) => `com.acme.decided-${index}`);
+  const later = Array.from({ length: apps.later }, (_, index) => `com.acme.later-${index}`);
+  const all = [...decided, ...later];
   const stage = await openAgentStage({ apps: all, otaTimeout });
   try {
     const agent = await stage.startAgent();
@@ -40,10 +45,11 @@ export async function tellOtaHang({ hungMs, otaTimeout, apps }: OtaHang): Promis
     await waitUntil(
       async () => (await Promise.all(decided.map((app) => stage.ota.rollbacks(app)))).map((c) => c.length),
       (calls) => calls.every((count) => count > 0),
+      ACTED_MS_MAX,
     );
     stage.ota.freeze();
     await stage.failEach([...later, CALM_APP]);
-    await untilRolledBack(agent, [CALM_APP]);
+    await untilRolledBack(agent, [CALM_APP], ACTED_MS_MAX);
     await sleep(hungMs);
     const during = await decisionsOf(agent);
     expect(all.filter((app) => during.get(app)?.outcome?.kind !== undefined)).toEqual([]);
@@ -52,7 +58,7 @@ export async function tellOtaHang({ hungMs, otaTimeout, apps }: OtaHang): Promis
     expect(rssBytes).toBeLessThan(AGENT_RSS_BYTES_MAX);
     stage.ota.thaw();
     await stage.ota.setFaults([]);
-    const after = await untilRolledBack(agent, all);
+    const after = await untilRolledBack(agent, all, ACTED_MS_MAX);
     await expectRolledBackOnce(stage, all);
     const attempts = decided.map((app) => after.get(app)!.outcome!.attempts);
     expect(await agent.stop()).toBe(0);
