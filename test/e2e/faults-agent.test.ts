@@ -75,7 +75,7 @@ test("the agent stopped (SIGTERM) under load, again and again: it ends in order,
   stage = await openAgentStage();
   const ingest = await stage.startIngestBeside();
   const fleet = createFleet(ingest);
-  const stop = fleet.reportAllTheTime(16);
+  const stop = fleet.reportAllTheTime();
   for (let times = 0; times < 2; times += 1) {
     const agent = await stage.startAgent();
     const folded = async (): Promise<number> => (await agent.sample("ota_folded_reports_total")) ?? 0;
