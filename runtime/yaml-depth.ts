@@ -15,7 +15,7 @@ export function tooDeepAt(text: string): number | undefined {
   const parser = new Parser();
   for (const lexeme of new Lexer().lex(text)) {
     // What is complete is handed out; what is still open stays on the parser's stack.
-    for (const _complete of parser.next(lexeme));
+    Array.from(parser.next(lexeme));
     if (parser.stack.length <= YAML_DEPTH_MAX) continue;
     const open = parser.stack.filter(({ type }) => COLLECTIONS.has(type));
     if (open.length > YAML_DEPTH_MAX) return open.at(-1)!.offset;
