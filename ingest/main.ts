@@ -37,6 +37,10 @@ await runProcess({
   start: async () => {
     const ingest = await startIngest({ settings, redisUrl, version: lastgoodVersion(), logger });
     logger.info({ url: ingest.url, operations: ingest.operationsUrl }, "ingest takes reports");
+    // By default a hang-up ends a process at once, and whoever reloads Lastgood may send it to all of its processes.
+    process.on("SIGHUP", () =>
+      logger.warn("ingest takes its settings when it starts: start it anew to change them"),
+    );
     announceReady({ http: ingest.url, operations: ingest.operationsUrl });
     return ingest;
   },

@@ -37,7 +37,7 @@ export interface SpoolingWriterOptions {
   readonly spool: Spool;
   readonly append: AppendEntries;
   readonly shards: number;
-  readonly metrics: Pick<SpoolMetrics, "reports" | "damaged">;
+  readonly metrics: Pick<SpoolMetrics, "reports" | "damaged" | "drainErrors">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called when reports went to the disk: until they are in Redis nobody may take their devices for silent. */
@@ -68,6 +68,7 @@ export function createSpoolingWriter(options: SpoolingWriterOptions): SpoolingWr
     },
     onEmpty: () => link.noteEmpty(),
     onDamaged: (records) => metrics.damaged.inc(records),
+    onFailed: () => metrics.drainErrors.inc(),
     logger,
   });
 
