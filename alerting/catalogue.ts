@@ -1,7 +1,6 @@
 // Every alert there is. Leaves: the rules, in groups as Prometheus evaluates them, and ALERTS: by name, what routing,
 // inhibition, runbooks and tests need to know of each. It follows from the rules, so it can't disagree with them.
 import type { AlertRule, IdentifyingLabel, Severity, Suppressor } from "./alert.ts";
-import { EDGE_ALERTS } from "./alerts/edge.ts";
 import { PIPELINE_ALERTS } from "./alerts/pipeline.ts";
 import { PROCESS_ALERTS } from "./alerts/processes.ts";
 import { REDIS_ALERTS } from "./alerts/redis.ts";
@@ -19,7 +18,6 @@ export const ALERT_GROUPS: readonly AlertGroup[] = [
   { name: "lastgood-alerts-rollbacks", rules: ROLLBACK_ALERTS },
   { name: "lastgood-alerts-processes", rules: PROCESS_ALERTS },
   { name: "lastgood-alerts-pipeline", rules: PIPELINE_ALERTS },
-  { name: "lastgood-alerts-edge", rules: EDGE_ALERTS },
   { name: "lastgood-alerts-redis", rules: REDIS_ALERTS },
   { name: "lastgood-alerts-slo", rules: SLO_ALERTS },
 ];

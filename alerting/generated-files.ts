@@ -40,7 +40,6 @@ const FILES = [
       "lastgood-alerts-rollbacks",
       "lastgood-alerts-processes",
       "lastgood-alerts-pipeline",
-      "lastgood-alerts-edge",
       "lastgood-alerts-redis",
     ],
   },

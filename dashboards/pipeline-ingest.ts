@@ -2,9 +2,8 @@
 // them. Enters: nothing. Leaves: lines of panels.
 import { COLOURS, RESULT_COLOURS } from "./colours.ts";
 import type { Line } from "./layout.ts";
-import { SPOOL_RATIO } from "./limits.ts";
 import { UNITS, coloured, graph } from "./panels.ts";
-import { across, quantileOf, summedBuckets, summedCountRate, summedRate } from "./queries.ts";
+import { quantileOf, summedBuckets, summedCountRate, summedRate } from "./queries.ts";
 
 const NO_INGEST = "ingest answers no scrape";
 const OF_APPS = { app: '=~"$app"' } as const;
@@ -98,37 +97,6 @@ export function reports(): Line {
             expr: summedRate("ota_ingest_release_reports_total", { by: ["event"], where: OF_APPS }),
             legend: "{{event}}",
           },
-        ],
-      }),
-    ],
-  };
-}
-
-/** Where reports are while Redis does not take them. */
-export function spool(): Line {
-  const bytes = across("max", "ota_ingest_spool_bytes");
-  const most = across("max", "ota_ingest_spool_bytes_max");
-  return {
-    height: 7,
-    panels: [
-      graph({
-        title: "Reports on disk",
-        question:
-          "Do reports wait on disk, because Redis does not take them? Good is 0; above the line the disk's share is nearly full, and at 100% devices are turned away.",
-        width: 12,
-        unit: UNITS.ratio,
-        noData: NO_INGEST,
-        queries: [{ expr: `${bytes} / (${most} > 0)`, legend: "the fullest" }],
-        limit: [SPOOL_RATIO.critical, COLOURS.bad],
-      }),
-      graph({
-        title: "Reports to and from the disk",
-        question: "Does it fill or empty? Good is nothing; after an outage as many are drained as were kept.",
-        width: 12,
-        unit: UNITS.perSecond,
-        noData: NO_INGEST,
-        queries: [
-          { expr: summedRate("ota_ingest_spool_reports_total", { by: ["result"] }), legend: "{{result}}" },
         ],
       }),
     ],

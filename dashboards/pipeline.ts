@@ -9,7 +9,7 @@ import { BACKLOG_RATIO, FOLD_LAG_SECONDS } from "./limits.ts";
 import { runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
 import { jobs, outward, waiting } from "./pipeline-causes.ts";
-import { otherWays, reports, requests, spool } from "./pipeline-ingest.ts";
+import { otherWays, reports, requests } from "./pipeline-ingest.ts";
 import { resources } from "./pipeline-resources.ts";
 import { across, agreed, recorded, select } from "./queries.ts";
 import { addressVariables, appVariable, dataSourceVariable } from "./variables.ts";
@@ -38,7 +38,7 @@ export function pipelineDashboard(): Dashboard {
         title: "State: does the pipeline keep its promises?",
         lines: [{ height: 4, panels: [...processes(), ...stuck()] }, promises()],
       },
-      { title: "Symptom: do reports get in?", lines: [requests(), reports(), spool()] },
+      { title: "Symptom: do reports get in?", lines: [requests(), reports()] },
       { title: "Symptom: do devices reach us in other ways, and as themselves?", lines: [otherWays()] },
       { title: "Cause: where do reports wait?", lines: [waiting(), jobs()] },
       { title: "Cause: do pages and polls go out?", lines: [outward()] },

@@ -65,17 +65,7 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
     severity: "critical",
     for: "5m",
     expr: `
-      (
-        time() - max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[5m])) > 900
-
-        or
-          (
-            0 * sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}[5m] offset 10m) > 0) + 900
-
-            unless on (app, channel)
-              max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[15m]))
-          )
-      )
+      time() - max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[5m])) > 900
 
       and on (app, channel)
         sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}[5m])) > 0
@@ -85,8 +75,8 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
     identifiedBy: ["app", "channel"],
     dashboard: "pipeline",
     summary: "Reports are counted but no release is judged",
-    description: `{{ $labels.app }}/{{ $labels.channel }} was last judged {{ $value | humanizeDuration }} ago, or longer, although
-      its devices report. First: look at the agent's log and the queue evaluate on the dashboard; start the agent anew.`,
+    description: `{{ $labels.app }}/{{ $labels.channel }} was last judged {{ $value | humanizeDuration }} ago although its devices
+      report. First: look at the agent's log and the queue evaluate on the dashboard; start the agent anew.`,
     suppressedBy: STOPPED,
   }),
   alert({

@@ -25,23 +25,6 @@ export const PROCESS_ALERTS: readonly AlertRule[] = [
       failures stay unseen. First: start ingest; its log and /readyz say what it waits for.`,
   }),
   alert({
-    name: "OtaReplicaDown",
-    severity: "warning",
-    for: "10m",
-    expr: `
-      max by (instance) (
-        max by (job, instance) (max_over_time(up{job=~"lastgood-agent|lastgood-ingest"}[1m])) == 0
-
-        and on (job)
-          max by (job) (max_over_time(up{job=~"lastgood-agent|lastgood-ingest"}[1m])) == 1
-      ) == 0`,
-    identifiedBy: ["instance"],
-    dashboard: "pipeline",
-    summary: "One of several processes is down",
-    description: `Prometheus has not reached {{ $labels.instance }} for over 10 minutes; the others of its kind carry on. First:
-      start it, or take it out of the targets; its log says why it ended.`,
-  }),
-  alert({
     name: "OtaConfigNotLoaded",
     severity: "warning",
     for: "5m",
