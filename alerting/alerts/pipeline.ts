@@ -24,6 +24,18 @@ const FOLD_LAG = {
     seen that much later. First: is every agent up and Redis fast (dashboard)? More reports than usual need another agent.`,
 } as const;
 
+const STALLED = {
+  name: "OtaEvaluationStalled",
+  severity: "critical",
+  identifiedBy: ["app", "channel"],
+  dashboard: "pipeline",
+  summary: "Reports are counted but no release is judged",
+  suppressedBy: STOPPED,
+} as const;
+const COUNTING = `
+      and on ()
+        max(increase(${metric.ota_folded_reports_total}[5m])) > 0`;
+
 const BACKLOG = {
   name: "OtaStreamBacklogHigh",
   for: "5m",
@@ -61,23 +73,31 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
     suppressedBy: STOPPED,
   }),
   alert({
-    name: "OtaEvaluationStalled",
-    severity: "critical",
+    ...STALLED,
     for: "5m",
     expr: `
       time() - max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[5m])) > 900
 
       and on (app, channel)
         sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}[5m])) > 0
-
-      and on ()
-        max(increase(${metric.ota_folded_reports_total}[5m])) > 0`,
-    identifiedBy: ["app", "channel"],
-    dashboard: "pipeline",
-    summary: "Reports are counted but no release is judged",
+      ${COUNTING}`,
     description: `{{ $labels.app }}/{{ $labels.channel }} was last judged {{ $value | humanizeDuration }} ago although its devices
       report. First: look at the agent's log and the queue evaluate on the dashboard; start the agent anew.`,
-    suppressedBy: STOPPED,
+  }),
+  // A channel that was never judged has no time of it to compare.
+  alert({
+    ...STALLED,
+    for: "15m",
+    labels: { judged: "never" },
+    expr: `
+      sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}[5m])) > 0
+
+      unless on (app, channel)
+        max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[5m]))
+      ${COUNTING}`,
+    description: `No release of {{ $labels.app }}/{{ $labels.channel }} was ever judged, although about {{ $value | humanize }} reports came
+      in 5 minutes, and did so for 15. First: is the channel in the agent's configuration, as it is in ingest's? Then the
+      agent's log and the queue evaluate on the dashboard.`,
   }),
   alert({
     name: "OtaJobsFailed",

@@ -27,8 +27,13 @@ export const ROLLBACK_ALERTS: readonly AlertRule[] = [
     name: "OtaRollbacksFailing",
     severity: "critical",
     for: "1m",
+    // Made from the decisions that Redis keeps: it steps down by one when an old one is dropped, which increase() would
+    // take for a reset and count all the others again. And over all agents: a new one begins at what Redis has.
     expr: `
-      max by (outcome) (increase(${metric.ota_rollbacks_total}{outcome=~"failed|refused"}[30m])) > 0`,
+      max by (outcome) (last_over_time(${metric.ota_rollbacks_total}{outcome=~"failed|refused"}[1m]))
+      -
+      min by (outcome) (min_over_time(${metric.ota_rollbacks_total}{outcome=~"failed|refused"}[30m]))
+      > 0`,
     identifiedBy: ["outcome"],
     dashboard: "rollbacks",
     summary: "A rollback was tried and did not happen",
