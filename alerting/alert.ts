@@ -19,6 +19,7 @@ export type IdentifyingLabel =
   | "queue"
   | "server"
   | "instance"
+  | "listener"
   | "outcome"
   | "slo";
 /** Labels of dashboards' variables. */

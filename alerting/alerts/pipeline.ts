@@ -192,4 +192,45 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
       change the ingest key.`,
     suppressedBy: [{ alertname: "OtaForgedReports", postedBy: "agent", equal: ["app"] }],
   }),
+  alert({
+    name: "OtaSpooling",
+    severity: "warning",
+    for: "3m",
+    expr: `max by (instance) (min_over_time(${metric.ota_ingest_spooling}[1m])) == 1`,
+    identifiedBy: ["instance"],
+    dashboard: "pipeline",
+    summary: "Redis takes no reports: they wait on ingest's disk",
+    description: `{{ $labels.instance }} has kept reports on its disk for over 3 minutes, because Redis takes none from it; nothing of them is
+      counted meanwhile. First: redis-cli ping from there at redis.url; is Redis up, out of memory, or not reached?`,
+    suppressedBy: [REDIS_DOWN, { ...louder("OtaSpoolFilling"), equal: ["instance"] }],
+  }),
+  // Not silenced by OtaRedisDown: that reports will be lost is more than that they are late. A spool that is off has room
+  // for 0 bytes.
+  alert({
+    name: "OtaSpoolFilling",
+    severity: "critical",
+    for: "1m",
+    expr: `
+      max by (instance) (max_over_time(${metric.ota_ingest_spool_bytes}[1m]))
+      /
+      (max by (instance) (last_over_time(${metric.ota_ingest_spool_bytes_max}[1m])) > 0)
+      > 0.8`,
+    identifiedBy: ["instance"],
+    dashboard: "pipeline",
+    summary: "The spool is nearly full: devices will be turned away",
+    description: `{{ $value | humanizePercentage }} of the room on disk of {{ $labels.instance }} for reports that wait for Redis is taken; at 100%
+      devices are turned away. First: bring Redis back; until then raise ingest.spool.max_bytes if the disk has room.`,
+  }),
+  // Found at a start as well, before anybody could see it grow: so the count itself, until the process ends.
+  alert({
+    name: "OtaSpoolDamaged",
+    severity: "warning",
+    for: "1m",
+    expr: `max by (instance) (max_over_time(${metric.ota_ingest_spool_damaged_records_total}[1m])) > 0`,
+    identifiedBy: ["instance"],
+    dashboard: "pipeline",
+    summary: "Reports on ingest's disk could not be read back",
+    description: `{{ $value | humanize }} records of the spool of {{ $labels.instance }} are damaged since its start, and the reports in
+      them are lost. First: look at that machine's disk; ingest's log names the files.`,
+  }),
 ];
