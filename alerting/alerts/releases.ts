@@ -100,14 +100,13 @@ export const RELEASE_ALERTS: readonly AlertRule[] = [
     name: "OtaOtherVersionsFailing",
     severity: "warning",
     for: "10m",
-    keepFiringFor: "10m",
     expr: `
       (
         ${otherReports("install_failed|reverted")}
         - 2 * sqrt(${otherReports("install_failed|reverted")})
       )
       /
-      (${otherReports("install_failed|reverted|confirmed")} > 0)
+      ${otherReports("install_failed|reverted|confirmed")}
       > on (app, channel)
       app_channel:ota_update_failure_limit:ratio
 
