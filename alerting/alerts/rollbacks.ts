@@ -1,5 +1,6 @@
 // Alerts on what is done about bad releases: rollbacks that hang, fail or are slow, people who are waited for, and pages
-// of the agent that reach nobody. Several agents read one Redis, hence `max`.
+// of the agent that reach nobody. Several agents read one Redis, hence `max`. What counts the rollbacks of all channels is
+// silenced by no page of the agent on one of them: somebody may be told twice of one rollback, and is told of each.
 import { alert } from "../alert.ts";
 import type { AlertRule, Suppressor } from "../alert.ts";
 import { metric } from "../promql.ts";
@@ -21,7 +22,6 @@ export const ROLLBACK_ALERTS: readonly AlertRule[] = [
     summary: "A rollback was decided and is not done",
     description: `{{ $value | humanize }} decided rollbacks have no answer of the OTA server for over 5 minutes; devices still
       get the condemned release. First: lastgood explain names them; put the channel back at the OTA server by hand.`,
-    suppressedBy: [byAgent("OtaRollbackPending")],
   }),
   alert({
     name: "OtaRollbacksFailing",
@@ -39,7 +39,6 @@ export const ROLLBACK_ALERTS: readonly AlertRule[] = [
     summary: "A rollback was tried and did not happen",
     description: `{{ $value | humanize }} rollbacks ended as {{ $labels.outcome }} in 30 minutes: the OTA server refused, or said
       done and offers something else. First: lastgood explain names them; put the channel back at the OTA server by hand.`,
-    suppressedBy: [byAgent("OtaRollbackFailed")],
   }),
   alert({
     name: "OtaRollbackSlow",
