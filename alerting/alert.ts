@@ -19,6 +19,7 @@ export type IdentifyingLabel =
   | "queue"
   | "server"
   | "instance"
+  | "listener"
   | "outcome"
   | "slo";
 /** Labels of dashboards' variables. */
@@ -88,9 +89,13 @@ export function alert(draft: AlertDraft): AlertRule {
   };
 }
 
-/** Where things are is known to prometheus.yml alone: as external labels, which it keeps off the alerts. */
+/**
+ * Where things are is known to prometheus.yml alone: as external labels, which it keeps off the alerts. A Prometheus of
+ * others (Kubernetes) may have none: then these are paths, which name the page and the dashboard without leading somewhere
+ * wrong, and the templates make no links of them.
+ */
 const RUNBOOKS = "{{ with $externalLabels.runbooks_url }}{{ . }}{{ else }}docs/runbooks{{ end }}";
-const GRAFANA = "{{ with $externalLabels.grafana_url }}{{ . }}{{ else }}http://127.0.0.1:3000{{ end }}";
+const GRAFANA = "{{ with $externalLabels.grafana_url }}{{ . }}{{ end }}";
 
 function runbookUrl(name: string): string {
   return `${RUNBOOKS}/${name}.md`;

@@ -174,7 +174,7 @@ function decisions(): Line[] {
             "What did Lastgood decide, and when? Good is nothing; of all apps, since decisions are counted by action.",
           width: 8,
           unit: UNITS.count,
-          noData: "nothing was decided",
+          noData: NOT_READ,
           form: "bars",
           colours: DECISION_COLOURS,
           queries: [
@@ -190,7 +190,7 @@ function decisions(): Line[] {
             "Which guard holds rollbacks back? Good is none; docs/reasons.md says what to do for each.",
           width: 8,
           unit: UNITS.count,
-          noData: "nothing is held back",
+          noData: "nothing is held back, or no agent answers",
           form: "stacked",
           queries: [{ expr: agreed("ota_rollbacks_held", { by: ["reason"] }), legend: "{{reason}}" }],
         }),

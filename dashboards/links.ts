@@ -96,6 +96,7 @@ export type RunbookPage =
   | "OtaReleaseFailingNotRolledBack"
   | "OtaReportsRefused"
   | "OtaRollbacksFailing"
+  | "OtaSpoolFilling"
   | "OtaStreamBacklogHigh";
 
 export function runbook(page: RunbookPage): string {

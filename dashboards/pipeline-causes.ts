@@ -139,7 +139,7 @@ export function outward(): Line {
         question: "Does Alertmanager take our pages? Good is taken alone; otherwise nobody is called.",
         width: 8,
         unit: UNITS.perSecond,
-        noData: "no Alertmanager is configured",
+        noData: "no Alertmanager is configured, or no agent answers",
         colours: RESULT_COLOURS,
         queries: [{ expr: summedRate("ota_page_posts_total", { by: ["result"] }), legend: "{{result}}" }],
       }),
@@ -148,7 +148,7 @@ export function outward(): Line {
         question: "Are such servers read? Good is complete; anything else says why devices are not heard.",
         width: 8,
         unit: UNITS.perSecond,
-        noData: "no such server is configured",
+        noData: "no such server is configured, or no agent answers",
         queries: [
           {
             expr: summedRate("ota_polls_total", { by: ["app", "result"], where: OF_APPS }),

@@ -2,8 +2,9 @@
 // them. Enters: nothing. Leaves: lines of panels.
 import { COLOURS, RESULT_COLOURS } from "./colours.ts";
 import type { Line } from "./layout.ts";
+import { SPOOL_RATIO } from "./limits.ts";
 import { UNITS, coloured, graph } from "./panels.ts";
-import { quantileOf, summedBuckets, summedCountRate, summedRate } from "./queries.ts";
+import { quantileOf, select, summedBuckets, summedCountRate, summedRate } from "./queries.ts";
 
 const NO_INGEST = "ingest answers no scrape";
 const OF_APPS = { app: '=~"$app"' } as const;
@@ -103,6 +104,57 @@ export function reports(): Line {
   };
 }
 
+export function onDisk(): Line {
+  const bytes = select("ota_ingest_spool_bytes");
+  const room = select("ota_ingest_spool_bytes_max");
+  return {
+    height: 7,
+    panels: [
+      graph({
+        title: "Room taken by reports that wait on disk",
+        question:
+          "How full is each ingest's spool? Good is 0%: Redis takes everything. At 100% devices are turned away.",
+        width: 8,
+        unit: UNITS.ratio,
+        noData: "the spool is off, or no ingest answers",
+        queries: [{ expr: `${bytes} / (${room} > 0)`, legend: "{{instance}}" }],
+        limit: [SPOOL_RATIO.critical, COLOURS.bad],
+      }),
+      graph({
+        title: "Reports at the spool",
+        question:
+          "What becomes of reports that Redis did not take? Good is nothing, or all that was kept drained since; full and failed are lost to us.",
+        width: 8,
+        unit: UNITS.perSecond,
+        noData: NO_INGEST,
+        queries: [
+          { expr: summedRate("ota_ingest_spool_reports_total", { by: ["result"] }), legend: "{{result}}" },
+          { expr: summedRate("ota_ingest_spool_damaged_records_total"), legend: "damaged records" },
+        ],
+        overrides: [coloured("damaged records", COLOURS.bad)],
+      }),
+      graph({
+        title: "Time until certificates end",
+        question:
+          "How long is the certificate that each listener serves still good? Good is weeks; below 14 days nobody renewed it, and a line not loaded means that what its files hold is bad.",
+        width: 8,
+        unit: UNITS.seconds,
+        noData: "no listener has TLS, or no process answers",
+        queries: [
+          {
+            expr: `${select("ota_tls_certificate_expiry_timestamp_seconds")} - time()`,
+            legend: "{{instance}} {{listener}}",
+          },
+          {
+            expr: `${select("ota_tls_reload_success")} == 0`,
+            legend: "not loaded: {{instance}} {{listener}}",
+          },
+        ],
+      }),
+    ],
+  };
+}
+
 export function otherWays(): Line {
   return {
     height: 7,
@@ -112,7 +164,7 @@ export function otherWays(): Line {
         question: "Do devices that report in another system's words get in? Good is accepted alone.",
         width: 8,
         unit: UNITS.perSecond,
-        noData: "no source is configured",
+        noData: "no source is configured, or no ingest answers",
         queries: [
           {
             expr: summedRate("ota_ingest_source_events_total", { by: ["source", "result"] }),
@@ -130,7 +182,7 @@ export function otherWays(): Line {
           "Can devices prove who they are? Good is ok alone; anything else is forged, or devices have lost their tokens.",
         width: 8,
         unit: UNITS.perSecond,
-        noData: "no app asks for proof",
+        noData: "no app asks for proof, or no ingest answers",
         queries: [
           {
             expr: summedRate("ota_ingest_device_auth_total", { by: ["app", "result"], where: OF_APPS }),

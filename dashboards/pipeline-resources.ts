@@ -145,7 +145,7 @@ function openEnds(): Line {
           "How many old versions stand together as other, because a channel has more than are shown? Good is any number: it bounds what Prometheus keeps.",
         width: 6,
         unit: UNITS.count,
-        noData: "no channel has too many",
+        noData: "no agent answers, or nothing was judged yet",
         queries: [
           {
             expr: agreed("ota_versions_folded", { by: ["app", "channel"], where: { app: '=~"$app"' } }),

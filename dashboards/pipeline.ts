@@ -9,7 +9,7 @@ import { BACKLOG_RATIO, FOLD_LAG_SECONDS } from "./limits.ts";
 import { runbook } from "./links.ts";
 import { UNITS, graph, number, text } from "./panels.ts";
 import { jobs, outward, waiting } from "./pipeline-causes.ts";
-import { otherWays, reports, requests } from "./pipeline-ingest.ts";
+import { onDisk, otherWays, reports, requests } from "./pipeline-ingest.ts";
 import { resources } from "./pipeline-resources.ts";
 import { across, agreed, recorded, select } from "./queries.ts";
 import { addressVariables, appVariable, dataSourceVariable } from "./variables.ts";
@@ -40,6 +40,7 @@ export function pipelineDashboard(): Dashboard {
       },
       { title: "Symptom: do reports get in?", lines: [requests(), reports()] },
       { title: "Symptom: do devices reach us in other ways, and as themselves?", lines: [otherWays()] },
+      { title: "Cause: do reports wait on ingest's disk, and will TLS hold?", lines: [onDisk()] },
       { title: "Cause: where do reports wait?", lines: [waiting(), jobs()] },
       { title: "Cause: do pages and polls go out?", lines: [outward()] },
       ...resources(),
@@ -183,6 +184,7 @@ function promises(): Line {
 - **Reports are refused**: \`backlog_full\` and \`redis_unavailable\` are ours, the others are what devices send. [Runbook](${runbook("OtaReportsRefused")})
 - **Redis has no memory left**: it must not evict. [Runbook](${runbook("OtaRedisMemoryHigh")})
 - **Dead letters**: re-drive or discard them. [Runbook](${runbook("OtaDeadLettersWaiting")})
+- **Reports wait on disk**: Redis takes none; when the spool is full devices are turned away. [Runbook](${runbook("OtaSpoolFilling")})
 - **Nothing answers**: [ingest](${runbook("OtaIngestDown")}), [agent](${runbook("OtaAgentDown")}), [Redis](${runbook("OtaRedisDown")})
 
 All alerts: [runbooks](${runbook("README")}).`,

@@ -25,7 +25,7 @@ export function segments(): Line {
           "Does it fail on one kind of device only? The strongest five of each rule; where evidence is 100%, a kind of device alone makes the release fail. Good is an empty table.",
         width: 12,
         unit: UNITS.count,
-        noData: "no kind of device stands out",
+        noData: "no kind of device stands out, or no agent answers",
         labels: by,
         sortBy: "Evidence",
         columns: [
@@ -135,7 +135,7 @@ export function adoption(): Line[] {
             "How many devices began to take a version up and never came back? Good is a few on every version alike.",
           width: 12,
           unit: UNITS.count,
-          noData: "no device is silent",
+          noData: "no agent answers, or none knows the version",
           queries: [
             {
               expr: agreed("ota_silent_devices", { by, where: CANDIDATE }),

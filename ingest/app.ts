@@ -8,7 +8,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { operationsRouter } from "../runtime/http-server.ts";
 import type { Readiness, ReadinessChecks } from "../runtime/http-server.ts";
 import type { Logger } from "../runtime/logger.ts";
-import type { Registry } from "../runtime/metrics.ts";
+import type { MetricsSource, Registry } from "../runtime/metrics.ts";
 import { Problem, createProblemAnswer, problemHandler } from "../runtime/problem.ts";
 import type { Redis } from "../runtime/redis.ts";
 import { pingServers } from "../runtime/redis-servers.ts";
@@ -123,7 +123,7 @@ export function createIngestApp({
 
 /**
  * Native reports are nearly all that comes, and Express costs more than all that is done with one: they are served
- * before it is asked (docs/adr/0027-the-hot-path.md). What is done is the same code either way.
+ * before it is asked (docs/adr/0028-the-hot-path.md). What is done is the same code either way.
  */
 function hotPathFirst(parts: {
   readonly app: Express;
@@ -170,7 +170,7 @@ export function createIngestChecks({
 }
 
 export interface OperationsDeps {
-  readonly registry: Pick<Registry, "metrics">;
+  readonly registry: MetricsSource;
   readonly checks: ReadinessChecks;
   readonly logger: Logger;
 }

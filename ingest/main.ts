@@ -43,6 +43,10 @@ async function main(): Promise<void> {
       const start = (settings.ingest.processes ?? 1) > 1 ? startFirstProcess : startIngest;
       const ingest = await start({ settings, redisUrl, version: lastgoodVersion(), logger });
       logger.info({ url: ingest.url, operations: ingest.operationsUrl }, "ingest takes reports");
+      // By default a hang-up ends a process at once, and whoever reloads Lastgood may send it to all of its processes.
+      process.on("SIGHUP", () =>
+        logger.warn("ingest takes its settings when it starts: start it anew to change them"),
+      );
       announceReady({ http: ingest.url, operations: ingest.operationsUrl });
       return ingest;
     },

@@ -77,6 +77,8 @@ export interface SpoolMetrics {
   readonly reports: Counter<"result">;
   /** Records, not reports. */
   readonly damaged: Counter;
+  /** Rounds of the drain that an error ended. */
+  readonly drainErrors: Counter;
   /** Asked with each scrape; until it is called the spool counts as off. */
   watch(read: () => SpoolReading): void;
 }
@@ -166,6 +168,7 @@ function spoolInstruments(registry: Registry): SpoolMetrics {
     });
   const reports = new Counter({ ...describeMetric("ota_ingest_spool_reports_total"), registers });
   const damaged = new Counter({ ...describeMetric("ota_ingest_spool_damaged_records_total"), registers });
+  const drainErrors = new Counter({ ...describeMetric("ota_ingest_spool_drain_errors_total"), registers });
   gauge("ota_ingest_spooling", ({ isAway }) => (isAway ? 1 : 0), "max");
   gauge("ota_ingest_spool_bytes", ({ bytes }) => bytes, "sum");
   gauge(
@@ -173,7 +176,7 @@ function spoolInstruments(registry: Registry): SpoolMetrics {
     ({ oldestAtMs }) => (oldestAtMs === undefined ? undefined : oldestAtMs / 1_000),
     "min",
   );
-  return { reports, damaged, watch: (next) => void (read = next) };
+  return { reports, damaged, drainErrors, watch: (next) => void (read = next) };
 }
 
 /** Series only for sources that send on; every forwarder of a process counts in the same one. */

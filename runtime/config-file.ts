@@ -10,6 +10,7 @@ import type { z } from "zod";
 import { explainIssue, plainMessage } from "./config-issue.ts";
 import { formatPath, hasNode, parseConfigSource } from "./config-source.ts";
 import type { ConfigProblem, ConfigSource, Path } from "./config-source.ts";
+import { YAML_TOO_DEEP, tooDeepAt } from "./yaml-depth.ts";
 
 export type { ConfigProblem };
 
@@ -58,6 +59,8 @@ export function readConfigText<S extends z.ZodType>({
   env,
   inspect,
 }: ReadTextOptions<S>): ConfigResult<z.infer<S>> {
+  const deepAt = tooDeepAt(text);
+  if (deepAt !== undefined) return invalid([tooDeep(file, text.slice(0, deepAt))]);
   const source = parseConfigSource(file, text);
   if (source.document.contents === null && source.document.errors.length === 0)
     return invalid([wholeFileProblem(file, "the file is empty: copy lastgood.example.yaml and change it")]);
@@ -91,6 +94,13 @@ function invalid(problems: readonly ConfigProblem[]): {
 
 function wholeFileProblem(file: string, message: string): ConfigProblem {
   return { file, line: 1, column: 1, path: "", message, excerpt: "" };
+}
+
+/** Without an excerpt: what of the line is a secret is only known of a document that was parsed. */
+function tooDeep(file: string, before: string): ConfigProblem {
+  const lines = before.split("\n");
+  const column = lines.at(-1)!.length + 1;
+  return { ...wholeFileProblem(file, YAML_TOO_DEEP), line: lines.length, column };
 }
 
 /** Why a file can't be read, as a problem at 1:1. */
@@ -129,7 +139,6 @@ function syntaxMessage(error: YAMLParseError): string {
   if (known !== undefined) return known;
   if (/flow-map-start at node end/.test(error.message))
     return 'inside { } and [ ] a value with ${NAME} needs quotes: "${NAME}"';
-  if (/call stack/.test(error.message)) return "lists and mappings are too deep in one another here";
   const unclosed = /^Flow (?:sequence|map) in block collection .* end with a (.)$/.exec(error.message)?.[1];
   if (unclosed !== undefined)
     return `something above is not closed: a ${unclosed} is missing before this place`;

@@ -9,7 +9,7 @@ import type { Router } from "express";
 import { createListener } from "./listener.ts";
 import type { ListenerGuards } from "./listener.ts";
 import { metricsHandler } from "./metrics.ts";
-import type { Registry } from "./metrics.ts";
+import type { MetricsSource } from "./metrics.ts";
 import { BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT } from "./problem.ts";
 import type { ProblemKind } from "./problem.ts";
 import { hostAndPort } from "./units.ts";
@@ -86,7 +86,7 @@ export function operationsRouter({
   registry,
   checks,
 }: {
-  registry: Pick<Registry, "metrics">;
+  registry: MetricsSource;
   checks: ReadinessChecks;
 }): Router {
   const router = express.Router();

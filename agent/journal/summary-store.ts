@@ -48,6 +48,8 @@ export interface SummaryStore {
   remove(release: ReleaseKey): Promise<void>;
   read(release: ReleaseKey): Promise<ReleaseSummary | undefined>;
   list(): Promise<ReleaseSummary[]>;
+  /** As it is stored, by release key text: for `createSummaryReader`. */
+  listStored(): Promise<ReadonlyMap<string, string>>;
   /** Versions of a channel that were reported about since, newest report first. */
   listLive(key: ChannelKey, options: { readonly sinceMs: number; readonly most: number }): Promise<Version[]>;
   /** Undefined = it does not look bad any more. */
@@ -95,8 +97,8 @@ export function createSummaryStore({ redis }: { redis: Redis }): SummaryStore {
       const stored = await readJson<StoredSummary>(SUMMARIES, formatReleaseKey(release));
       return stored === undefined ? undefined : toSummary(stored);
     },
-    list: async () =>
-      (await redis.hvals(SUMMARIES)).map((row) => toSummary(JSON.parse(row) as StoredSummary)),
+    list: async () => (await redis.hvals(SUMMARIES)).map(parseSummary),
+    listStored: async () => new Map(Object.entries(await redis.hgetall(SUMMARIES))),
     async writeSuspect(release, suspect) {
       const field = formatReleaseKey(release);
       if (suspect === undefined) await redis.hdel(SUSPECTS, field);
@@ -133,9 +135,15 @@ type StoredSummary = Omit<ReleaseSummary, "hours" | "verdict"> & {
   readonly verdict: Omit<Verdict, "accusing"> & Partial<Pick<Verdict, "accusing">>;
 };
 
+const NO_DEVICES = toOutcomeCounts([]);
+
+export function parseSummary(row: string): ReleaseSummary {
+  return toSummary(JSON.parse(row) as StoredSummary);
+}
+
 function toSummary(stored: StoredSummary): ReleaseSummary {
   const { verdict } = stored;
   const hours = { ...NO_DEVICE_HOURS, ...stored.hours };
-  const devices = { ...toOutcomeCounts([]), ...verdict.devices };
+  const devices = { ...NO_DEVICES, ...verdict.devices };
   return { ...stored, verdict: { ...verdict, devices, accusing: verdict.accusing ?? [] }, hours };
 }

@@ -1,7 +1,8 @@
 // What metrics say of channels as a whole: what is offered there, what its policy allows, when it was judged last. Enters:
-// the channels of the configuration, and what Redis has of them. Leaves: gauges, set.
+// the channels of the configuration, and what Redis has of them. Leaves: the samples of gauges, added.
 import { formatChannelKey } from "../../ingest/contract/release-key.ts";
 import type { ChannelKey } from "../../ingest/contract/release-key.ts";
+import { formatLabels } from "../../runtime/metrics.ts";
 import type { WatchedChannel } from "../jobs/watched-channel.ts";
 import type { ChannelSummary, ReleaseSummary } from "../journal/summary-store.ts";
 import type { Instruments } from "./instruments.ts";
@@ -20,17 +21,19 @@ export function setChannels(
   for (const { key, policy } of channels) {
     setLimits(instruments, key, policy);
     const version = offered.get(formatChannelKey(key))?.version ?? null;
-    if (version !== null) instruments.offered.set({ app: key.app, channel: key.channel, version }, 1);
+    if (version !== null)
+      instruments.offered.add(formatLabels({ app: key.app, channel: key.channel, version }), 1);
   }
-  // The newest of a channel comes last, and stays.
-  for (const { verdict, evaluatedAtMs } of summaries.toSorted(byEvaluation)) {
+  const newest = new Map<string, ReleaseSummary>();
+  for (const summary of summaries) {
+    const text = formatChannelKey(summary.verdict.release);
+    const before = newest.get(text);
+    if (before === undefined || summary.evaluatedAtMs > before.evaluatedAtMs) newest.set(text, summary);
+  }
+  for (const { verdict, evaluatedAtMs } of newest.values()) {
     const { app, channel } = verdict.release;
-    instruments.evaluated.set({ app, channel }, evaluatedAtMs / 1_000);
+    instruments.evaluated.add(formatLabels({ app, channel }), evaluatedAtMs / 1_000);
   }
-}
-
-function byEvaluation(left: ReleaseSummary, right: ReleaseSummary): number {
-  return left.evaluatedAtMs - right.evaluatedAtMs;
 }
 
 /** Of two rules with a limit for one signal (a plain one beside one that is always valid) the stricter. */
@@ -43,5 +46,6 @@ function setLimits(
   for (const rule of rules)
     if (rule.form !== "worse_than_baseline")
       limits.set(rule.signal, Math.min(rule.limit, limits.get(rule.signal) ?? rule.limit));
-  for (const [signal, limit] of limits) instruments.policyLimit.set({ app, channel, signal }, limit);
+  for (const [signal, limit] of limits)
+    instruments.policyLimit.add(formatLabels({ app, channel, signal }), limit);
 }

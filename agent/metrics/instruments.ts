@@ -1,9 +1,10 @@
 // The instruments of the metrics that are read from Redis with each scrape, one for each name. Enters: the registry. Leaves:
 // the instruments, which refresh themselves together when the registry is collected.
-import { describeMetric } from "../../ingest/contract/metric-names.ts";
+import { METRICS, describeMetric } from "../../ingest/contract/metric-names.ts";
 import type { MetricNameOf } from "../../ingest/contract/metric-names.ts";
-import { Counter, Gauge, Histogram } from "../../runtime/metrics.ts";
-import type { Registry } from "../../runtime/metrics.ts";
+import type { ReleaseSummary } from "../journal/summary-store.ts";
+import { Counter, Gauge, Histogram, createTextMetric } from "../../runtime/metrics.ts";
+import type { Registry, SampleBytes, TextMetric } from "../../runtime/metrics.ts";
 
 export const ROLLBACK_SECONDS_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 1800];
 
@@ -25,12 +26,22 @@ export function createInstruments(registry: Registry) {
     gauge: (name) => new Gauge(described(name)),
     histogram: (name, buckets) => new Histogram({ ...described(name), buckets: [...buckets] }),
   };
-  const instruments = { ...ofReleases(make), ...ofDecisions(make), ...ofPipeline(make) };
+  const releases = ofReleases((name) => createTextMetric({ ...described(name), type: METRICS[name].type }));
+  const instruments = { ...ofDecisions(make), ...ofPipeline(make) };
   return {
+    ...releases,
     ...instruments,
+    /** What each summary has to say, for as long as somebody holds the summary: most are the same with the next scrape. */
+    written: new WeakMap<ReleaseSummary, { readonly isCondemned: boolean; readonly samples: SampleBytes }>(),
     refreshWith: (next: () => Promise<void>): void => void (refresh = next),
-    resetAll: (): void => Object.values(instruments).forEach((instrument) => instrument.reset()),
-    /** After a reset what has no labels stands at 0, which would be a lie about what nobody could read. */
+    resetAll(): void {
+      for (const instrument of [...Object.values(releases), ...Object.values(instruments)])
+        instrument.reset();
+    },
+    /**
+     * After a reset what has no labels stands at 0, which would be a lie about what nobody could read. What is told of
+     * releases and channels always has labels: of it a reset leaves nothing.
+     */
     hideAll(): void {
       for (const instrument of Object.values(instruments))
         if (instrument !== instruments.redisUp) instrument.remove({});
@@ -38,40 +49,45 @@ export function createInstruments(registry: Registry) {
   };
 }
 
+type ReleaseMetricName = {
+  [N in MetricNameOf<"agent">]: (typeof METRICS)[N]["type"] extends "counter" | "gauge" ? N : never;
+}[MetricNameOf<"agent">];
+
 interface Make {
   readonly counter: (name: MetricNameOf<"agent">) => Counter;
   readonly gauge: (name: MetricNameOf<"agent">) => Gauge;
   readonly histogram: (name: MetricNameOf<"agent">, buckets: readonly number[]) => Histogram;
 }
 
-function ofReleases({ counter, gauge }: Make) {
+/** What grows with every release is written as text: there may be 1,200 releases with 50 series each. */
+function ofReleases(text: (name: ReleaseMetricName) => TextMetric) {
   return {
-    devices: counter("ota_devices_total"),
-    silentDevices: gauge("ota_silent_devices"),
-    runningDevices: gauge("ota_running_devices"),
-    activeHours: counter("ota_active_device_hours_total"),
-    crashedHours: counter("ota_crashed_device_hours_total"),
-    notRespondingHours: counter("ota_not_responding_device_hours_total"),
-    releaseDevices: gauge("ota_release_devices"),
-    failureRatio: gauge("ota_release_failure_ratio"),
-    failureRatioLow: gauge("ota_release_failure_ratio_low"),
-    failureRatioHigh: gauge("ota_release_failure_ratio_high"),
-    baselineRatio: gauge("ota_release_baseline_failure_ratio"),
-    timesBaselineLow: gauge("ota_release_times_baseline_low"),
-    timesBaselineHigh: gauge("ota_release_times_baseline_high"),
-    evidence: gauge("ota_release_evidence"),
-    threshold: gauge("ota_release_evidence_threshold"),
-    segmentRatio: gauge("ota_release_segment_failure_ratio"),
-    segmentEvidence: gauge("ota_release_segment_evidence"),
-    segmentThreshold: gauge("ota_release_segment_evidence_threshold"),
-    verdict: gauge("ota_release_verdict"),
-    verdictReason: gauge("ota_release_verdict_reason"),
-    condemned: gauge("ota_release_condemned"),
-    lastReport: gauge("ota_release_last_report_timestamp_seconds"),
-    versionsFolded: gauge("ota_versions_folded"),
-    policyLimit: gauge("ota_policy_limit_ratio"),
-    offered: gauge("ota_channel_offered_info"),
-    evaluated: gauge("ota_channel_evaluated_timestamp_seconds"),
+    devices: text("ota_devices_total"),
+    silentDevices: text("ota_silent_devices"),
+    runningDevices: text("ota_running_devices"),
+    activeHours: text("ota_active_device_hours_total"),
+    crashedHours: text("ota_crashed_device_hours_total"),
+    notRespondingHours: text("ota_not_responding_device_hours_total"),
+    releaseDevices: text("ota_release_devices"),
+    failureRatio: text("ota_release_failure_ratio"),
+    failureRatioLow: text("ota_release_failure_ratio_low"),
+    failureRatioHigh: text("ota_release_failure_ratio_high"),
+    baselineRatio: text("ota_release_baseline_failure_ratio"),
+    timesBaselineLow: text("ota_release_times_baseline_low"),
+    timesBaselineHigh: text("ota_release_times_baseline_high"),
+    evidence: text("ota_release_evidence"),
+    threshold: text("ota_release_evidence_threshold"),
+    segmentRatio: text("ota_release_segment_failure_ratio"),
+    segmentEvidence: text("ota_release_segment_evidence"),
+    segmentThreshold: text("ota_release_segment_evidence_threshold"),
+    verdict: text("ota_release_verdict"),
+    verdictReason: text("ota_release_verdict_reason"),
+    condemned: text("ota_release_condemned"),
+    lastReport: text("ota_release_last_report_timestamp_seconds"),
+    versionsFolded: text("ota_versions_folded"),
+    policyLimit: text("ota_policy_limit_ratio"),
+    offered: text("ota_channel_offered_info"),
+    evaluated: text("ota_channel_evaluated_timestamp_seconds"),
   };
 }
 

@@ -1,12 +1,16 @@
 // What metrics say of releases: counts, rates with their intervals, evidence, verdicts. Enters: the summaries of the last
-// evaluations and the decisions that stand. Leaves: gauges and counters, set.
+// evaluations and the decisions that stand. Leaves: the samples of gauges and
+// counters, added.
 import { formatChannelKey, formatReleaseKey } from "../../ingest/contract/release-key.ts";
-import { OUTCOMES } from "../health/outcomes.ts";
-import type { Outcome } from "../health/outcomes.ts";
+import type { DeviceHours } from "../health/health-window.ts";
+import { OUTCOMES, toOutcomeCounts } from "../health/outcomes.ts";
+import type { Outcome, OutcomeCounts } from "../health/outcomes.ts";
 import type { ReleaseSummary } from "../journal/summary-store.ts";
 import { VERDICT_KINDS } from "../judge/verdict.ts";
 import type { SignalEvidence } from "../judge/verdict.ts";
 import type { DecisionRecord } from "../rollback/decision-record.ts";
+import { SampleBytes, formatLabels } from "../../runtime/metrics.ts";
+import type { AddSample, TextMetric } from "../../runtime/metrics.ts";
 import type { Instruments } from "./instruments.ts";
 
 /** Versions of a channel with series of their own; older ones stand together in version="other". */
@@ -22,7 +26,19 @@ const PASSING_OUTCOMES: readonly Outcome[] = [
 ];
 export const LASTING_OUTCOMES = OUTCOMES.filter((outcome) => !PASSING_OUTCOMES.includes(outcome));
 
-/** The versions that were reported last have series of their own; the others stand together. */
+const MORE_OF_OUTCOME = Object.fromEntries(
+  OUTCOMES.map((outcome) => [outcome, `,outcome="${outcome}"`]),
+) as Readonly<Record<Outcome, string>>;
+
+interface Counts {
+  readonly devices: OutcomeCounts;
+  readonly hours: Pick<DeviceHours, "active" | "crashed" | "notResponding">;
+}
+
+/**
+ * The versions that were reported last have series of their own; the others stand together. A summary is written once: whoever
+ * gives the same object again gets the same samples.
+ */
 export function setReleases(
   instruments: Instruments,
   summaries: readonly ReleaseSummary[],
@@ -34,90 +50,139 @@ export function setReleases(
     // A version that is called as the others are stands among them.
     const nameable = newestFirst.filter(({ verdict }) => verdict.release.version !== OTHER);
     const named = new Set(nameable.slice(0, VERSIONS_PER_CHANNEL_SHOWN));
-    for (const summary of named) setRelease(instruments, summary, condemned);
+    for (const summary of named) addRelease(instruments, summary, condemned);
     const folded = newestFirst.filter((summary) => !named.has(summary));
     const { app, channel: name } = newestFirst[0]!.verdict.release;
-    for (const summary of folded) addCounts(instruments, summary, { app, channel: name, version: OTHER });
-    instruments.versionsFolded.set({ app, channel: name }, folded.length);
+    if (folded.length > 0)
+      addCounts(addNow, instruments, sumCounts(folded), formatLabels({ app, channel: name, version: OTHER }));
+    instruments.versionsFolded.add(formatLabels({ app, channel: name }), folded.length);
   }
 }
+
+const addNow: AddSample = (metric, labels, value, more) => metric.add(labels, value, more);
 
 function groupByChannel(summaries: readonly ReleaseSummary[]): ReleaseSummary[][] {
   const channels = new Map<string, ReleaseSummary[]>();
   for (const summary of summaries) {
     const text = formatChannelKey(summary.verdict.release);
-    channels.set(text, [...(channels.get(text) ?? []), summary]);
+    const channel = channels.get(text);
+    if (channel === undefined) channels.set(text, [summary]);
+    else channel.push(summary);
   }
   return [...channels.values()];
 }
 
-function setRelease(instruments: Instruments, summary: ReleaseSummary, condemned: ReadonlySet<string>): void {
-  const { verdict, lastReportAtMs } = summary;
+function sumCounts(summaries: readonly ReleaseSummary[]): Counts {
+  const sum = (valueOf: (summary: ReleaseSummary) => number): number =>
+    summaries.reduce((total, summary) => total + valueOf(summary), 0);
+  return {
+    devices: toOutcomeCounts(OUTCOMES.map((outcome) => sum(({ verdict }) => verdict.devices[outcome]))),
+    hours: {
+      active: sum(({ hours }) => hours.active),
+      crashed: sum(({ hours }) => hours.crashed),
+      notResponding: sum(({ hours }) => hours.notResponding),
+    },
+  };
+}
+
+function addRelease(instruments: Instruments, summary: ReleaseSummary, condemned: ReadonlySet<string>): void {
+  // That follows from decisions: the summary stays as it is when one is made.
+  const isCondemned = condemned.has(formatReleaseKey(summary.verdict.release));
+  let written = instruments.written.get(summary);
+  if (written?.isCondemned !== isCondemned) {
+    const samples = new SampleBytes((add) => writeRelease(add, instruments, summary, isCondemned));
+    written = { isCondemned, samples };
+    instruments.written.set(summary, written);
+  }
+  written.samples.addAll();
+}
+
+/** Only what follows from these: neither from the time nor from another release. */
+function writeRelease(
+  add: AddSample,
+  instruments: Instruments,
+  { verdict, hours, lastReportAtMs }: ReleaseSummary,
+  isCondemned: boolean,
+): void {
   const { app, channel, version } = verdict.release;
-  const labels = { app, channel, version };
-  addCounts(instruments, summary, labels);
-  instruments.releaseDevices.set(labels, verdict.devices.attempted);
-  instruments.lastReport.set(labels, lastReportAtMs / 1_000);
-  instruments.condemned.set(labels, condemned.has(formatReleaseKey(verdict.release)) ? 1 : 0);
+  const labels = formatLabels({ app, channel, version });
+  addCounts(add, instruments, { devices: verdict.devices, hours }, labels);
+  add(instruments.releaseDevices, labels, verdict.devices.attempted);
+  add(instruments.lastReport, labels, lastReportAtMs / 1_000);
+  add(instruments.condemned, labels, isCondemned ? 1 : 0);
   for (const kind of VERDICT_KINDS)
-    instruments.verdict.set({ ...labels, verdict: kind }, kind === verdict.kind ? 1 : 0);
-  instruments.verdictReason.set({ ...labels, reason: verdict.reason }, 1);
-  for (const evidence of verdict.signals) setSignal(instruments, evidence, labels);
+    add(instruments.verdict, labels, kind === verdict.kind ? 1 : 0, `,verdict="${kind}"`);
+  add(instruments.verdictReason, labels, 1, `,${formatLabels({ reason: verdict.reason })}`);
+  const samples: Samples = new Map();
+  for (const evidence of verdict.signals) setSignal(instruments, evidence, samples);
+  for (const [metric, values] of samples)
+    for (const [ofSignal, value] of values) add(metric, labels, value, ofSignal);
+}
+
+/**
+ * What a release's signals have to say, by the labels that follow those of the release. Of two rules for one signal, what
+ * has no label of the rule is said by both: the last one stays.
+ */
+type Samples = Map<TextMetric, Map<string, number>>;
+
+function setSample(samples: Samples, metric: TextMetric, ofSignal: string, value: number): void {
+  const values = samples.get(metric);
+  if (values === undefined) samples.set(metric, new Map([[ofSignal, value]]));
+  else values.set(ofSignal, value);
 }
 
 /** A rule that says nothing has no samples: a 0 would look like one that says "fine". */
-function setSignal(
-  instruments: Instruments,
-  evidence: SignalEvidence,
-  release: Record<string, string>,
-): void {
+function setSignal(instruments: Instruments, evidence: SignalEvidence, samples: Samples): void {
   const { signal, rule, failures, trials, baseline, rate, ratio } = evidence;
   if (evidence.unmeasured !== null || trials === 0) return;
-  const labels = { ...release, signal };
-  const ofRule = { ...labels, rule };
+  const labels = `,${formatLabels({ signal })}`;
+  const ofRule = `,${formatLabels({ signal, rule })}`;
+  const set = (metric: TextMetric, ofSignal: string, value: number): void =>
+    setSample(samples, metric, ofSignal, value);
   // Of silence, a comparison counts who has not answered yet, whatever the deadline says.
   if (rule !== "worse_than_baseline" || signal !== "silence")
-    instruments.failureRatio.set(labels, failures / trials);
+    set(instruments.failureRatio, labels, failures / trials);
   if (rate !== null) {
-    instruments.failureRatioLow.set(ofRule, rate.low);
-    if (rate.high !== null) instruments.failureRatioHigh.set(ofRule, rate.high);
+    set(instruments.failureRatioLow, ofRule, rate.low);
+    if (rate.high !== null) set(instruments.failureRatioHigh, ofRule, rate.high);
   }
   if (baseline !== null && baseline.trials > 0)
-    instruments.baselineRatio.set(labels, baseline.failures / baseline.trials);
+    set(instruments.baselineRatio, labels, baseline.failures / baseline.trials);
   if (ratio !== null) {
-    instruments.timesBaselineLow.set(labels, ratio.low);
-    if (ratio.high !== null) instruments.timesBaselineHigh.set(labels, ratio.high);
+    set(instruments.timesBaselineLow, labels, ratio.low);
+    if (ratio.high !== null) set(instruments.timesBaselineHigh, labels, ratio.high);
   }
-  setSegments(instruments, evidence, ofRule);
+  setSegments(instruments, evidence, samples);
   if (evidence.evidenceLog10 === null) return;
-  instruments.evidence.set(ofRule, evidence.evidenceLog10);
-  instruments.threshold.set(ofRule, evidence.thresholdLog10);
+  set(instruments.evidence, ofRule, evidence.evidenceLog10);
+  set(instruments.threshold, ofRule, evidence.thresholdLog10);
 }
 
 /** Only kinds of device that stand out, a few of each rule at most: strata never get series of their own. */
 function setSegments(
   instruments: Instruments,
-  { segments }: SignalEvidence,
-  ofRule: Record<string, string>,
+  { signal, rule, segments }: SignalEvidence,
+  samples: Samples,
 ): void {
   for (const { segment, failures, trials, evidenceLog10, thresholdLog10 } of segments) {
-    const labels = { ...ofRule, segment };
-    instruments.segmentRatio.set(labels, failures / trials);
-    instruments.segmentEvidence.set(labels, evidenceLog10);
-    instruments.segmentThreshold.set(labels, thresholdLog10);
+    const labels = `,${formatLabels({ signal, rule, segment })}`;
+    setSample(samples, instruments.segmentRatio, labels, failures / trials);
+    setSample(samples, instruments.segmentEvidence, labels, evidenceLog10);
+    setSample(samples, instruments.segmentThreshold, labels, thresholdLog10);
   }
 }
 
-/** Adds, because several releases stand in version="other". */
 function addCounts(
+  add: AddSample,
   instruments: Instruments,
-  { verdict: { devices }, hours }: ReleaseSummary,
-  labels: Record<string, string>,
+  { devices, hours }: Counts,
+  labels: string,
 ): void {
-  for (const outcome of LASTING_OUTCOMES) instruments.devices.inc({ ...labels, outcome }, devices[outcome]);
-  instruments.silentDevices.inc(labels, devices.silent);
-  instruments.runningDevices.inc(labels, devices.running);
-  instruments.activeHours.inc(labels, hours.active);
-  instruments.crashedHours.inc(labels, hours.crashed);
-  instruments.notRespondingHours.inc(labels, hours.notResponding);
+  for (const outcome of LASTING_OUTCOMES)
+    add(instruments.devices, labels, devices[outcome], MORE_OF_OUTCOME[outcome]);
+  add(instruments.silentDevices, labels, devices.silent);
+  add(instruments.runningDevices, labels, devices.running);
+  add(instruments.activeHours, labels, hours.active);
+  add(instruments.crashedHours, labels, hours.crashed);
+  add(instruments.notRespondingHours, labels, hours.notResponding);
 }

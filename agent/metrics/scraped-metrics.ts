@@ -8,7 +8,8 @@ import type { DeadLetterStore } from "../intake/dead-letters.ts";
 import type { AbsolutionStore } from "../journal/absolution-store.ts";
 import type { FreezeStore } from "../journal/freeze-store.ts";
 import type { HoldStore } from "../journal/hold-store.ts";
-import type { SummaryStore } from "../journal/summary-store.ts";
+import { createSummaryReader } from "../journal/summary-reader.ts";
+import type { ReleaseSummary, SummaryStore } from "../journal/summary-store.ts";
 import type { Queues } from "../jobs/queues.ts";
 import { standingDecisions } from "../rollback/channel-history.ts";
 import type { DecisionStore } from "../rollback/decision-store.ts";
@@ -42,8 +43,9 @@ export interface ScrapedMetricsDeps {
 /** Registers the metrics; each scrape reads them all anew, in one go. */
 export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
   const instruments = createInstruments(deps.registry);
+  const readSummaries = createSummaryReader(deps.summaries);
   instruments.refreshWith(async () => {
-    const reading = await read(deps).catch(() => undefined);
+    const reading = await read(deps, readSummaries).catch(() => undefined);
     instruments.resetAll();
     instruments.redisUp.set(reading === undefined ? 0 : 1);
     if (reading === undefined) return instruments.hideAll();
@@ -58,7 +60,7 @@ export function registerScrapedMetrics(deps: ScrapedMetricsDeps): void {
 
 type Reading = Awaited<ReturnType<typeof read>>;
 
-async function read(deps: ScrapedMetricsDeps) {
+async function read(deps: ScrapedMetricsDeps, readSummaries: () => Promise<ReleaseSummary[]>) {
   const { redis, summaries, holds, decisions, absolutions, freezes, deadLetters, health, queues, clock } =
     deps;
   const [
@@ -79,7 +81,7 @@ async function read(deps: ScrapedMetricsDeps) {
   ] = await Promise.all([
     // First, so that its answer waits for none of the others.
     readRedisServers(redis),
-    summaries.list(),
+    readSummaries(),
     summaries.listChannels(),
     holds.list(),
     holds.counts(),

@@ -5,6 +5,7 @@ import type { Node, Scalar } from "yaml";
 import { z } from "zod";
 import { readConfigText } from "../../runtime/config-file.ts";
 import type { ConfigProblem, Environment } from "../../runtime/config-file.ts";
+import { tooDeepAt } from "../../runtime/yaml-depth.ts";
 import { policiesSchema, policySchema } from "../policy/policy.ts";
 import type { Policy } from "../policy/policy.ts";
 
@@ -50,6 +51,7 @@ export function policyTextOf(options: PolicyTextOptions): string {
  * here, not even whether the variables that it names are set. Undefined where there is no such section.
  */
 function policiesSection(text: string): string | undefined {
+  if (tooDeepAt(text) !== undefined) return undefined;
   const { contents, errors } = parseDocument(text, { prettyErrors: false, stringKeys: false });
   if (errors.length > 0 || !isMap(contents)) return undefined;
   const pair = contents.items.find(({ key }) => isScalar(key) && key.value === "policies");

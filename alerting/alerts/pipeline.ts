@@ -24,6 +24,18 @@ const FOLD_LAG = {
     seen that much later. First: is every agent up and Redis fast (dashboard)? More reports than usual need another agent.`,
 } as const;
 
+const STALLED = {
+  name: "OtaEvaluationStalled",
+  severity: "critical",
+  identifiedBy: ["app", "channel"],
+  dashboard: "pipeline",
+  summary: "Reports are counted but no release is judged",
+  suppressedBy: STOPPED,
+} as const;
+const COUNTING = `
+      and on ()
+        max(increase(${metric.ota_folded_reports_total}[5m])) > 0`;
+
 const BACKLOG = {
   name: "OtaStreamBacklogHigh",
   for: "5m",
@@ -61,23 +73,31 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
     suppressedBy: STOPPED,
   }),
   alert({
-    name: "OtaEvaluationStalled",
-    severity: "critical",
+    ...STALLED,
     for: "5m",
     expr: `
       time() - max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[5m])) > 900
 
       and on (app, channel)
         sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}[5m])) > 0
-
-      and on ()
-        max(increase(${metric.ota_folded_reports_total}[5m])) > 0`,
-    identifiedBy: ["app", "channel"],
-    dashboard: "pipeline",
-    summary: "Reports are counted but no release is judged",
+      ${COUNTING}`,
     description: `{{ $labels.app }}/{{ $labels.channel }} was last judged {{ $value | humanizeDuration }} ago although its devices
       report. First: look at the agent's log and the queue evaluate on the dashboard; start the agent anew.`,
-    suppressedBy: STOPPED,
+  }),
+  // A channel that was never judged has no time of it to compare.
+  alert({
+    ...STALLED,
+    for: "15m",
+    labels: { judged: "never" },
+    expr: `
+      sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}[5m])) > 0
+
+      unless on (app, channel)
+        max by (app, channel) (max_over_time(${metric.ota_channel_evaluated_timestamp_seconds}[5m]))
+      ${COUNTING}`,
+    description: `No release of {{ $labels.app }}/{{ $labels.channel }} was ever judged, although about {{ $value | humanize }} reports came
+      in 5 minutes, and did so for 15. First: is the channel in the agent's configuration, as it is in ingest's? Then the
+      agent's log and the queue evaluate on the dashboard.`,
   }),
   alert({
     name: "OtaJobsFailed",
@@ -171,5 +191,46 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
       wrong one: forged, or devices lost their tokens. First: compare ota_ingest_device_auth_total by result; if forged,
       change the ingest key.`,
     suppressedBy: [{ alertname: "OtaForgedReports", postedBy: "agent", equal: ["app"] }],
+  }),
+  alert({
+    name: "OtaSpooling",
+    severity: "warning",
+    for: "3m",
+    expr: `max by (instance) (min_over_time(${metric.ota_ingest_spooling}[1m])) == 1`,
+    identifiedBy: ["instance"],
+    dashboard: "pipeline",
+    summary: "Redis takes no reports: they wait on ingest's disk",
+    description: `{{ $labels.instance }} has kept reports on its disk for over 3 minutes, because Redis takes none from it; nothing of them is
+      counted meanwhile. First: redis-cli ping from there at redis.url; is Redis up, out of memory, or not reached?`,
+    suppressedBy: [REDIS_DOWN, { ...louder("OtaSpoolFilling"), equal: ["instance"] }],
+  }),
+  // Not silenced by OtaRedisDown: that reports will be lost is more than that they are late. A spool that is off has room
+  // for 0 bytes.
+  alert({
+    name: "OtaSpoolFilling",
+    severity: "critical",
+    for: "1m",
+    expr: `
+      max by (instance) (max_over_time(${metric.ota_ingest_spool_bytes}[1m]))
+      /
+      (max by (instance) (last_over_time(${metric.ota_ingest_spool_bytes_max}[1m])) > 0)
+      > 0.8`,
+    identifiedBy: ["instance"],
+    dashboard: "pipeline",
+    summary: "The spool is nearly full: devices will be turned away",
+    description: `{{ $value | humanizePercentage }} of the room on disk of {{ $labels.instance }} for reports that wait for Redis is taken; at 100%
+      devices are turned away. First: bring Redis back; until then raise ingest.spool.max_bytes if the disk has room.`,
+  }),
+  // Found at a start as well, before anybody could see it grow: so the count itself, until the process ends.
+  alert({
+    name: "OtaSpoolDamaged",
+    severity: "warning",
+    for: "1m",
+    expr: `max by (instance) (max_over_time(${metric.ota_ingest_spool_damaged_records_total}[1m])) > 0`,
+    identifiedBy: ["instance"],
+    dashboard: "pipeline",
+    summary: "Reports on ingest's disk could not be read back",
+    description: `{{ $value | humanize }} records of the spool of {{ $labels.instance }} are damaged since its start, and the reports in
+      them are lost. First: look at that machine's disk; ingest's log names the files.`,
   }),
 ];

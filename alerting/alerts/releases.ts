@@ -45,6 +45,8 @@ const BACKSTOP = {
   dashboard: "release",
   suppressedBy: QUIETENED_BY,
 } as const;
+const otherReports = (events: string): string =>
+  `sum by (app, channel) (increase(${metric.ota_ingest_release_reports_total}{version="other",event=~"${events}"}[30m]))`;
 const ACTED_ON = `
     unless on (app, channel, version)
       app_channel_version:ota_release_acted_on:last4h`;
@@ -91,6 +93,36 @@ export const RELEASE_ALERTS: readonly AlertRule[] = [
     description: `{{ $labels.app }}/{{ $labels.channel }} {{ $labels.version }} crashes in
       {{ $value | humanizePercentage }} of the hours in which devices use it, which is more than the policy allows. It was
       not rolled back. First: lastgood status; if the agent can't act, put the channel back at the OTA server by hand now.`,
+  }),
+  // Versions beyond those that have series of their own. Ingest's reports alone: the agent's count of `other` steps up and
+  // down as versions are folded into it. Reports and not devices, and nobody knows which version: a ticket, no page.
+  alert({
+    name: "OtaOtherVersionsFailing",
+    severity: "warning",
+    for: "10m",
+    expr: `
+      (
+        ${otherReports("install_failed|reverted")}
+        - 2 * sqrt(${otherReports("install_failed|reverted")})
+      )
+      /
+      ${otherReports("install_failed|reverted|confirmed")}
+      > on (app, channel)
+      app_channel:ota_update_failure_limit:ratio
+
+      and on (app, channel)
+        ${otherReports("install_failed|reverted")} >= ${BACKSTOP_FAILURES_MIN}`,
+    identifiedBy: ["app", "channel"],
+    dashboard: "fleet",
+    summary: "Versions that have no series of their own fail",
+    description: `Of the reports of {{ $labels.app }}/{{ $labels.channel }} on versions beyond those with series of their own, at least
+      {{ $value | humanizePercentage }} in 30 minutes say that an update failed, chance taken off: more than the policy allows, and
+      OtaReleaseFailingNotRolledBack does not see them. First: lastgood status lists the releases; lastgood health of those that
+      are new.`,
+    suppressedBy: [
+      { alertname: "OtaEnvironmentIncident", postedBy: "rules", equal: ["app", "channel"] },
+      { alertname: "OtaEnvironmentFailing", postedBy: "agent", equal: ["app", "channel"] },
+    ],
   }),
   alert({
     name: "OtaRollbackDone",

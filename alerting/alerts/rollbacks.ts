@@ -1,5 +1,6 @@
 // Alerts on what is done about bad releases: rollbacks that hang, fail or are slow, people who are waited for, and pages
-// of the agent that reach nobody. Several agents read one Redis, hence `max`.
+// of the agent that reach nobody. Several agents read one Redis, hence `max`. What counts the rollbacks of all channels is
+// silenced by no page of the agent on one of them: somebody may be told twice of one rollback, and is told of each.
 import { alert } from "../alert.ts";
 import type { AlertRule, Suppressor } from "../alert.ts";
 import { metric } from "../promql.ts";
@@ -21,20 +22,23 @@ export const ROLLBACK_ALERTS: readonly AlertRule[] = [
     summary: "A rollback was decided and is not done",
     description: `{{ $value | humanize }} decided rollbacks have no answer of the OTA server for over 5 minutes; devices still
       get the condemned release. First: lastgood explain names them; put the channel back at the OTA server by hand.`,
-    suppressedBy: [byAgent("OtaRollbackPending")],
   }),
   alert({
     name: "OtaRollbacksFailing",
     severity: "critical",
     for: "1m",
+    // Made from the decisions that Redis keeps: it steps down by one when an old one is dropped, which increase() would
+    // take for a reset and count all the others again. And over all agents: a new one begins at what Redis has.
     expr: `
-      max by (outcome) (increase(${metric.ota_rollbacks_total}{outcome=~"failed|refused"}[30m])) > 0`,
+      max by (outcome) (last_over_time(${metric.ota_rollbacks_total}{outcome=~"failed|refused"}[1m]))
+      -
+      min by (outcome) (min_over_time(${metric.ota_rollbacks_total}{outcome=~"failed|refused"}[30m]))
+      > 0`,
     identifiedBy: ["outcome"],
     dashboard: "rollbacks",
     summary: "A rollback was tried and did not happen",
     description: `{{ $value | humanize }} rollbacks ended as {{ $labels.outcome }} in 30 minutes: the OTA server refused, or said
       done and offers something else. First: lastgood explain names them; put the channel back at the OTA server by hand.`,
-    suppressedBy: [byAgent("OtaRollbackFailed")],
   }),
   alert({
     name: "OtaRollbackSlow",

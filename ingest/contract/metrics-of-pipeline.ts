@@ -213,6 +213,12 @@ export const METRICS_OF_PIPELINE = {
     help: "Records of the spool that could not be read back: the reports in them are lost.",
     labels: [],
   },
+  ota_ingest_spool_drain_errors_total: {
+    process: "ingest",
+    type: "counter",
+    help: "Times that draining the spool ended by an error that nobody foresaw; it is begun again, and nothing is lost.",
+    labels: [],
+  },
   ota_ingest_spooling: {
     process: "ingest",
     type: "gauge",

@@ -5,6 +5,9 @@
 // One small entry of each shard asks whether Redis takes any; then batches follow, each with a pause as long as it took: so
 // live traffic has at least half of Redis. Of a cluster that lost one server the other shards go on: what is for the lost one
 // is written once more, behind everything else.
+//
+// What nobody foresaw (a mistake of ours, say) ends a round and never the drain: it is logged and counted, and the segment is
+// begun again, later each time.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../../runtime/logger.ts";
 import { byShard } from "../stream-writer.ts";
@@ -18,6 +21,9 @@ export const DRAIN_ENTRIES_MAX = 100;
 const DRAIN_BYTES_MAX = 256 * 1024;
 /** How often it is looked whether there is something to drain, and whether Redis takes it, in milliseconds. */
 export const DRAIN_LOOK_MS = 500;
+/** After a round that failed, in milliseconds: doubled with each that follows, up to the second. */
+const DRAIN_RETRY_MS_LEAST = 500;
+const DRAIN_RETRY_MS_MAX = 60_000;
 /** Between two batches, in milliseconds, at least. */
 const DRAIN_PAUSE_MS_LEAST = 2;
 
@@ -35,11 +41,13 @@ export interface DrainOptions {
   readonly onDrained: (reports: number) => void;
   readonly onEmpty: () => void;
   readonly onDamaged: (records: number) => void;
+  /** A round ended by an error that nobody foresaw. */
+  readonly onFailed: () => void;
   readonly logger: Logger;
 }
 
 export function createDrain(options: DrainOptions): Drain {
-  const { spool, link, logger } = options;
+  const { spool, link } = options;
   const stopping = new AbortController();
   const isStopping = (): boolean => stopping.signal.aborted;
   const pause = async (ms: number): Promise<void> => {
@@ -47,12 +55,10 @@ export function createDrain(options: DrainOptions): Drain {
   };
   let running: Promise<void> = Promise.resolve();
 
-  async function run(): Promise<void> {
-    while (!isStopping()) {
-      const segment = spool.state().isEmpty ? undefined : await spool.oldest();
-      if (segment === undefined) await pause(DRAIN_LOOK_MS);
-      else await drainSegment(segment);
-    }
+  async function round(): Promise<void> {
+    const segment = spool.state().isEmpty ? undefined : await spool.oldest();
+    if (segment === undefined) await pause(DRAIN_LOOK_MS);
+    else await drainSegment(segment);
   }
 
   async function drainSegment(segment: SpoolSegment): Promise<void> {
@@ -62,7 +68,7 @@ export function createDrain(options: DrainOptions): Drain {
       return;
     }
     for (;;) {
-      rest = await drainEntries(rest);
+      rest = await byShards(rest, drainShard);
       if (rest.length === 0) break;
       if (isStopping()) return;
       await pause(DRAIN_LOOK_MS);
@@ -70,20 +76,6 @@ export function createDrain(options: DrainOptions): Drain {
     }
     await spool.remove(segment);
     if (spool.state().isEmpty) options.onEmpty();
-  }
-
-  /** Leaves: what Redis did not take. */
-  async function drainEntries(entries: readonly EncodedEntry[]): Promise<readonly EncodedEntry[]> {
-    const shards = [...new Set(entries.map(({ shard }) => shard))];
-    const rests = await Promise.all(
-      shards.map((shard) =>
-        drainShard(
-          shard,
-          entries.filter((entry) => entry.shard === shard),
-        ),
-      ),
-    );
-    return rests.flat();
   }
 
   async function drainShard(
@@ -106,13 +98,64 @@ export function createDrain(options: DrainOptions): Drain {
 
   return {
     start() {
-      running = run().catch((error: Error) => logger.error({ err: error }, "draining the spool failed"));
+      running = inRounds(round, { isStopping, pause, ...options });
     },
     async stop() {
       stopping.abort();
       await running;
     },
   };
+}
+
+/** Leaves: what Redis did not take. */
+async function byShards(
+  entries: readonly EncodedEntry[],
+  drainShard: (shard: number, entries: readonly EncodedEntry[]) => Promise<readonly EncodedEntry[]>,
+): Promise<readonly EncodedEntry[]> {
+  const shards = [...new Set(entries.map(({ shard }) => shard))];
+  // All of them end before an error is told: the next round must not meet one that is still on its way.
+  const rests = await Promise.allSettled(
+    shards.map((shard) =>
+      drainShard(
+        shard,
+        entries.filter((entry) => entry.shard === shard),
+      ),
+    ),
+  );
+  return rests.flatMap((rest) => {
+    if (rest.status === "rejected") throw rest.reason;
+    return rest.value;
+  });
+}
+
+/** One after the other until it stops, whatever becomes of them. */
+async function inRounds(
+  round: () => Promise<void>,
+  {
+    isStopping,
+    pause,
+    onFailed,
+    logger,
+  }: Pick<DrainOptions, "onFailed" | "logger"> & {
+    readonly isStopping: () => boolean;
+    readonly pause: (ms: number) => Promise<void>;
+  },
+): Promise<void> {
+  let retryMs = DRAIN_RETRY_MS_LEAST;
+  while (!isStopping()) {
+    try {
+      await round();
+      retryMs = DRAIN_RETRY_MS_LEAST;
+    } catch (error) {
+      onFailed();
+      logger.error(
+        { err: error, retryMs },
+        "draining the spool failed: its reports stay on disk, and are tried again",
+      );
+      await pause(retryMs);
+      retryMs = Math.min(2 * retryMs, DRAIN_RETRY_MS_MAX);
+    }
+  }
 }
 
 /** Undefined = no entry of it can be told. */

@@ -39,7 +39,7 @@ export interface SpoolingWriterOptions {
   /** For the drain: not in one group with requests. */
   readonly appendAlone: AppendEntries;
   readonly shards: number;
-  readonly metrics: Pick<SpoolMetrics, "reports" | "damaged">;
+  readonly metrics: Pick<SpoolMetrics, "reports" | "damaged" | "drainErrors">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called when reports went to the disk: until they are in Redis nobody may take their devices for silent. */
@@ -70,6 +70,7 @@ export function createSpoolingWriter(options: SpoolingWriterOptions): SpoolingWr
     },
     onEmpty: () => link.noteEmpty(),
     onDamaged: (records) => metrics.damaged.inc(records),
+    onFailed: () => metrics.drainErrors.inc(),
     logger,
   });
 

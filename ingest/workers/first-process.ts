@@ -1,4 +1,4 @@
-// Ingest as several processes on one address (`ingest.processes`, docs/adr/0028-several-ingest-processes.md): this one
+// Ingest as several processes on one address (`ingest.processes`, docs/adr/0029-several-ingest-processes.md): this one
 // listens, hands connections to its workers in turn, starts again those that die, and answers for all of them under
 // /metrics and /readyz. It touches no report. Enters: settings. Leaves: the two base URLs, and a stop that loses nothing.
 import cluster from "node:cluster";
@@ -58,7 +58,7 @@ export async function startFirstProcess(
   });
   const operations = await startHttpServer(
     createOperationsApp({
-      registry: { metrics: () => metricsOfAll(registry, metrics, workers) },
+      registry: () => metricsOfAll(registry, metrics, workers),
       checks: checksOfAll({ numbers, workers, isDraining: () => isDraining }),
       logger,
     }),
@@ -93,7 +93,7 @@ async function metricsOfAll(
   registry: Registry,
   metrics: WorkerMetrics,
   workers: ReadonlyMap<number, Living>,
-): Promise<string> {
+): Promise<Registry> {
   await Promise.all(
     [...workers.values()].map(async ({ life, worker }) => {
       const reading = await worker.metrics();
@@ -101,7 +101,7 @@ async function metricsOfAll(
       if (reading !== undefined) metrics.note(life, reading);
     }),
   );
-  return await metrics.merged(await readMetrics(registry)).metrics();
+  return metrics.merged(await readMetrics(registry));
 }
 
 function checksOfAll({

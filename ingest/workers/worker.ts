@@ -27,6 +27,8 @@ export async function runWorker(): Promise<void> {
       asked.stop?.("asked by the first process");
     });
   });
+  // The first process says what there is to say about it.
+  process.on("SIGHUP", () => {});
   await tell({ kind: "hello" });
   const { settings, redisUrl, version } = await started;
   const logger = createLogger({ name: "ingest", level: settings.logLevel });

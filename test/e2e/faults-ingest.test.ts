@@ -12,7 +12,8 @@ import {
   openFaultStage,
   untilDrained,
 } from "../support/fault-stage.ts";
-import type { FaultStage, IngestProcess } from "../support/fault-stage.ts";
+import type { FaultStage } from "../support/fault-stage.ts";
+import type { PartProcess } from "../support/part-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const HOUR_MS = 3_600_000;
@@ -172,7 +173,7 @@ describe("a disk that takes no more", () => {
     }
   });
 
-  async function expectHonestDisk(ingest: IngestProcess): Promise<void> {
+  async function expectHonestDisk(ingest: PartProcess): Promise<void> {
     const fleet = createFleet(ingest);
     await stage.killRedis();
     await waitUntil(

@@ -10,8 +10,9 @@ import {
   openFaultStage,
   untilDrained,
 } from "../support/fault-stage.ts";
-import type { FaultStage, IngestProcess } from "../support/fault-stage.ts";
+import type { FaultStage } from "../support/fault-stage.ts";
 import { startFaultyProxy } from "../support/faulty-proxy.ts";
+import type { PartProcess } from "../support/part-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const SPOOL_BYTES_LEAST = 1024 ** 2;
@@ -26,18 +27,18 @@ afterEach(async () => {
   await stage.close();
 });
 
-const isSpooling = (ingest: IngestProcess): Promise<number | undefined> =>
+const isSpooling = (ingest: PartProcess): Promise<number | undefined> =>
   waitUntil(
     () => ingest.sample('ota_ingest_spool_reports_total{result="kept"}'),
     (kept) => (kept ?? 0) > 0,
   );
 
-async function drained(ingest: IngestProcess): Promise<void> {
+async function drained(ingest: PartProcess): Promise<void> {
   await untilDrained(ingest);
   expect(await ingest.sample("ota_ingest_spooling")).toBe(0);
 }
 
-async function expectCalm(ingest: IngestProcess): Promise<void> {
+async function expectCalm(ingest: PartProcess): Promise<void> {
   expect(ingest.rssBytes()).toBeLessThan(INGEST_RSS_BYTES_MAX);
   const [kept, gone] = await Promise.all(
     ["kept", "drained"].map((result) => ingest.sample(`ota_ingest_spool_reports_total{result="${result}"}`)),

@@ -6,14 +6,15 @@ import type { Socket } from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFleet, expectNothingLost, openFaultStage, untilDrained } from "../support/fault-stage.ts";
-import type { FaultStage, Fleet, IngestProcess } from "../support/fault-stage.ts";
+import type { FaultStage, Fleet } from "../support/fault-stage.ts";
+import type { PartProcess } from "../support/part-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const PROCESSES = 2;
 const ACCEPTED = 'ota_ingest_reports_total{result="accepted"}';
 
 let stage: FaultStage;
-let ingest: IngestProcess;
+let ingest: PartProcess;
 
 beforeEach(async () => {
   stage = await openFaultStage();
@@ -24,7 +25,7 @@ const startAll = async (more = ""): Promise<void> => {
   ingest = await stage.startIngest({ settings: `processes: ${PROCESSES}${more}` });
 };
 
-function workersOf({ child }: IngestProcess): number[] {
+function workersOf({ child }: PartProcess): number[] {
   return readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ").map(Number);
 }
 

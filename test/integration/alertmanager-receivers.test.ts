@@ -103,7 +103,9 @@ async function post(state: "firing" | "resolved"): Promise<void> {
     annotations: {
       summary: "a release fails",
       description: HOSTILE,
-      runbook: "docs/paging.md#otareleasefailing",
+      runbook_url: "https://runbooks.example/OtaReleaseFailing.md",
+      // As it is where Prometheus does not know Grafana's address: a path, and no link.
+      dashboard_url: "/d/lastgood-release?var-app=com.acme.till",
     },
     startsAt: new Date(nowMs - HOUR_MS).toISOString(),
     endsAt: new Date(state === "firing" ? nowMs + HOUR_MS : nowMs - 1).toISOString(),
@@ -176,6 +178,9 @@ test("e-mail: the password of the file, plain and HTML, and no markup of a serve
   expect(html).toContain(EVIDENCE);
   expect(html).toContain("&lt;b&gt;bold&lt;/b&gt;");
   expect(html).not.toContain("<b>");
+  expect(html).toContain('href=3D"https://runbooks.example/OtaReleaseFailing.md"');
+  expect(html).toContain("Dashboard: /d/lastgood-release");
+  expect(html).not.toContain('href=3D"/');
 });
 
 test("all are told when it is over", async () => {

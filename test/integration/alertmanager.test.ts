@@ -251,8 +251,13 @@ const CASES: readonly Case[] = [
     [named("OtaIngestSlow", "critical", { slo: "other" })],
   ),
   follows(named("OtaDeadLettersDropped", "critical"), [named("OtaDeadLettersWaiting", "warning")]),
-  follows(named("OtaRollbackPending", "critical", A1), [named("OtaRollbackStuck", "critical")]),
-  follows(named("OtaRollbackFailed", "critical", A1), [named("OtaRollbacksFailing", "critical")]),
+  // Those count the rollbacks of all channels.
+  follows(named("OtaRollbackPending", "critical", A1), [], [named("OtaRollbackStuck", "critical")]),
+  follows(
+    named("OtaRollbackFailed", "critical", A1),
+    [],
+    [named("OtaRollbacksFailing", "critical", { outcome: "failed" })],
+  ),
   follows(named("OtaKillSwitchOn", "critical", A1), [named("OtaKillSwitchLeftOn", "warning")]),
   follows(named("OtaConfigRefused", "warning"), [named("OtaConfigNotLoaded", "warning")]),
   ...[

@@ -51,6 +51,10 @@ export interface TestAlertmanager {
   notified(): NotifiedAlert[];
   /** What it holds now. */
   list(): Promise<ListedAlert[]>;
+  /** SIGSTOP: it takes connections and answers nothing. */
+  freeze(): void;
+  /** SIGKILL, also of one that is frozen; what it knew is gone. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -91,6 +95,12 @@ export async function startAlertmanager({
     { stdio: "ignore" },
   );
   const exited = once(child, "close");
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal);
+    await exited;
+    await receiver.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
   const url = `http://${address}`;
   await untilReady({ name: "Alertmanager", url, exited });
   return {
@@ -98,12 +108,9 @@ export async function startAlertmanager({
     notifications: () => receiver.requests.map(({ body }) => body as Notification),
     notified: () => receiver.requests.flatMap(({ body }) => (body as Notification).alerts),
     list: async () => (await (await fetch(`${url}/api/v2/alerts`)).json()) as ListedAlert[],
-    async stop() {
-      child.kill("SIGTERM");
-      await exited;
-      await receiver.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    freeze: () => void child.kill("SIGSTOP"),
+    kill: () => end("SIGKILL"),
+    stop: () => end("SIGTERM"),
   };
 }
 

@@ -1,9 +1,7 @@
 // The stage of the fault tests: a Redis with an append-only file that is fsynced with every write, ingest as a process of its
 // own (from dist/), and a fleet that reports over HTTP like devices do. Enters: faults, by whoever uses it. Leaves: what was
 // acknowledged, and whether the counts are exactly those of it.
-import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -18,10 +16,12 @@ import type { DeviceReport } from "../../ingest/contract/device-report.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { sleep } from "../../runtime/clock.ts";
 import { createNaiveCounts } from "./naive-counts.ts";
+import type { ReleaseCounts } from "./naive-counts.ts";
 import { inHours, readCounts } from "./read-counts.ts";
 import { startTestRedis } from "./redis.ts";
 import type { TestRedis } from "./redis.ts";
-import { distPath } from "./run-demo.ts";
+import { startPart } from "./part-process.ts";
+import type { PartProcess } from "./part-process.ts";
 import { expectSame } from "./same-counts.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -29,23 +29,9 @@ export const FAULT_SHARDS = 4;
 /** Of the ingest process, whatever happens to it, in bytes; idle it takes some 90 MiB. */
 export const INGEST_RSS_BYTES_MAX = 320 * 1024 ** 2;
 
-const KEY = "fault-ingest-key";
-const APP = "com.acme.till";
-
-export interface IngestProcess {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly operationsUrl: string;
-  /** Lines of its log so far. */
-  log(): string;
-  /** The value of a sample; undefined = there is none. */
-  sample(name: string): Promise<number | undefined>;
-  rssBytes(): number;
-  /** SIGKILL. */
-  kill(): Promise<void>;
-  /** SIGTERM; leaves the exit code. */
-  stop(): Promise<number | null>;
-}
+const FOLDED_MS_MAX = 60_000;
+export const FAULT_KEY = "fault-ingest-key";
+export const FAULT_APP = "com.acme.till";
 
 export interface IngestStart {
   /** YAML of `ingest.spool`. */
@@ -65,7 +51,7 @@ export interface FaultStage {
   server(): TestRedis;
   /** Waits for Redis to come back. */
   readonly redis: Redis;
-  startIngest(start?: IngestStart): Promise<IngestProcess>;
+  startIngest(start?: IngestStart): Promise<PartProcess>;
   freezeRedis(): void;
   thawRedis(): void;
   killRedis(): Promise<void>;
@@ -113,7 +99,7 @@ export async function openFaultStage(): Promise<FaultStage> {
 }
 
 /** Until Redis has all that waited on disk. */
-export async function untilDrained(ingest: IngestProcess, msMax = 60_000): Promise<void> {
+export async function untilDrained(ingest: PartProcess, msMax = 60_000): Promise<void> {
   await waitUntil(
     () => ingest.sample("ota_ingest_spool_bytes"),
     (bytes) => bytes === 0,
@@ -141,8 +127,8 @@ data_dir: ${folder}/data
 shards: ${FAULT_SHARDS}
 ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", spool: ${spool}, ${settings} }
 apps:
-  ${APP}:
-    ingest_keys: [${KEY}]
+  ${FAULT_APP}:
+    ingest_keys: [${FAULT_KEY}]
     ota_server: { type: http, url: "http://127.0.0.1:9", secret: example-ota-secret }
     channels: { production: { policy: standard } }
 policies:
@@ -150,75 +136,43 @@ policies:
 `;
 }
 
-async function startIngestProcess({
+function startIngestProcess({
   folder,
-  redisUrl,
-  running,
   spool = "{}",
   settings = "processes: 1",
-  shell = "",
-  nodeArgs = [],
-  env = {},
-}: IngestStart & { folder: string; redisUrl: string; running: Set<ChildProcess> }): Promise<IngestProcess> {
+  ...start
+}: IngestStart & {
+  folder: string;
+  redisUrl: string;
+  running: Set<ChildProcess>;
+}): Promise<PartProcess> {
   const config = path.join(folder, "lastgood.yaml");
   writeFileSync(config, configText({ folder, spool, settings }));
-  const command = [process.execPath, ...nodeArgs, distPath("ingest/main.js"), "--config", config];
-  const child = spawn("bash", ["-c", `${shell} exec "$@"`, "bash", ...command], {
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: { ...process.env, ...env, LASTGOOD_REDIS_URL: redisUrl },
-  });
-  running.add(child);
-  const exited = once(child, "exit").then(([code]) => code as number | null);
-  void exited.then(() => running.delete(child));
-  let log = "";
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.on("data", (data: Buffer) => (log += data.toString()));
-  const urls = await Promise.race([
-    once(child, "message").then(([message]) => (message as { urls: Record<string, string> }).urls),
-    exited.then((code) => Promise.reject(new Error(`ingest ended with ${code}:\n${log}`))),
-  ]);
-  return {
-    child,
-    url: urls["http"]!,
-    operationsUrl: urls["operations"]!,
-    log: () => log,
-    async sample(name) {
-      const text = await (await fetch(`${urls["operations"]!}/metrics`)).text();
-      const line = text.split("\n").find((one) => one.startsWith(`${name} `));
-      return line === undefined ? undefined : Number(line.slice(name.length + 1));
-    },
-    rssBytes: () =>
-      Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))![1]) * 1024,
-    async kill() {
-      child.kill("SIGKILL");
-      await exited;
-    },
-    async stop() {
-      child.kill("SIGTERM");
-      return await exited;
-    },
-  };
+  return startPart({ part: "ingest", config, ...start });
 }
 
 export interface Fleet {
   /** Devices whose report was acknowledged. */
   readonly acknowledged: ReadonlySet<string>;
+  /** What those said, and when. */
+  readonly told: readonly { readonly report: DeviceReport; readonly atMs: number }[];
   /** Answers by what they were: `202`, the code of a problem, or `unanswered`. */
   readonly answers: ReadonlyMap<string, number>;
   /** One request of as many devices. Leaves: what was answered. */
   send(devices?: number): Promise<string>;
   /** Requests one after the other in as many lanes. Leaves: the way to stop them, which waits for what is under way. */
   reportAllTheTime(lanes?: number): () => Promise<void>;
-  retarget(ingest: Pick<IngestProcess, "url">): void;
+  retarget(ingest: Pick<PartProcess, "url">): void;
 }
 
 const FLEET_EVENTS = ["confirmed", "install_failed", "crashed", "installed"] as const;
 
 /** Each report is of another device; one that was not acknowledged is never sent again, so that nothing hides a loss. */
-export function createFleet(first: Pick<IngestProcess, "url">): Fleet {
+export function createFleet(first: Pick<PartProcess, "url">): Fleet {
   let { url } = first;
   let next = 0;
   const acknowledged = new Set<string>();
+  const told: { report: DeviceReport; atMs: number }[] = [];
   const answers = new Map<string, number>();
   const count = (answer: string): string => {
     answers.set(answer, (answers.get(answer) ?? 0) + 1);
@@ -229,12 +183,16 @@ export function createFleet(first: Pick<IngestProcess, "url">): Fleet {
     try {
       const response = await fetch(`${url}/v1/reports`, {
         method: "POST",
-        headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json" },
+        headers: { authorization: `Bearer ${FAULT_KEY}`, "content-type": "application/json" },
         body: JSON.stringify(reports),
         signal: AbortSignal.timeout(20_000),
       });
       const body = (await response.json()) as { code?: string };
-      if (response.status === 202) for (const { device } of reports) acknowledged.add(device);
+      if (response.status === 202)
+        for (const report of reports) {
+          acknowledged.add(report.device);
+          told.push({ report, atMs: Date.now() });
+        }
       return count(response.status === 202 ? "202" : (body.code ?? String(response.status)));
     } catch {
       return count("unanswered");
@@ -242,6 +200,7 @@ export function createFleet(first: Pick<IngestProcess, "url">): Fleet {
   }
   return {
     acknowledged,
+    told,
     answers,
     send,
     reportAllTheTime(lanes = 8) {
@@ -263,7 +222,7 @@ export function createFleet(first: Pick<IngestProcess, "url">): Fleet {
 
 function reportOf(number: number): DeviceReport {
   return {
-    app: APP,
+    app: FAULT_APP,
     channel: "production",
     version: `1.${number % 3}.0`,
     device: `till-${number}`,
@@ -300,6 +259,33 @@ export async function expectNothingLost({ redis }: FaultStage, fleet: Fleet): Pr
   const health = createHealthStore({ redis, shards: FAULT_SHARDS });
   expectSame(inHours(await readCounts(health), 0), inHours(books.counts(), 0), "after the fault");
   return { reports: stored.size, repeated: [...stored.values()].filter((times) => times > 1).length };
+}
+
+/** The same where an agent folds: once the streams are empty, the app's counts are those of what was acknowledged. */
+export async function expectCountedByAgent(
+  { redis }: Pick<FaultStage, "redis">,
+  fleet: Fleet,
+  app: string,
+): Promise<void> {
+  const waiting = async (): Promise<number> => {
+    let entries = 0;
+    for (let shard = 0; shard < FAULT_SHARDS; shard += 1) entries += await redis.xlen(reportStream(shard));
+    return entries;
+  };
+  await waitUntil(waiting, (entries) => entries === 0, FOLDED_MS_MAX);
+  const books = createNaiveCounts();
+  for (const { report, atMs } of fleet.told) books.tell(report, atMs);
+  const counted = Object.entries(await readCounts(createHealthStore({ redis, shards: FAULT_SHARDS })));
+  const ofApp = Object.fromEntries(counted.filter(([release]) => release.startsWith(`${app}|`)));
+  expectSame(withoutReceipt(inHours(ofApp, 0)), withoutReceipt(inHours(books.counts(), 0)), "by the agent");
+}
+
+/** Without when reports were received: only the stream could say that, and it is empty. */
+function withoutReceipt(counts: Record<string, ReleaseCounts>): Record<string, ReleaseCounts> {
+  const none = { firstReportAtMs: 0, lastReportAtMs: 0, lastFailureAtMs: 0 };
+  return Object.fromEntries(
+    Object.entries(counts).map(([release, count]) => [release, { ...count, ...none }] as const),
+  );
 }
 
 async function foldAll(redis: Redis): Promise<void> {

@@ -90,6 +90,11 @@ describe("alerts", () => {
     expect(backstop.suppressedBy.critical!.map(({ alertname }) => alertname)).toContain("OtaRollbackDone");
   });
 
+  test("each is in a file that Prometheus loads", () => {
+    const written = Object.values(alertingFiles()).join("\n");
+    for (const { name } of ALERTS) expect(written).toContain(`alert: ${name}\n`);
+  });
+
   test("no name is also a page of the agent's", () => {
     expect(ALERTS.filter(({ name }) => name in AGENT_PAGES)).toEqual([]);
     expect(ALERTS.length).toBeGreaterThanOrEqual(28);

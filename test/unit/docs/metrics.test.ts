@@ -19,12 +19,11 @@ interface Described {
   readonly help: string;
 }
 
-/** prom-client keeps the type as the class of the instrument. */
 function describeRegistry(registry: Registry): Described[] {
   return registry.getMetricsAsArray().map((metric) => {
-    const { name, help, labelNames } = metric as unknown as Record<string, unknown>;
+    const { name, help, type, labelNames } = metric as unknown as Record<string, unknown>;
     const labels = (labelNames as string[] | undefined) ?? [];
-    return { name: String(name), type: metric.constructor.name.toLowerCase(), labels, help: String(help) };
+    return { name: String(name), type: String(type), labels, help: String(help) };
   });
 }
 

@@ -7,9 +7,12 @@ import {
   Gauge,
   Histogram,
   createRegistry,
+  encode,
   metricsHandler,
+  readFamilies,
   toOpenMetrics,
 } from "../../../runtime/metrics.ts";
+import type { Registry } from "../../../runtime/metrics.ts";
 
 function sampleRegistry() {
   const registry = createRegistry({ process: "test", version: "1.2.3" });
@@ -26,9 +29,12 @@ function sampleRegistry() {
   return registry;
 }
 
+const openMetricsOf = async (registry: Registry): Promise<string> =>
+  encode(toOpenMetrics(await readFamilies(registry))).toString();
+
 describe("OpenMetrics", () => {
   it("names a counter's family without _total, keeps its samples, and ends with # EOF", async () => {
-    const lines = toOpenMetrics(await sampleRegistry().metrics()).split("\n");
+    const lines = (await openMetricsOf(sampleRegistry())).split("\n");
     expect(lines).toContain("# HELP ota_reports Reports.");
     expect(lines).toContain("# TYPE ota_reports counter");
     expect(lines).toContain('ota_reports_total{result="quote \\" backslash \\\\ line\\nend"} 3');
@@ -38,20 +44,20 @@ describe("OpenMetrics", () => {
   });
 
   it("leaves everything but counters as it is", async () => {
-    const text = toOpenMetrics(await sampleRegistry().metrics());
+    const text = await openMetricsOf(sampleRegistry());
     expect(text).toContain("# TYPE ota_rooms_total gauge\nota_rooms_total 7\n");
     expect(text).toContain("# TYPE ota_seconds histogram\n");
     expect(text).toContain('ota_seconds_bucket{le="+Inf"} 1\n');
   });
 
   it("of nothing is only the end", () => {
-    expect(toOpenMetrics("")).toBe("# EOF\n");
+    expect(encode(toOpenMetrics([])).toString()).toBe("# EOF\n");
   });
 
   it("does not touch the registry: the next plain scrape is plain", async () => {
     const registry = sampleRegistry();
     const plain = await registry.metrics();
-    toOpenMetrics(plain);
+    await openMetricsOf(registry);
     expect(await registry.metrics()).toBe(plain);
     expect(plain).toContain("# TYPE ota_reports_total counter\n");
   });
@@ -69,6 +75,16 @@ describe("GET /metrics", () => {
       "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
     const open = await supertest(app).get("/").set("Accept", accept).buffer(true);
     expect(open.headers["content-type"]).toBe("application/openmetrics-text; version=1.0.0; charset=utf-8");
+  });
+
+  it("is byte for byte what prom-client prints, and its length is said", async () => {
+    const registry = sampleRegistry();
+    new Gauge({ name: "ota_wide", help: "Grüße, 東京.", registers: [registry] }).set(1);
+    const response = await supertest(express().use(metricsHandler(registry))).get("/");
+    expect(response.text).toBe(await registry.metrics());
+    expect(response.headers["content-length"]).toBe(String(Buffer.byteLength(response.text)));
+    const head = await supertest(express().use(metricsHandler(registry))).head("/");
+    expect(head.headers["content-length"]).toBe(response.headers["content-length"]);
   });
 
   it("says what runs", async () => {

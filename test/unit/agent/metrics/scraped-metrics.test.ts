@@ -69,7 +69,7 @@ async function scrapeAll({
       readFoldTotals: () => Promise.resolve({ folded: 0, deadLetters: 0 }),
     },
     summaries: {
-      list: () => Promise.resolve([summary]),
+      listStored: () => Promise.resolve(new Map([["release", JSON.stringify(summary)]])),
       listChannels: () => Promise.resolve(offered),
     },
     holds: { list: () => Promise.resolve(new Map()), counts: () => Promise.resolve(new Map()) },

@@ -24,6 +24,11 @@ const namesOf = (text: string): string[] => {
 };
 
 describe("what it takes", () => {
+  it("nothing that nests without end, which would end the process", () => {
+    expect(problemsOf(`policies: ${"[".repeat(50_000)}`)).toEqual(["1:74 "]);
+    expect(problemsOf(`rules: ${"{a: ".repeat(5_000)}`)).toEqual(["1:260 "]);
+  });
+
   it("one policy alone", () => {
     const result = read("rules:\n  - { signal: update_failure, limit: 5% }\n");
     expect(result).toMatchObject({ kind: "policies" });

@@ -23,6 +23,8 @@ interface Stage {
   readonly disk: SpoolDisk;
   /** Shards that take nothing. */
   readonly away: Map<number, AppendOutcome>;
+  /** The next so many times that entries are offered, an error is thrown that no writer should throw. */
+  breakDown(times: number): void;
   /** Times that entries were offered to each shard. */
   readonly asked: number[];
   /** Devices that Redis has. */
@@ -55,9 +57,14 @@ async function createStage({
   const stored: string[] = [];
   const tally = new Map<string, number>();
   let spooled = 0;
+  let breakdowns = 0;
   const append = async (entries: EntriesByShard): Promise<AppendOutcome> => {
     await Promise.resolve();
     for (const shard of entries.keys()) asked[shard]! += 1;
+    if (breakdowns > 0) {
+      breakdowns -= 1;
+      throw new TypeError("not a function");
+    }
     for (const shard of entries.keys()) {
       const outcome = away.get(shard);
       if (outcome !== undefined) return outcome;
@@ -75,6 +82,7 @@ async function createStage({
         inc: ({ result }: { result: string }, by = 1) =>
           void tally.set(result, (tally.get(result) ?? 0) + by),
       },
+      drainErrors: { inc: () => void tally.set("failed rounds", (tally.get("failed rounds") ?? 0) + 1) },
       damaged: { inc: (by = 1) => void tally.set("damaged", (tally.get("damaged") ?? 0) + by) },
     } as unknown as Parameters<typeof createSpoolingWriter>[0]["metrics"],
     clock: () => NOW_MS,
@@ -82,7 +90,16 @@ async function createStage({
     onSpooled: () => void (spooled += 1),
   });
   stops.push(() => writer.stop());
-  return { writer, disk, away, asked, devices: () => stored, spooled: () => spooled, tally };
+  return {
+    writer,
+    disk,
+    away,
+    breakDown: (times) => void (breakdowns = times),
+    asked,
+    devices: () => stored,
+    spooled: () => spooled,
+    tally,
+  };
 }
 
 function devicesIn(fields: readonly string[]): string[] {
@@ -164,6 +181,43 @@ describe("while Redis is away", () => {
     failing.disk.fail("sync", "EIO");
     expect(await failing.writer.write(all())).toEqual(AWAY);
     expect([failing.spooled(), failing.writer.isBehind()]).toEqual([0, false]);
+  });
+
+  test("an error that nobody foresaw ends a round of the drain, is counted, and the next one sends what is left", async () => {
+    const stage = await createStage();
+    awayEverywhere(stage);
+    await stage.writer.write([reportFor(0), reportFor(0, 1)]);
+    stage.away.clear();
+    stage.breakDown(2);
+    stage.writer.start();
+    await waitUntil(
+      () => stage.writer.isBehind(),
+      (isBehind) => !isBehind,
+    );
+    expect(stage.devices()).toEqual([reportFor(0).device, reportFor(0, 1).device]);
+    expect(stage.tally.get("failed rounds")).toBe(2);
+    expect(stage.disk.names()).toEqual([]);
+  });
+
+  test("stopped while the drain waits after an error: it ends at once, and what is on disk stays", async () => {
+    const stage = await createStage();
+    awayEverywhere(stage);
+    await stage.writer.write(all());
+    stage.breakDown(Infinity);
+    stage.writer.start();
+    await waitUntil(
+      () => stage.tally.get("failed rounds") ?? 0,
+      (rounds) => rounds > 0,
+    );
+    await stage.writer.stop();
+    expect([stage.writer.isBehind(), stage.devices()]).toEqual([true, []]);
+    const next = await createStage({ disk: stage.disk.powerLoss() });
+    next.writer.start();
+    await waitUntil(
+      () => next.writer.isBehind(),
+      (isBehind) => !isBehind,
+    );
+    expect(next.devices().toSorted()).toEqual(names(all()));
   });
 
   test("what an earlier run left is drained too, whether or not anything comes in", async () => {
