@@ -186,6 +186,18 @@ describe("stopped (SIGTERM)", () => {
   });
 });
 
+test("a hang-up (SIGHUP) to all of them ends none", async () => {
+  await startAll();
+  const pids = workersOf(ingest);
+  for (const pid of [ingest.child.pid!, ...pids]) process.kill(pid, "SIGHUP");
+  await waitUntil(
+    () => ingest.log(),
+    (log) => log.includes("start it anew to change them"),
+  );
+  expect(await createFleet(ingest).send(3)).toBe("202");
+  expect(workersOf(ingest)).toEqual(pids);
+});
+
 test("the first process is killed: no worker lives on", async () => {
   await startAll();
   const pids = workersOf(ingest);
