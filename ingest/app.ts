@@ -1,14 +1,15 @@
 // The two HTTP applications of ingest, in the order in which a request passes through them: the one that
 // devices reach, and the one for operations on an address of its own. Enters: the settings and what the
 // process made (Redis, metrics, log). Leaves: Express apps that do not listen yet.
+import type { RequestListener } from "node:http";
 import express from "express";
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import type { Clock } from "../runtime/clock.ts";
 import { operationsRouter } from "../runtime/http-server.ts";
-import type { Readiness } from "../runtime/http-server.ts";
+import type { Readiness, ReadinessChecks } from "../runtime/http-server.ts";
 import type { Logger } from "../runtime/logger.ts";
-import type { Registry } from "../runtime/metrics.ts";
-import { Problem, problemHandler } from "../runtime/problem.ts";
+import type { MetricsSource, Registry } from "../runtime/metrics.ts";
+import { Problem, createProblemAnswer, problemHandler } from "../runtime/problem.ts";
 import type { Redis } from "../runtime/redis.ts";
 import { pingServers } from "../runtime/redis-servers.ts";
 import type { ErrorReporter } from "../runtime/sentry.ts";
@@ -21,15 +22,14 @@ import { createKeepReports } from "./keep-reports.ts";
 import type { ReportWriter } from "./keep-reports.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
-import { allowOnly } from "./middleware/allow-only.ts";
-import { answerHeaders } from "./middleware/answer-headers.ts";
-import { authenticate, createKeyring } from "./middleware/authenticate.ts";
-import { measureRequests, nameRoute } from "./middleware/measure-requests.ts";
-import { readBody } from "./middleware/read-body.ts";
+import { answerHeaders, setAnswerHeaders } from "./middleware/answer-headers.ts";
+import { createKeyring } from "./middleware/authenticate.ts";
+import { measureRequest, nameRoute, namedRouteOf } from "./middleware/measure-requests.ts";
 import { problem } from "./problems.ts";
 import type { ProblemCode } from "./problems.ts";
 import { createReleaseTally } from "./release-tally.ts";
 import { reportsRoute } from "./routes/reports.ts";
+import type { ReportsRoute } from "./routes/reports.ts";
 import { servedSources, sourceRouter } from "./sources/source-router.ts";
 import type { SpoolOutage } from "./spool/spooling-writer.ts";
 import { createStreamWriter } from "./stream-writer.ts";
@@ -63,7 +63,7 @@ export function createIngestApp({
   onTurnedAway = () => {},
   onProof = () => {},
   onClose = () => {},
-}: IngestDeps): Express {
+}: IngestDeps): RequestListener {
   const { ingest, shards, apps, replicaAcks } = settings;
   const deviceAuthApps = [...apps].flatMap(([app, { deviceAuth }]) =>
     deviceAuth === undefined ? [] : [app],
@@ -79,20 +79,21 @@ export function createIngestApp({
   const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
 
   const keyring = createKeyring(apps);
-  const limit = limitRequests(createRequestLimits({ settings: ingest, keyring }));
+  const limit = createRequestLimits({ settings: ingest, keyring });
+  const takeReports = reportsRoute({
+    keyring,
+    limit,
+    limits: ingest,
+    checkReport,
+    guardDevices,
+    keepReports,
+    metrics,
+  });
+  const noteFailure = createFailureNote({ metrics, errorReporter });
 
   const app = bareExpress();
-  app.use(answerHeaders);
-  app.use(measureRequests(metrics));
-  app.all(REPORTS_ROUTE, nameRoute(REPORTS_ROUTE));
-  app.post(
-    REPORTS_ROUTE,
-    limit,
-    authenticate(keyring),
-    readBody(ingest),
-    reportsRoute({ checkReport, guardDevices, keepReports, metrics }),
-  );
-  app.all(REPORTS_ROUTE, allowOnly("POST"));
+  // However else the path may be written: with a slash at its end, or in capitals.
+  app.all(REPORTS_ROUTE, nameRoute(REPORTS_ROUTE), takeReports);
   for (const source of sources)
     app.use(
       sourceRouter(source, {
@@ -102,7 +103,7 @@ export function createIngestApp({
         redis,
         registry,
         keepReports,
-        limit,
+        limit: limitRequests(limit),
         noteTurnedAway: onTurnedAway,
         metrics,
         clock,
@@ -111,39 +112,73 @@ export function createIngestApp({
       }),
     );
   app.use(nothingHere);
-  app.use(noteFailure({ metrics, errorReporter }));
+  const answerProblem = createProblemAnswer({ logger });
+  app.use(((error, _request, _response, next) => {
+    noteFailure(error);
+    next(error);
+  }) satisfies ErrorRequestHandler);
   app.use(problemHandler({ logger }));
-  return app;
+  return hotPathFirst({ app, metrics, takeReports, noteFailure, answerProblem });
 }
 
-export interface OperationsDeps {
-  readonly registry: Registry;
+/**
+ * Native reports are nearly all that comes, and Express costs more than all that is done with one: they are served
+ * before it is asked (docs/adr/0027-the-hot-path.md). What is done is the same code either way.
+ */
+function hotPathFirst(parts: {
+  readonly app: Express;
+  readonly metrics: IngestMetrics;
+  readonly takeReports: ReportsRoute;
+  readonly noteFailure: (error: unknown) => void;
+  readonly answerProblem: ReturnType<typeof createProblemAnswer>;
+}): RequestListener {
+  const { app, metrics, takeReports, noteFailure, answerProblem } = parts;
+  return (request, response) => {
+    if (request.url !== REPORTS_ROUTE) {
+      setAnswerHeaders(response);
+      measureRequest(metrics, request, response, namedRouteOf);
+      app(request, response);
+      return;
+    }
+    measureRequest(metrics, request, response, () => REPORTS_ROUTE);
+    takeReports(request, response).catch((error: unknown) => {
+      noteFailure(error);
+      if (response.headersSent) return void response.destroy();
+      setAnswerHeaders(response);
+      answerProblem(error, response);
+    });
+  };
+}
+
+export interface IngestChecksDeps {
   readonly redis: Redis;
-  readonly logger: Logger;
   /** True from the moment that stopping began. */
   readonly isDraining: () => boolean;
   /** Where reports go while Redis does not take them; undefined = they go to Redis. */
   readonly spoolOutage?: () => SpoolOutage | undefined;
 }
 
-export function createOperationsApp({
-  registry,
+export function createIngestChecks({
   redis,
-  logger,
   isDraining,
   spoolOutage = () => undefined,
-}: OperationsDeps): Express {
+}: IngestChecksDeps): ReadinessChecks {
+  return {
+    redis: async () => withSpool(await checkRedis(redis), spoolOutage()),
+    process: () => (isDraining() ? "stopping" : undefined),
+  };
+}
+
+export interface OperationsDeps {
+  readonly registry: MetricsSource;
+  readonly checks: ReadinessChecks;
+  readonly logger: Logger;
+}
+
+export function createOperationsApp({ registry, checks, logger }: OperationsDeps): Express {
   const app = bareExpress();
   app.use(answerHeaders);
-  app.use(
-    operationsRouter({
-      registry,
-      checks: {
-        redis: async () => withSpool(await checkRedis(redis), spoolOutage()),
-        process: () => (isDraining() ? "stopping" : undefined),
-      },
-    }),
-  );
+  app.use(operationsRouter({ registry, checks }));
   app.use(nothingHere);
   app.use(problemHandler({ logger }));
   return app;
@@ -183,20 +218,19 @@ const nothingHere: RequestHandler = () => {
   throw problem("not_found", "Reports go to POST /v1/reports; docs/errors.md lists every code.");
 };
 
-/** Counts every refusal by its code, and sends what nobody foresaw to Sentry; the next handler answers. */
-function noteFailure({
+/** Counts every refusal by its code, and sends what nobody foresaw to Sentry; somebody else answers. */
+function createFailureNote({
   metrics,
   errorReporter,
 }: {
   metrics: IngestMetrics;
   errorReporter: ErrorReporter;
-}): ErrorRequestHandler {
-  return (error, _request, _response, next) => {
+}): (error: unknown) => void {
+  return (error) => {
     if (error instanceof Problem) countRefusedRequest(metrics, error.kind.code as ProblemCode);
     else {
       countRefusedRequest(metrics, "internal_error");
       errorReporter.capture(error);
     }
-    next(error);
   };
 }

@@ -1,6 +1,6 @@
 // Appends entries to the shards' streams, each at the server that owns the shard. Enters: encoded entries by
-// shard. Leaves: how long the streams are then, once every entry is acknowledged, by as many replicas as were
-// asked for. It rejects when anything is not; some of the entries may be in Redis all the same.
+// shard. Leaves: how long the streams are then, as far as that was asked, once every entry is acknowledged, by as many
+// replicas as were asked for. It rejects when anything is not; some of the entries may be in Redis all the same.
 import { refreshServers, serverOf } from "../runtime/redis-servers.ts";
 import type { Redis, RedisServer } from "../runtime/redis.ts";
 import { reportStream } from "./contract/stream-names.ts";
@@ -24,17 +24,27 @@ export interface EntryAppenderOptions {
   readonly redis: Redis;
   /** 0 = the primary's own word is enough. */
   readonly replicaAcks: number;
+  /** Whether it has to be asked how long the stream is when this many more entries are in it; always, if left out. */
+  readonly asksLength?: AsksLength;
 }
 
-export function createEntryAppender({ redis, replicaAcks }: EntryAppenderOptions): EntryAppender {
+export type AsksLength = (shard: number, entries: number) => boolean;
+
+export function createEntryAppender({
+  redis,
+  replicaAcks,
+  asksLength = () => true,
+}: EntryAppenderOptions): EntryAppender {
   const lanes = new WeakMap<RedisServer, Lane>();
   const laneOf = (server: RedisServer): Lane => {
-    const lane = lanes.get(server) ?? createLane(server, replicaAcks);
+    const lane = lanes.get(server) ?? createLane(server, { replicaAcks, asksLength });
     lanes.set(server, lane);
     return lane;
   };
   const appendAt = async (server: RedisServer, entries: EntriesByShard): Promise<StreamLengths> =>
-    replicaAcks === 0 ? settle((await send(server, [entries], 0))[0]!) : laneOf(server).append(entries);
+    replicaAcks === 0
+      ? settle((await send(server, [entries], { replicaAcks, asksLength }))[0]!)
+      : laneOf(server).append(entries);
   return {
     async append(entries) {
       try {
@@ -75,7 +85,7 @@ interface Waiting {
  * WAIT holds up everything behind it on its connection. So there is one at a time: what arrives meanwhile goes
  * together with the next. A replica that is away then costs a request two waits at most, however many come in.
  */
-function createLane(server: RedisServer, replicaAcks: number): Lane {
+function createLane(server: RedisServer, asked: Asked): Lane {
   let waiting: Waiting[] = [];
   let isBusy = false;
   const work = async (): Promise<void> => {
@@ -84,7 +94,7 @@ function createLane(server: RedisServer, replicaAcks: number): Lane {
       const batch = waiting;
       waiting = [];
       const parts = batch.map(({ entries }) => entries);
-      const results = await send(server, parts, replicaAcks);
+      const results = await send(server, parts, asked);
       batch.forEach(({ resolve }, index) => resolve(results[index]!));
     }
     isBusy = false;
@@ -108,17 +118,21 @@ function settle(result: SendResult): StreamLengths {
   return result.lengths;
 }
 
-/** One pipeline: an XADD for each entry, an XLEN for each stream, and a WAIT for all of it. Never rejects. */
+type Asked = Required<Pick<EntryAppenderOptions, "replicaAcks" | "asksLength">>;
+
+/** One pipeline: an XADD for each entry, an XLEN for streams that it is asked of, a WAIT for all. Never rejects. */
 async function send(
   server: RedisServer,
   parts: readonly EntriesByShard[],
-  replicaAcks: number,
+  { replicaAcks, asksLength }: Asked,
 ): Promise<SendResult[]> {
   const pipeline = server.pipeline();
   for (const entries of parts)
     for (const [shard, ofShard] of entries)
       for (const fields of ofShard) pipeline.xadd(reportStream(shard), "*", ...fields);
-  const shards = [...new Set(parts.flatMap((entries) => [...entries.keys()]))];
+  const shards = [...entriesByShard(parts)].flatMap(([shard, added]) =>
+    asksLength(shard, added) ? [shard] : [],
+  );
   for (const shard of shards) pipeline.xlen(reportStream(shard));
   if (replicaAcks > 0) pipeline.wait(replicaAcks, REPLICA_ACK_MS_MAX);
   const expected = pipeline.length;
@@ -137,6 +151,13 @@ async function send(
   } catch (error) {
     return parts.map(() => ({ error: error as Error }));
   }
+}
+
+function entriesByShard(parts: readonly EntriesByShard[]): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  for (const entries of parts)
+    for (const [shard, ofShard] of entries) counts.set(shard, (counts.get(shard) ?? 0) + ofShard.length);
+  return counts;
 }
 
 function countEntries(entries: EntriesByShard): number {

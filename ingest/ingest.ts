@@ -3,15 +3,17 @@
 import { settledWithin, systemClock } from "../runtime/clock.ts";
 import { keepFixed } from "../runtime/fixed-setting.ts";
 import { startHttpServer } from "../runtime/http-server.ts";
+import type { ReadinessChecks, RunningServer } from "../runtime/http-server.ts";
 import type { Running } from "../runtime/lifecycle.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { createRegistry } from "../runtime/metrics.ts";
+import type { Registry } from "../runtime/metrics.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import type { RedisAddress } from "../runtime/redis.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
 import { plainHttpWarning } from "./contract/listener.ts";
 import { LAYOUT_KEY } from "./contract/stream-names.ts";
-import { createIngestApp, createOperationsApp } from "./app.ts";
+import { createIngestApp, createIngestChecks, createOperationsApp } from "./app.ts";
 import type { IngestProcessSettings } from "./config.ts";
 import { createProofTally } from "./device-auth/proof-tally.ts";
 import { createListeningBeat } from "./listening-beat.ts";
@@ -29,7 +31,18 @@ export interface IngestOptions {
   readonly redisUrl: RedisAddress;
   readonly version: string;
   readonly logger: Logger;
+  /** Default: over HTTP. Several processes of one ingest have one address for it (workers/). */
+  readonly serveOperations?: ServeOperations;
 }
+
+export interface OperationsOfProcess {
+  readonly registry: Registry;
+  readonly checks: ReadinessChecks;
+  readonly settings: Pick<IngestProcessSettings, "ingest">;
+  readonly logger: Logger;
+}
+
+export type ServeOperations = (operations: OperationsOfProcess) => Promise<RunningServer>;
 
 export interface RunningIngest extends Running {
   /** Where devices report to. */
@@ -42,6 +55,7 @@ export async function startIngest({
   redisUrl,
   version,
   logger,
+  serveOperations = operationsOverHttp,
 }: IngestOptions): Promise<RunningIngest> {
   const redis = createRedis({ url: redisUrl, role: "request", logger });
   const registry = createRegistry({ process: "ingest", version });
@@ -75,11 +89,8 @@ export async function startIngest({
     onProof: (name, proof) => proofs.note(name, proof),
     onClose: (close) => void closes.push(close),
   });
-  const operations = await startHttpServer(
-    createOperationsApp({ registry, redis, logger, isDraining, spoolOutage: () => spool.outage() }),
-    settings.ingest.operationsListen,
-    { name: "operations", registry, logger },
-  );
+  const checks = createIngestChecks({ redis, isDraining, spoolOutage: () => spool.outage() });
+  const operations = await serveOperations({ registry, checks, settings, logger });
   const { listen, tls, connectionsMax } = settings.ingest;
   const plain = plainHttpWarning({ section: "ingest", ...settings.ingest });
   if (plain !== undefined) logger.warn(plain);
@@ -107,4 +118,14 @@ export async function startIngest({
       await Promise.all([operations.stop(FLUSH_MS_MAX), errorReporter.flush(FLUSH_MS_MAX)]);
     },
   };
+}
+
+function operationsOverHttp({
+  registry,
+  checks,
+  settings,
+  logger,
+}: OperationsOfProcess): Promise<RunningServer> {
+  const app = createOperationsApp({ registry, checks, logger });
+  return startHttpServer(app, settings.ingest.operationsListen, { name: "operations", registry, logger });
 }

@@ -64,8 +64,8 @@ function countOutcome(
   switch (outcome.kind) {
     case "written":
       metrics.reports.inc({ result: "accepted" }, reports);
-      metrics.clockSkew.inc({ direction: "past" }, outcome.skews.past);
-      metrics.clockSkew.inc({ direction: "future" }, outcome.skews.future);
+      if (outcome.skews.past > 0) metrics.clockSkew.inc({ direction: "past" }, outcome.skews.past);
+      if (outcome.skews.future > 0) metrics.clockSkew.inc({ direction: "future" }, outcome.skews.future);
       return undefined;
     case "backlog_full":
       metrics.reports.inc({ result: "backlog_full" }, reports);

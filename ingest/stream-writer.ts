@@ -3,6 +3,7 @@
 // (no MAXLEN): a stream that is full refuses new reports instead of forgetting old ones. The two halves, encoding and
 // appending, are there by themselves too: between them entries may wait on disk (spool/).
 import type { Redis } from "../runtime/redis.ts";
+import { isCluster } from "../runtime/redis-servers.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { clampReportTime } from "./contract/device-report.ts";
 import type { ClockSkew, DeviceReport } from "./contract/device-report.ts";
@@ -11,7 +12,8 @@ import type { AcceptedReport } from "./contract/report-entry.ts";
 import { deviceDigest, shardOfDevice } from "./contract/shard.ts";
 import { reportStream } from "./contract/stream-names.ts";
 import { createEntryAppender } from "./entry-appender.ts";
-import type { EntriesByShard, EntryFields } from "./entry-appender.ts";
+import type { AsksLength, EntriesByShard, EntryAppender, EntryFields } from "./entry-appender.ts";
+import { createGroupAppender } from "./group-appender.ts";
 
 /** Reports in one entry: bounds how much the agent takes in one bite. */
 export const REPORTS_PER_ENTRY_MAX = 1_000;
@@ -50,7 +52,7 @@ export interface StreamWriterOptions {
 }
 
 export function createStreamWriter({ shards, clock, ...options }: StreamWriterOptions): StreamWriter {
-  const append = createBoundedAppend({ ...options, clock });
+  const { append } = createBoundedAppend({ ...options, clock });
   return {
     async write(reports) {
       const { entries, skews } = encodeReports({ reports, shards, receivedAtMs: clock() });
@@ -63,26 +65,44 @@ export function createStreamWriter({ shards, clock, ...options }: StreamWriterOp
 /** Never rejects; what {@link StreamWriter} says of `redis_unavailable` holds here as well. */
 export type AppendEntries = (entries: EntriesByShard) => Promise<AppendOutcome>;
 
-/** Appends where no stream is full. */
+export interface BoundedAppend {
+  /** Together with what other requests append at that moment. */
+  readonly append: AppendEntries;
+  /**
+   * By itself: for what waited on disk. In a group it would be joined with entries that were received at another time,
+   * and its failure would be told to requests that have nothing to do with it (or theirs to it).
+   */
+  readonly appendAlone: AppendEntries;
+}
+
+/** Appends where no stream is full; what is known of their lengths both ways share. */
 export function createBoundedAppend({
   redis,
   streamEntriesMax,
   replicaAcks = 0,
   clock,
-}: Omit<StreamWriterOptions, "shards">): AppendEntries {
+}: Omit<StreamWriterOptions, "shards">): BoundedAppend {
   const backlog = createBacklog({ redis, streamEntriesMax, clock });
-  const appender = createEntryAppender({ redis, replicaAcks });
-  return async (entries) => {
-    try {
-      const fullShard = await backlog.fullShardOf(entries.keys());
-      if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
-      const lengths = await appender.append(entries);
-      for (const [shard, length] of lengths) backlog.note(shard, length);
-      return { kind: "appended" };
-    } catch (error) {
-      return { kind: "redis_unavailable", cause: error as Error };
-    }
-  };
+  const { asksLength } = backlog;
+  const alone = createEntryAppender({ redis, replicaAcks, asksLength });
+  // On a cluster a group would span servers, and one that is away would refuse the reports of all the others.
+  const grouped = isCluster(redis) ? alone : createGroupAppender(alone);
+  const boundedBy =
+    (appender: EntryAppender): AppendEntries =>
+    async (entries) => {
+      try {
+        const fullShard = backlog.mayBeFull(entries.keys())
+          ? await backlog.fullShardOf(entries.keys())
+          : undefined;
+        if (fullShard !== undefined) return { kind: "backlog_full", shard: fullShard };
+        const lengths = await appender.append(entries);
+        for (const [shard, length] of lengths) backlog.note(shard, length);
+        return { kind: "appended" };
+      } catch (error) {
+        return { kind: "redis_unavailable", cause: error as Error };
+      }
+    };
+  return { append: boundedBy(grouped), appendAlone: boundedBy(alone) };
 }
 
 /** A stream entry, with what has to be known of it where it waits. */
@@ -141,12 +161,32 @@ function groupByShard({
     const { atMs, skew } = clampReportTime(report.at, receivedAtMs);
     skews[skew] += 1;
     const shard = shardOfDevice(deviceDigest(report.app, report.device), shards);
-    const accepted: AcceptedReport = { ...report, atMs };
+    const accepted = toAccepted(report, atMs);
     const group = groups.get(shard);
     if (group === undefined) groups.set(shard, [accepted]);
     else group.push(accepted);
   }
   return { groups, skews };
+}
+
+/** Field by field, so that all have one shape: what reads them, for every report, is then several times as quick. */
+function toAccepted(report: DeviceReport, atMs: number): AcceptedReport {
+  return {
+    app: report.app,
+    channel: report.channel,
+    device: report.device,
+    version: report.version,
+    event: report.event,
+    atMs,
+    from: report.from,
+    id: report.id,
+    reason: report.reason,
+    crash: report.crash,
+    platform: report.platform,
+    model: report.model,
+    os_version: report.os_version,
+    native_version: report.native_version,
+  };
 }
 
 /** Entries of bounded size. */
@@ -163,14 +203,22 @@ function encode(groups: ReportsByShard, receivedAtMs: number): EncodedEntry[] {
 
 interface Backlog {
   note(shard: number, entries: number): void;
+  /** Whether the length has to be asked when so many entries are added; if not, they are reckoned in. */
+  asksLength: AsksLength;
+  /** False when it is known that none is full, which is nearly always: then nobody waits. */
+  mayBeFull(shards: Iterable<number>): boolean;
   /** One of `shards` whose stream is full, as far as known. Rejects when Redis can't be asked. */
   fullShardOf(shards: Iterable<number>): Promise<number | undefined>;
 }
 
 interface KnownLength {
+  /** At most so many as far as this process knows: what it adds is reckoned in, what the agent took away is not. */
   readonly entries: number;
   readonly checkedAtMs: number;
 }
+
+/** Other processes add as well: what is known of a stream is no older than this, in milliseconds. */
+export const LENGTH_KNOWN_MS = 100;
 
 /** What is known of each stream's length. A full one is looked at again now and then, so it recovers by itself. */
 function createBacklog({
@@ -197,6 +245,19 @@ function createBacklog({
 
   return {
     note,
+    asksLength(shard, added) {
+      const last = known.get(shard);
+      if (last === undefined) return true;
+      const ageMs = clock() - last.checkedAtMs;
+      const entries = last.entries + added;
+      if (entries >= streamEntriesMax || ageMs < 0 || ageMs >= LENGTH_KNOWN_MS) return true;
+      known.set(shard, { entries, checkedAtMs: last.checkedAtMs });
+      return false;
+    },
+    mayBeFull(shards) {
+      for (const shard of shards) if ((known.get(shard)?.entries ?? 0) >= streamEntriesMax) return true;
+      return false;
+    },
     async fullShardOf(shards) {
       for (const shard of shards) if (await isFull(shard)) return shard;
       return undefined;

@@ -2,14 +2,14 @@
 // that every process has: /healthz (the process lives), /readyz (it can do its work), /metrics.
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Server } from "node:http";
+import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
-import type { Express, Router } from "express";
+import type { Router } from "express";
 import { createListener } from "./listener.ts";
 import type { ListenerGuards } from "./listener.ts";
 import { metricsHandler } from "./metrics.ts";
-import type { Registry } from "./metrics.ts";
+import type { MetricsSource } from "./metrics.ts";
 import { BAD_REQUEST, HEADERS_TOO_LARGE, REQUEST_TIMEOUT } from "./problem.ts";
 import type { ProblemKind } from "./problem.ts";
 import { hostAndPort } from "./units.ts";
@@ -24,7 +24,7 @@ export interface RunningServer {
 
 /** Without guards (a double of a test, say) there is neither TLS nor a bound on connections. */
 export async function startHttpServer(
-  app: Express,
+  app: RequestListener,
   listen: ListenAddress,
   guards?: ListenerGuards,
 ): Promise<RunningServer> {
@@ -86,7 +86,7 @@ export function operationsRouter({
   registry,
   checks,
 }: {
-  registry: Registry;
+  registry: MetricsSource;
   checks: ReadinessChecks;
 }): Router {
   const router = express.Router();

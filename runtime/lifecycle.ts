@@ -13,9 +13,18 @@ export interface Running {
 export interface ProcessOptions {
   readonly logger: Logger;
   readonly start: () => Promise<Running>;
+  /** Another way to be told to stop than a signal. */
+  readonly onStopAsked?: (stop: (reason: string) => void) => void;
+  /** Default: {@link STOP_MS_MAX}. */
+  readonly stopMsMax?: number;
 }
 
-export async function runProcess({ logger, start }: ProcessOptions): Promise<void> {
+export async function runProcess({
+  logger,
+  start,
+  onStopAsked,
+  stopMsMax = STOP_MS_MAX,
+}: ProcessOptions): Promise<void> {
   let stopRequested: (reason: string) => void = () => {};
   const untilStop = new Promise<string>((resolve) => void (stopRequested = resolve));
   let signals = 0;
@@ -24,6 +33,7 @@ export async function runProcess({ logger, start }: ProcessOptions): Promise<voi
     if (signals > 1) process.exit(130);
     stopRequested(signal);
   };
+  onStopAsked?.((reason) => stopRequested(reason));
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   if (process.send !== undefined) process.on("disconnect", () => stopRequested("parent gone"));
   let running: Running;
@@ -33,17 +43,27 @@ export async function runProcess({ logger, start }: ProcessOptions): Promise<voi
     logger.fatal({ err: error }, error instanceof Error ? error.message : "could not start");
     process.exit(1);
   }
-  await stopWithin(running, logger, await untilStop);
+  await stopWithin({ running, logger, stopMsMax, reason: await untilStop });
 }
 
-async function stopWithin(running: Running, logger: Logger, reason: string): Promise<never> {
+async function stopWithin({
+  running,
+  logger,
+  stopMsMax,
+  reason,
+}: {
+  readonly running: Running;
+  readonly logger: Logger;
+  readonly stopMsMax: number;
+  readonly reason: string;
+}): Promise<never> {
   logger.info({ reason }, "stopping");
   const timer = setTimeout(() => {
-    logger.error(`did not stop within ${STOP_MS_MAX} ms; leaving anyway`);
+    logger.error(`did not stop within ${stopMsMax} ms; leaving anyway`);
     process.exit(1);
-  }, STOP_MS_MAX);
+  }, stopMsMax);
   try {
-    await running.stop(STOP_MS_MAX - 1_000);
+    await running.stop(stopMsMax - 1_000);
   } catch (error) {
     logger.error({ err: error }, "stopping failed");
     process.exit(1);

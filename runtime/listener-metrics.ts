@@ -21,11 +21,13 @@ export function listenerMetrics(registry: Registry): ListenerMetrics {
     certificateExpiry: new Gauge({
       name: "ota_tls_certificate_expiry_timestamp_seconds",
       help: "When the certificate that a listener serves ends; no series without TLS.",
+      aggregator: "min",
       ...common,
     }),
     certificateReload: new Gauge({
       name: "ota_tls_reload_success",
       help: "1 while a listener serves what its certificate files hold; 0 while they are bad and the pair before them is served.",
+      aggregator: "min",
       ...common,
     }),
     connectionsDropped: new Counter({

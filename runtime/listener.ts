@@ -1,6 +1,7 @@
 // One listening server, guarded: TLS where files are named, slow clients cut, open connections bounded. Enters: what
 // answers requests, and the guards. Leaves: a server that does not listen yet, its scheme, and what ends with it.
 // Node's own limits that hold as well: 16 KiB of headers (431), no request smuggling (strict parser).
+import cluster from "node:cluster";
 import { createServer as createHttpServer } from "node:http";
 import type { RequestListener, Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
@@ -136,12 +137,29 @@ function boundConnections(server: Server, guards: ListenerGuards | undefined): v
   const { name, registry, logger, connectionsMax = CONNECTIONS_MAX } = guards;
   const { connectionsDropped } = listenerMetrics(registry);
   connectionsDropped.inc({ listener: name }, 0);
-  server.maxConnections = connectionsMax;
   let saidAtMs = -Infinity;
-  server.on("drop", () => {
+  const onDropped = (): void => {
     connectionsDropped.inc({ listener: name });
     if (performance.now() - saidAtMs < DROPPED_SAID_MS) return;
     saidAtMs = performance.now();
     logger.warn(`${name}: ${connectionsMax} connections are open, and a further one was closed at once`);
+  };
+  if (cluster.isWorker) return dropBeyond(server, connectionsMax, onDropped);
+  server.maxConnections = connectionsMax;
+  server.on("drop", onDropped);
+}
+
+/**
+ * What a worker of a cluster refuses because of `maxConnections` its primary hands to the next worker: when all are full it
+ * goes round and round, at the cost of a core, and nobody is told (until Node 22.12 brought `dropMaxConnection`).
+ */
+function dropBeyond(server: Server, connectionsMax: number, onDropped: () => void): void {
+  let open = 0;
+  server.on("connection", (socket: Socket) => {
+    open += 1;
+    socket.once("close", () => (open -= 1));
+    if (open <= connectionsMax) return;
+    socket.destroy();
+    onDropped();
   });
 }

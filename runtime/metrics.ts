@@ -2,7 +2,8 @@
 // is imported only here and in each room's own `metrics` file, so that the move to its successor
 // (`@prometheus-io/client`, which needs Node 22) stays small.
 import type { RequestHandler } from "express";
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import { TextMetric, encode } from "./text-metric.ts";
 import type { Chunk, Family } from "./text-metric.ts";
 
@@ -36,6 +37,7 @@ export function createRegistry(options: {
     name: "ota_build_info",
     help: "Version of Lastgood and of Node; the value is always 1.",
     labelNames: ["process", "version", "node"],
+    aggregator: "first",
     registers: [registry],
   });
   listenerMetrics(registry);
@@ -43,13 +45,28 @@ export function createRegistry(options: {
   return registry;
 }
 
+/** What a registry holds, in a form that can be sent to another process. */
+export type MetricsReading = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+export async function readMetrics(registry: Registry): Promise<MetricsReading> {
+  return await registry.getMetricsAsJSON();
+}
+
+/** One exposition of several processes: each metric says by its `aggregator` how (a sum, unless it says otherwise). */
+export function mergeReadings(readings: readonly MetricsReading[]): Registry {
+  return AggregatorRegistry.aggregate([...readings]);
+}
+
+/** Metrics of this process, or what several say together when they are asked. */
+export type MetricsSource = Registry | (() => Promise<Registry>);
+
 const OPEN_METRICS = "application/openmetrics-text";
 
 /** `GET /metrics`: Prometheus text, or OpenMetrics 1.0 where the scraper asks for it. */
-export function metricsHandler(registry: Registry): RequestHandler {
+export function metricsHandler(source: MetricsSource): RequestHandler {
   return async (request, response) => {
     const isOpen = request.get("accept")?.includes(OPEN_METRICS) === true;
-    const families = await readFamilies(registry);
+    const families = await readFamilies(typeof source === "function" ? await source() : source);
     const body = encode(isOpen ? toOpenMetrics(families) : toPrometheusText(families));
     response.setHeader(
       "Content-Type",

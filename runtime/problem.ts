@@ -1,7 +1,8 @@
 // Errors that leave over HTTP: RFC 9457 `application/problem+json` with a stable `code`. A Problem is
 // thrown where a request fails and written by one error handler, so that no stack trace or HTML page
 // reaches a client. Each room lists its codes in a catalogue of its own: code -> status and title.
-import type { ErrorRequestHandler, Response } from "express";
+import type { ServerResponse } from "node:http";
+import type { ErrorRequestHandler } from "express";
 import type { Logger } from "./logger.ts";
 
 export interface ProblemKind {
@@ -57,37 +58,36 @@ export const METHOD_NOT_ALLOWED: ProblemKind = {
   title: "This method is not allowed here",
 };
 
-export function sendProblem(response: Response, { kind, details }: Problem): void {
-  if (details.retryAfterSeconds !== undefined) response.set("Retry-After", String(details.retryAfterSeconds));
-  response
-    .status(kind.status)
-    .type("application/problem+json")
-    .send(
-      JSON.stringify({
-        type: `urn:lastgood:problem:${kind.code}`,
-        code: kind.code,
-        title: kind.title,
-        status: kind.status,
-        detail: details.detail,
-        ...details.members,
-      }),
-    );
+/** Of Node's own kind of answer, so that it serves requests that never see Express as well. */
+export function sendProblem(response: ServerResponse, { kind, details }: Problem): void {
+  if (details.retryAfterSeconds !== undefined)
+    response.setHeader("Retry-After", String(details.retryAfterSeconds));
+  response.statusCode = kind.status;
+  response.setHeader("Content-Type", "application/problem+json; charset=utf-8");
+  response.end(
+    JSON.stringify({
+      type: `urn:lastgood:problem:${kind.code}`,
+      code: kind.code,
+      title: kind.title,
+      status: kind.status,
+      detail: details.detail,
+      ...details.members,
+    }),
+  );
 }
 
-/** The last middleware: writes a Problem as it is, and anything else as `internal_error` with a log line. */
-export function problemHandler({
+export interface ProblemAnswerOptions {
+  readonly logger: Logger;
+  /** Turns errors of libraries (the body parser's, say) into Problems; undefined = not one of mine. */
+  readonly translate?: (error: unknown) => Problem | undefined;
+}
+
+/** Writes a Problem as it is, and anything else as `internal_error` with a log line. No header may have been sent. */
+export function createProblemAnswer({
   logger,
   translate,
-}: {
-  logger: Logger;
-  /** Turns errors of libraries (the body parser's, say) into Problems; undefined = not one of mine. */
-  translate?: (error: unknown) => Problem | undefined;
-}): ErrorRequestHandler {
-  return (error, _request, response, next) => {
-    if (response.headersSent) {
-      next(error);
-      return;
-    }
+}: ProblemAnswerOptions): (error: unknown, response: ServerResponse) => void {
+  return (error, response) => {
     const problem = error instanceof Problem ? error : translate?.(error);
     if (problem === undefined) logger.error({ err: error }, "a request failed in a way nobody foresaw");
     sendProblem(
@@ -95,5 +95,14 @@ export function problemHandler({
       problem ??
         new Problem(INTERNAL_ERROR, { detail: "The request could not be handled; the log has the cause." }),
     );
+  };
+}
+
+/** The last middleware: {@link createProblemAnswer}, unless an answer has begun. */
+export function problemHandler(options: ProblemAnswerOptions): ErrorRequestHandler {
+  const answerWith = createProblemAnswer(options);
+  return (error, _request, response, next) => {
+    if (response.headersSent) next(error);
+    else answerWith(error, response);
   };
 }

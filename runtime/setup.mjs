@@ -1,5 +1,5 @@
 // Runs before `npm start`, `npm run demo` and `npm test`: brings packages, the build and redis-server (for tests also
-// Prometheus, Alertmanager and Chromium) up to date, and says nothing when they are. Plain JavaScript without packages, because it is what installs them.
+// Prometheus, Alertmanager, Chromium, wrk and redis-benchmark) up to date, and says nothing when they are. Plain JavaScript without packages, because it is what installs them.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -33,6 +33,7 @@ function main() {
   if (withTests) providePrometheus();
   if (withTests) provideAlertmanager();
   if (withTests) provideChromium();
+  if (withTests) provideLoadMakers();
 }
 
 function say(text) {
@@ -162,7 +163,7 @@ function copyBesideCode(files) {
   }
 }
 
-// ---- redis-server, Prometheus, Alertmanager, Chromium
+// ---- redis-server, Prometheus, Alertmanager, Chromium, wrk, redis-benchmark
 
 /** Whether the configuration that start will take names a Redis of the user's own: then none is needed here. */
 function configNamesRedis() {
@@ -237,6 +238,24 @@ function provideChromium() {
     byHand: "install Chromium, or name one in LASTGOOD_CHROMIUM; npm start needs none",
     instead: "",
   });
+}
+
+/** `npm run bench`, and its test, put load on ingest with one and on Redis alone with the other. */
+function provideLoadMakers() {
+  if (!isOnPath("wrk"))
+    install({
+      program: "wrk, which tests need,",
+      packages: { apt: "wrk", dnf: undefined, brew: "wrk" },
+      byHand: "build wrk (https://github.com/wg/wrk) and put it on the PATH; npm start needs none",
+      instead: "",
+    });
+  if (!isOnPath("redis-benchmark"))
+    install({
+      program: "redis-benchmark, which tests need,",
+      packages: { apt: "redis-tools", dnf: "redis", brew: "redis" },
+      byHand: "put redis-benchmark (it comes with Redis) on the PATH; npm start needs none",
+      instead: "",
+    });
 }
 
 /** `packages`: what it is called by each tool; undefined = that tool does not have it. */

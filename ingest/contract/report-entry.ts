@@ -2,7 +2,7 @@
 // XADD carries up to a whole batch, which is what makes ingest fast. Enters: accepted reports with their
 // clamped times. Leaves: the fields of the entry, and back. decode(encode(x)) = x is property-tested.
 import { EVENTS } from "./device-report.ts";
-import type { DeviceReport } from "./device-report.ts";
+import type { DeviceEvent, DeviceReport } from "./device-report.ts";
 import { isAppOrChannel, isVersion } from "./release-key.ts";
 
 /** Version of the entry format. Raise it when a decoder of the old format could misread the new one. */
@@ -34,26 +34,64 @@ type ReportTuple = [
   ...rest: (string | object | 0)[],
 ];
 
+/** Of a tuple; atMs is the last of them. */
+const REQUIRED_FIELDS = 6;
+/** After them, in the order of {@link toTuple}; a crash is the last of all. */
 const OPTIONAL_TEXTS = ["from", "id", "reason", "platform", "model", "os_version", "native_version"] as const;
 
-export function encodeReportEntry(entry: ReportEntry): [string, string, string, string, string, string] {
+/** Name and value in turns: the format, when it was received, and the reports as JSON. */
+export type EncodedReportEntry = [
+  formatName: string,
+  format: string,
+  timeName: string,
+  time: string,
+  reportsName: string,
+  reports: string,
+];
+
+export function encodeReportEntry(entry: ReportEntry): EncodedReportEntry {
   const tuples = entry.reports.map(toTuple);
   return ["f", ENTRY_FORMAT, "t", String(entry.receivedAtMs), "r", JSON.stringify(tuples)];
 }
 
+/** Whether it is an entry as this program encodes it: what waited on disk may be of another. */
+export function isReportEntry(fields: readonly string[]): fields is EncodedReportEntry {
+  return fields.length === 6 && fields[0] === "f" && fields[1] === ENTRY_FORMAT && fields[4] === "r";
+}
+
+/** The reports of both, received when the first was: nothing is taken apart, so that it costs next to nothing. */
+export function joinReportEntries(
+  first: Readonly<EncodedReportEntry>,
+  second: Readonly<EncodedReportEntry>,
+): EncodedReportEntry {
+  const [formatName, format, timeName, time, reportsName, reports] = first;
+  const joined = `${reports.slice(0, -1)},${second[5].slice(1)}`;
+  return [formatName, format, timeName, time, reportsName, joined];
+}
+
+const CODE_OF_EVENT: ReadonlyMap<DeviceEvent, number> = new Map(EVENTS.map((event, code) => [event, code]));
+
+/** By name, one after the other: a loop over the names takes three times as long, and every report comes by here. */
 function toTuple(report: AcceptedReport): ReportTuple {
-  const rest: (string | object | 0)[] = OPTIONAL_TEXTS.map((name) => report[name] ?? 0);
-  rest.push(report.crash ?? 0);
-  while (rest.length > 0 && rest[rest.length - 1] === 0) rest.pop();
-  return [
-    report.app,
-    report.channel,
-    report.device,
-    report.version,
-    EVENTS.indexOf(report.event),
-    report.atMs,
-    ...rest,
+  const { app, channel, device, version, event, atMs } = report;
+  const tuple: ReportTuple = [
+    app,
+    channel,
+    device,
+    version,
+    CODE_OF_EVENT.get(event)!,
+    atMs,
+    report.from ?? 0,
+    report.id ?? 0,
+    report.reason ?? 0,
+    report.platform ?? 0,
+    report.model ?? 0,
+    report.os_version ?? 0,
+    report.native_version ?? 0,
+    report.crash ?? 0,
   ];
+  while (tuple.length > REQUIRED_FIELDS && tuple[tuple.length - 1] === 0) tuple.pop();
+  return tuple;
 }
 
 /** Characters of an unknown format that the reason quotes. */

@@ -27,6 +27,9 @@ export const SPOOL_BYTES_MAX_DEFAULT = 256 * 1024 ** 2;
 export const SPOOL_BYTES_MAX_LEAST = 1024 ** 2;
 export const SPOOL_BYTES_MAX_LIMIT = 1024 ** 4;
 
+/** Processes that one ingest may consist of: as many as may spool to one folder. */
+export const PROCESSES_MAX = 64;
+
 export interface SpoolSettings {
   /** Undefined = `spool` in the data folder. */
   readonly dir: string | undefined;
@@ -36,6 +39,8 @@ export interface SpoolSettings {
 
 export interface IngestSettings {
   readonly listen: ListenAddress;
+  /** That serve `listen` together; left out: one, without another that hands connections on. */
+  readonly processes?: number;
   /** Where /healthz, /readyz and /metrics are served: not for devices. */
   readonly operationsListen: ListenAddress;
   readonly bodyBytesMax: number;
@@ -194,6 +199,7 @@ export const ingestSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8080"),
     operations_listen: listenAddress.prefault("127.0.0.1:8081"),
+    processes: wholeNumber({ least: 1, most: PROCESSES_MAX }).prefault(1),
     limits: limitsSchema,
     tls: tlsSchema.optional(),
     plain_http: plainHttpSchema.optional(),
@@ -205,6 +211,7 @@ export const ingestSectionSchema = z
   .transform((section): IngestSettings => ({
     listen: section.listen,
     operationsListen: section.operations_listen,
+    processes: section.processes,
     bodyBytesMax: section.limits.body_bytes,
     streamEntriesMax: section.limits.stream_entries,
     tls: section.tls,

@@ -3,11 +3,21 @@
 // request. Leaves: the apps on `response.locals`,
 // or a Problem. Keys are held only as SHA-256 digests and are never logged.
 import { hash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { RequestHandler, Response } from "express";
 import type { AppId } from "../contract/release-key.ts";
 import { problem } from "../problems.ts";
 
+/** What an ingest key is good for. */
+export interface Sender {
+  readonly apps: ReadonlySet<AppId>;
+  /** Of these apps, or others, those that trust the key to report for any device. */
+  readonly trustedApps: ReadonlySet<AppId>;
+}
+
 export interface Keyring {
+  /** Undefined when nobody has this key. */
+  senderOf(key: string): Sender | undefined;
   /** The apps of a key; undefined when nobody has this key. */
   appsOf(key: string): ReadonlySet<AppId> | undefined;
   /** Apps that list the key as trusted under device_auth. */
@@ -31,7 +41,14 @@ const NO_APPS: ReadonlySet<AppId> = new Set();
 export function createKeyring(apps: ReadonlyMap<AppId, KeysOfApp>): Keyring {
   const byKey = byDigest(apps, ({ ingestKeys }) => ingestKeys);
   const byTrustedKey = byDigest(apps, ({ deviceAuth }) => deviceAuth?.trustedKeys ?? []);
+  const senders = new Map(
+    [...byKey].map(([digest, ofKey]): [string, Sender] => [
+      digest,
+      { apps: ofKey, trustedApps: byTrustedKey.get(digest) ?? NO_APPS },
+    ]),
+  );
   return {
+    senderOf: (key) => senders.get(digestOf(key)),
     appsOf: (key) => byKey.get(digestOf(key)),
     trustedAppsOf: (key) => byTrustedKey.get(digestOf(key)) ?? NO_APPS,
     nameOf: digestOf,
@@ -62,33 +79,27 @@ export function keyIn(header: string | undefined): string | undefined {
   return header === undefined ? undefined : BEARER.exec(header)?.[1];
 }
 
+/** Throws the Problem to answer with when the request names no key, or one that nobody has. */
+export function identifySender(keyring: Keyring, request: IncomingMessage, response: ServerResponse): Sender {
+  const key = keyIn(request.headers.authorization);
+  if (key === undefined) {
+    response.setHeader("WWW-Authenticate", 'Bearer realm="lastgood"');
+    throw problem("missing_credentials", "Send the ingest key of the app: Authorization: Bearer <key>.");
+  }
+  const sender = keyring.senderOf(key);
+  if (sender !== undefined) return sender;
+  response.setHeader("WWW-Authenticate", 'Bearer realm="lastgood", error="invalid_token"');
+  throw problem("unknown_key", "No app has this ingest key; the configuration lists them as ingest_keys.");
+}
+
 export function authenticate(keyring: Keyring): RequestHandler {
   return (request, response, next) => {
-    const key = keyIn(request.headers.authorization);
-    if (key === undefined) {
-      response.set("WWW-Authenticate", 'Bearer realm="lastgood"');
-      throw problem("missing_credentials", "Send the ingest key of the app: Authorization: Bearer <key>.");
-    }
-    const apps = keyring.appsOf(key);
-    if (apps === undefined) {
-      response.set("WWW-Authenticate", 'Bearer realm="lastgood", error="invalid_token"');
-      throw problem(
-        "unknown_key",
-        "No app has this ingest key; the configuration lists them as ingest_keys.",
-      );
-    }
-    response.locals["keyApps"] = apps;
-    response.locals["trustedApps"] = keyring.trustedAppsOf(key);
+    response.locals["sender"] = identifySender(keyring, request, response);
     next();
   };
 }
 
 /** The apps that {@link authenticate} found; it must stand before whoever calls this. */
 export function appsOfKey(response: Response): ReadonlySet<AppId> {
-  return response.locals["keyApps"] as ReadonlySet<AppId>;
-}
-
-/** The apps that trust the key to report for any device, as {@link authenticate} found them. */
-export function trustedAppsOfKey(response: Response): ReadonlySet<AppId> {
-  return response.locals["trustedApps"] as ReadonlySet<AppId>;
+  return (response.locals["sender"] as Sender).apps;
 }

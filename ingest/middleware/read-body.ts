@@ -4,7 +4,8 @@
 // that were sent, and their form on `response.locals`, or a Problem.
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
-import type { Request, RequestHandler, Response } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { RequestHandler, Response } from "express";
 import { PROBLEMS, problem } from "../problems.ts";
 import type { Problem } from "../../runtime/problem.ts";
 
@@ -30,16 +31,18 @@ const FORM_OF_MEDIA_TYPE: Readonly<Record<string, BodyForm>> = {
   "application/x-ndjson": "ndjson",
 };
 
-export function readBody({ bodyBytesMax }: BodyLimits): RequestHandler {
-  return async (request, response, next) => {
-    const form = formOf(request);
-    const inflate = inflaterOf(request, response, GZIP_ONLY);
-    const sent = await collect(request, bodyBytesMax);
-    const bytes = await inflateWithin(sent, inflate, bodyBytesMax);
-    if (bytes.length === 0) throw problem("empty_body", "Send a report, an array of reports, or NDJSON.");
-    response.locals["body"] = { form, bytes, sent } satisfies ReadBody;
-    next();
-  };
+/** A body of native reports. Rejects with the Problem to answer with. */
+export async function readBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { bodyBytesMax }: BodyLimits,
+): Promise<ReadBody> {
+  const form = formOf(request);
+  const inflate = inflaterOf(request, response, GZIP_ONLY);
+  const sent = await collect(request, bodyBytesMax);
+  const bytes = inflate === undefined ? sent : await inflateWithin(sent, inflate, bodyBytesMax);
+  if (bytes.length === 0) throw problem("empty_body", "Send a report, an array of reports, or NDJSON.");
+  return { form, bytes, sent };
 }
 
 /** Whatever the media type, encoded in any way that this Node can undo; an empty body is a body too. */
@@ -58,13 +61,10 @@ export function anyBodyOf(response: Response): AnyBody {
   return response.locals["body"] as AnyBody;
 }
 
-/** The body that {@link readBody} read; it must stand before whoever calls this. */
-export function bodyOf(response: Response): ReadBody {
-  return response.locals["body"] as ReadBody;
-}
-
-function formOf(request: Request): BodyForm {
+function formOf(request: IncomingMessage): BodyForm {
   const header = request.headers["content-type"] ?? "";
+  // As nearly everybody writes it; whatever else it may say is taken apart below.
+  if (header === "application/json") return "json";
   const [mediaType = "", ...parameters] = header.split(";").map((part) => part.trim().toLowerCase());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice("charset=".length);
   const form = Object.hasOwn(FORM_OF_MEDIA_TYPE, mediaType) ? FORM_OF_MEDIA_TYPE[mediaType] : undefined;
@@ -95,13 +95,17 @@ const EVERY_ENCODING: Encodings = new Map([
 ]);
 
 /** Undefined for a body that is as it is. */
-function inflaterOf(request: Request, response: Response, encodings: Encodings): Inflate | undefined {
+function inflaterOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  encodings: Encodings,
+): Inflate | undefined {
   const encoding = (request.headers["content-encoding"] ?? "identity").trim().toLowerCase();
   if (encoding === "identity" || encoding === "") return undefined;
   const inflate = encodings.get(encoding);
   if (inflate !== undefined) return inflate;
   const names = [...encodings.keys()].filter((name) => name !== "x-gzip");
-  response.set("Accept-Encoding", [...names, "identity"].join(", "));
+  response.setHeader("Accept-Encoding", [...names, "identity"].join(", "));
   throw problem(
     "unsupported_encoding",
     `Send the body as it is, or with Content-Encoding: ${names.join(" or ")}.`,
@@ -120,7 +124,7 @@ function tooLarge(bodyBytesMax: number): Problem {
  * away as it arrives (the server's request timeout ends that), because closing the connection under a
  * client that still sends would often cost it the answer.
  */
-async function collect(request: Request, bodyBytesMax: number): Promise<Buffer> {
+async function collect(request: IncomingMessage, bodyBytesMax: number): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge(bodyBytesMax);
   const chunks: Buffer[] = [];
   let bytes = 0;

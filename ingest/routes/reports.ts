@@ -1,8 +1,9 @@
-// POST /v1/reports: native reports, one or many. Enters: an authenticated request whose body was read.
-// Where the app asks for it, the request also has to prove whose reports they are (device-auth/).
+// POST /v1/reports: native reports, one or many. Enters: a request as Node has it, because this route is served before
+// Express is asked (docs/adr/0027-the-hot-path.md); whose key it carries, and its body, are found out here. Where the
+// app asks for it, the request also has to prove whose reports they are (device-auth/).
 // Leaves: 202 with what was accepted and what was not, only after the accepted ones are kept; or a
 // Problem. A single report that is bad answers with its own code; in a batch it is named by its index.
-import type { RequestHandler, Response } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CheckReport } from "../check-report.ts";
 import type { DeviceReport } from "../contract/device-report.ts";
 import type { AppId } from "../contract/release-key.ts";
@@ -13,15 +14,23 @@ import type {
   RefusedReport,
 } from "../device-auth/device-guard.ts";
 import type { KeepReports } from "../keep-reports.ts";
+import type { LimitRequest } from "../limits/request-limits.ts";
 import type { IngestMetrics } from "../metrics.ts";
-import { appsOfKey, trustedAppsOfKey } from "../middleware/authenticate.ts";
-import { bodyOf } from "../middleware/read-body.ts";
+import { refuseMethod } from "../middleware/allow-only.ts";
+import { JSON_ANSWER_HEADERS } from "../middleware/answer-headers.ts";
+import { identifySender } from "../middleware/authenticate.ts";
+import type { Keyring } from "../middleware/authenticate.ts";
+import { readBody } from "../middleware/read-body.ts";
+import type { BodyLimits } from "../middleware/read-body.ts";
 import { problem } from "../problems.ts";
 import type { ReportCode } from "../problems.ts";
 import { splitBody } from "../split-body.ts";
 import type { BodyItem } from "../split-body.ts";
 
 export interface ReportsRouteDeps {
+  readonly keyring: Keyring;
+  readonly limit: LimitRequest;
+  readonly limits: BodyLimits;
   readonly checkReport: CheckReport;
   readonly guardDevices: GuardDevices;
   readonly keepReports: KeepReports;
@@ -40,25 +49,35 @@ interface Sorted {
   readonly rejected: readonly Rejection[];
 }
 
+/** Rejects with what is to be answered; nothing has been sent then. */
+export type ReportsRoute = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
 export function reportsRoute({
+  keyring,
+  limit,
+  limits,
   checkReport,
   guardDevices,
   keepReports,
   metrics,
-}: ReportsRouteDeps): RequestHandler {
+}: ReportsRouteDeps): ReportsRoute {
   return async (request, response) => {
-    const body = bodyOf(response);
+    if (request.method !== "POST") throw refuseMethod(request, response, "POST");
+    const limited = limit(request);
+    if (limited !== undefined) throw limited;
+    const sender = identifySender(keyring, request, response);
+    const body = await readBody(request, response, limits);
     const split = splitBody(body);
     if (split.kind === "refused") throw split.problem;
     const items = split.kind === "single" ? [split.item] : split.items;
-    const checked = checkEach(items, checkReport, appsOfKey(response));
-    const proof = { headers: request.headers, sentBody: body.sent, trustedApps: trustedAppsOfKey(response) };
+    const checked = checkEach(items, checkReport, sender.apps);
+    const proof = { headers: request.headers, sentBody: body.sent, trustedApps: sender.trustedApps };
     const guarded = await guardDevices(proof, checked.good);
     const sorted = sortReports(checked.rejected, guarded);
     const refusal = refusalOf(split.kind, sorted, guarded.refused);
     if (refusal !== undefined) {
       for (const { code } of sorted.rejected) metrics.reports.inc({ result: code });
-      if (refusal.challenge !== undefined) response.set("WWW-Authenticate", refusal.challenge);
+      if (refusal.challenge !== undefined) response.setHeader("WWW-Authenticate", refusal.challenge);
       throw problem(refusal.code, refusal.detail);
     }
     const unkept = await keepReports(sorted.accepted);
@@ -126,8 +145,7 @@ function refusalOf(
   return isAllUnproven ? first : undefined;
 }
 
-function answer(response: Response, { accepted, rejected }: Sorted): void {
-  response.statusCode = 202;
-  response.setHeader("Content-Type", "application/json; charset=utf-8");
+function answer(response: ServerResponse, { accepted, rejected }: Sorted): void {
+  response.writeHead(202, JSON_ANSWER_HEADERS);
   response.end(JSON.stringify({ accepted: accepted.length, rejected }));
 }

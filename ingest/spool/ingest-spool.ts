@@ -46,10 +46,11 @@ export async function openIngestSpool(options: IngestSpoolOptions): Promise<Inge
   let writer: SpoolingWriter | undefined;
   return {
     createWriter(metrics) {
-      const append = createBoundedAppend(toRedis);
+      const { append, appendAlone } = createBoundedAppend(toRedis);
       writer = createSpoolingWriter({
         spool,
         append,
+        appendAlone,
         shards,
         metrics: metrics.spool,
         clock,

@@ -36,6 +36,8 @@ export interface SpoolOutage {
 export interface SpoolingWriterOptions {
   readonly spool: Spool;
   readonly append: AppendEntries;
+  /** For the drain: not in one group with requests. */
+  readonly appendAlone: AppendEntries;
   readonly shards: number;
   readonly metrics: Pick<SpoolMetrics, "reports" | "damaged" | "drainErrors">;
   readonly clock: Clock;
@@ -45,7 +47,7 @@ export interface SpoolingWriterOptions {
 }
 
 export function createSpoolingWriter(options: SpoolingWriterOptions): SpoolingWriter {
-  const { spool, append, shards, metrics, clock, logger, onSpooled } = options;
+  const { spool, append, appendAlone, shards, metrics, clock, logger, onSpooled } = options;
   const link = createRedisLink({ spool, shards, logger });
   let lastRefusal: Exclude<KeepResult["kind"], "kept"> | undefined;
 
@@ -60,7 +62,7 @@ export function createSpoolingWriter(options: SpoolingWriterOptions): SpoolingWr
   const drain = createDrain({
     spool,
     shards,
-    append,
+    append: appendAlone,
     link,
     onDrained: (reports) => {
       metrics.reports.inc({ result: "drained" }, reports);

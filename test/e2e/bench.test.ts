@@ -57,6 +57,51 @@ it("bench:judge prints times, beside those of judging from scratch", async () =>
   expect(table).not.toContain("NaN");
 });
 
+interface SpeedResult {
+  readonly single: readonly {
+    readonly server: string;
+    readonly requestsPerSecond: { readonly median: number };
+    readonly ratio: { readonly median: number };
+    readonly cpuUs: { readonly median: number };
+    readonly failed: number;
+  }[];
+  readonly batches: readonly { readonly ratio: { readonly median: number }; readonly failed: number }[];
+  readonly "end-to-end": readonly { readonly acknowledged: number; readonly failed: number }[];
+}
+
+it("bench prints figures of each part, beside their references, and nothing failed", async () => {
+  const parts = ["--only", "single,batches,end-to-end"];
+  const text = await run("speed", ...parts, "--seconds", "1", "--rounds", "1", "--json");
+  const { single, batches, "end-to-end": endToEnd } = JSON.parse(text) as SpeedResult;
+  expect(single.map(({ server }) => server)).toEqual(["bare node:http", "Express", "ingest"]);
+  expect(single[0]!.ratio.median).toBe(1);
+  for (const { requestsPerSecond, cpuUs, failed } of single) {
+    expect(requestsPerSecond.median).toBeGreaterThan(0);
+    expect(cpuUs.median).toBeGreaterThan(0);
+    expect(failed).toBe(0);
+  }
+  expect(batches.map(({ failed }) => failed)).toEqual([0, 0, 0]);
+  for (const { ratio } of batches) expect(ratio.median).toBeGreaterThan(0);
+  expect(endToEnd.length).toBeGreaterThan(1);
+  for (const { acknowledged, failed } of endToEnd) {
+    expect(acknowledged).toBeGreaterThan(0);
+    expect(failed).toBe(0);
+  }
+});
+
+it("bench:detection times a rollback, and the classic way on the same release", async () => {
+  const text = await run("speed", "--only", "detection", "--seconds", "1", "--json");
+  const { detection } = JSON.parse(text) as {
+    detection: readonly Readonly<Record<"lastgoodMs" | "tunedMs", readonly number[]>>[];
+  };
+  expect(detection.map(({ lastgoodMs }) => lastgoodMs.length)).toEqual([1, 1]);
+  expect(detection.map(({ tunedMs }) => tunedMs.length)).toEqual([1, 1]);
+});
+
+it("bench refuses a part that there is not", async () => {
+  await expect(run("speed", "--only", "everything")).rejects.toThrow("there are single, batches");
+});
+
 it("bench:scrape prints a scrape beside the same bytes from a bare server", async () => {
   const text = await run(
     "scrape",

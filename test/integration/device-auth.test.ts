@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
-import type { Express } from "express";
+import type { RequestListener } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
 import { REPORTS_PER_REQUEST_MAX } from "../../ingest/contract/device-report.ts";
@@ -37,7 +37,7 @@ const TILL = "com.acme.till";
 
 let server: TestRedis;
 let redis: Redis;
-let app: Express;
+let app: RequestListener;
 let registry: Registry;
 let folder: string;
 let keyFile: string;

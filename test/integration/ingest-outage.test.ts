@@ -1,12 +1,13 @@
 // Ingest when things go wrong around it: Redis away, silent or full, a stream that nobody empties, and a
 // stop in the middle of requests. Nothing is acknowledged that Redis does not hold, and all of it heals.
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
-import { createOperationsApp } from "../../ingest/app.ts";
+import { createIngestChecks, createOperationsApp } from "../../ingest/app.ts";
 import { startIngest } from "../../ingest/ingest.ts";
 import type { RunningIngest } from "../../ingest/ingest.ts";
 import type { AppId, Channel } from "../../ingest/contract/release-key.ts";
@@ -209,7 +210,7 @@ describe("stopping", () => {
 
   test("a client that goes away in the middle is counted as aborted", async () => {
     const { app, registry } = createTestIngest({ redis });
-    const listening = app.listen(0, "127.0.0.1");
+    const listening = createServer(app).listen(0, "127.0.0.1");
     await once(listening, "listening");
     const socket = connect((listening.address() as { port: number }).port, "127.0.0.1");
     socket.write(
@@ -244,9 +245,8 @@ describe("the operations address", () => {
   test("is not ready while Redis is away, and alive all the same", async () => {
     const operations = createOperationsApp({
       registry: createRegistry({ process: "test", version: "0.0.0" }),
-      redis,
+      checks: createIngestChecks({ redis, isDraining: () => false }),
       logger,
-      isDraining: () => false,
     });
     await supertest(operations).get("/readyz").expect(200);
     await server.kill();
@@ -262,9 +262,8 @@ describe("the operations address", () => {
   test("takes no reports", async () => {
     const operations = createOperationsApp({
       registry: createRegistry({ process: "test", version: "0.0.0" }),
-      redis,
+      checks: createIngestChecks({ redis, isDraining: () => false }),
       logger,
-      isDraining: () => false,
     });
     const answer = await supertest(operations).post("/v1/reports").send({}).expect(404);
     expect(answer.body.code).toBe("not_found");

@@ -1,6 +1,6 @@
 // POST /v1/reports against a real Redis: what is taken, and that it is in Redis when 202 is answered.
 import { gzipSync } from "node:zlib";
-import type { Express } from "express";
+import type { RequestListener } from "node:http";
 import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -34,7 +34,7 @@ const BODY_BYTES_MAX = 5 * 1024 ** 2;
 
 let server: TestRedis;
 let redis: Redis;
-let app: Express;
+let app: RequestListener;
 let registry: Registry;
 
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 // POST /hot-updater/reports and POST /expo/manifest-requests against a real Redis: what is answered, that it is in Redis
 // by then, and that no body whatever brings the program out of step.
 import { gzipSync } from "node:zlib";
-import type { Express } from "express";
+import type { RequestListener } from "node:http";
 import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EVENTS_PER_REQUEST_MAX } from "../../ingest/sources/keyed-events-route.ts";
@@ -29,7 +29,7 @@ const EXPO = "/expo/manifest-requests";
 
 let server: TestRedis;
 let redis: Redis;
-let app: Express;
+let app: RequestListener;
 let registry: Registry;
 
 beforeAll(async () => {

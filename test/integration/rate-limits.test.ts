@@ -1,6 +1,6 @@
 // What each system's devices are told when too many requests come: never what would keep an update check from a device.
 import supertest from "supertest";
-import type { Express } from "express";
+import type { RequestListener } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BURST_SECONDS } from "../../ingest/limits/token-buckets.ts";
 import type { Registry } from "../../runtime/metrics.ts";
@@ -31,7 +31,7 @@ const SOURCES = {
 };
 
 /** An ingest whose one address has sent all that it may. */
-async function exhausted(): Promise<{ app: Express; registry: Registry }> {
+async function exhausted(): Promise<{ app: RequestListener; registry: Registry }> {
   const made = createTestIngest({ redis, requestsPerSecond: { perAddress: 1 }, sources: SOURCES });
   for (let sent = 0; sent < BURST_SECONDS; sent += 1)
     expect((await sendReports(made.app, sampleReport())).status).toBe(202);

@@ -36,6 +36,8 @@ export const FAULT_APP = "com.acme.till";
 export interface IngestStart {
   /** YAML of `ingest.spool`. */
   readonly spool?: string;
+  /** YAML of further settings of `ingest`, such as `processes: 2`. */
+  readonly settings?: string;
   /** Before the command, such as `ulimit -f 100;`. */
   readonly shell?: string;
   /** In place of the stage's own. */
@@ -111,11 +113,19 @@ function bytesBelow(folder: string): number {
     .reduce((sum, { parentPath, name }) => sum + statSync(path.join(parentPath, name)).size, 0);
 }
 
-function configText({ folder, spool }: { folder: string; spool: string }): string {
+function configText({
+  folder,
+  spool,
+  settings,
+}: {
+  readonly folder: string;
+  readonly spool: string;
+  readonly settings: string;
+}): string {
   return `
 data_dir: ${folder}/data
 shards: ${FAULT_SHARDS}
-ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", spool: ${spool} }
+ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", spool: ${spool}, ${settings} }
 apps:
   ${FAULT_APP}:
     ingest_keys: [${FAULT_KEY}]
@@ -129,6 +139,7 @@ policies:
 function startIngestProcess({
   folder,
   spool = "{}",
+  settings = "processes: 1",
   ...start
 }: IngestStart & {
   folder: string;
@@ -136,7 +147,7 @@ function startIngestProcess({
   running: Set<ChildProcess>;
 }): Promise<PartProcess> {
   const config = path.join(folder, "lastgood.yaml");
-  writeFileSync(config, configText({ folder, spool }));
+  writeFileSync(config, configText({ folder, spool, settings }));
   return startPart({ part: "ingest", config, ...start });
 }
 

@@ -2,7 +2,7 @@
 // Redis, and near-valid configuration files. Enters: an app, or nothing. Leaves: targets, each with what it sends and what
 // every answer must be: never a crash, never a 5xx, always in the form of that system.
 import { readFileSync } from "node:fs";
-import type { Express } from "express";
+import type { RequestListener } from "node:http";
 import * as fc from "fast-check";
 import { loadSettings } from "../../agent/config/load.ts";
 import { PROBLEMS, REPORT_CODES } from "../../ingest/problems.ts";
@@ -258,7 +258,7 @@ export function checkAnswer(target: Pick<HttpTarget, "good" | "check">, answer: 
 
 export function httpProperty(
   target: HttpTarget,
-  app: Express,
+  app: RequestListener,
   onCase: (outcome: string) => Promise<void> | void,
 ): fc.IAsyncProperty<[Sent]> {
   return fc.asyncProperty(sentAs(target.bodies), async ({ bytes, encoding }) => {

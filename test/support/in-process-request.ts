@@ -1,9 +1,9 @@
-// A request to an Express app without a socket: thousands a second, through every middleware that a real one passes.
+// A request to ingest (or an Express app) without a socket: thousands a second, through every middleware that a real one passes.
 // Enters: method, path, headers, body. Leaves: the answer, or that it failed to end.
 import { IncomingMessage, ServerResponse } from "node:http";
+import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import { PassThrough } from "node:stream";
-import type { Express } from "express";
 
 export interface InProcessRequest {
   readonly method: string;
@@ -18,7 +18,7 @@ export interface InProcessAnswer {
   readonly text: string;
 }
 
-export function answerOf(app: Express, sent: InProcessRequest): Promise<InProcessAnswer> {
+export function answerOf(app: RequestListener, sent: InProcessRequest): Promise<InProcessAnswer> {
   const socket = Object.assign(new PassThrough(), { remoteAddress: "127.0.0.1" }) as unknown as Socket;
   const request = new IncomingMessage(socket);
   request.method = sent.method;

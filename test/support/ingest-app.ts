@@ -1,5 +1,5 @@
 // The ingest app for tests, on a real Redis: two apps with keys of their own and one key that both share.
-import type { Express } from "express";
+import type { RequestListener } from "node:http";
 import supertest from "supertest";
 import { createIngestApp } from "../../ingest/app.ts";
 import type { DeviceAuthSettings } from "../../ingest/contract/device-auth.ts";
@@ -42,7 +42,7 @@ export interface TestIngestOptions {
   readonly onTurnedAway?: () => void;
 }
 
-export function createTestIngest(options: TestIngestOptions): { app: Express; registry: Registry } {
+export function createTestIngest(options: TestIngestOptions): { app: RequestListener; registry: Registry } {
   const registry = createRegistry({ process: "test", version: "0.0.0" });
   const app = createIngestApp({
     settings: {
@@ -107,7 +107,7 @@ export interface Sent {
 }
 
 /** POSTs the body as it is: text, bytes, or any value as JSON. */
-export function sendReports(app: Express, body: unknown, sent: Sent = {}): supertest.Test {
+export function sendReports(app: RequestListener, body: unknown, sent: Sent = {}): supertest.Test {
   const { type = "application/json", encoding } = sent;
   const key = "key" in sent ? sent.key : TILL_KEY;
   let test = supertest(app).post("/v1/reports").set("Content-Type", type);

@@ -2,8 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { deserialize, serialize } from "node:v8";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadIngestSettings } from "../../../ingest/config.ts";
+import { PROCESSES_MAX } from "../../../ingest/contract/settings.ts";
+import { SPOOL_FOLDERS_MAX } from "../../../ingest/spool/spool-folder.ts";
 import { makeCertificate } from "../../support/certificate.ts";
 
 let folder: string;
@@ -17,6 +20,21 @@ function load(text: string, env: Record<string, string> = {}): ReturnType<typeof
 }
 
 const SMALL = "apps: { com.acme.till: { ingest_keys: [some-ingest-key], channels: { production: {} } } }";
+
+/** Every kind of value that settings may hold. */
+const WITH_EVERYTHING = `
+ingest: { trusted_proxies: [10.0.0.0/8] }
+apps:
+  com.acme.till:
+    ingest_keys: [some-ingest-key]
+    channels: { production: {}, beta: {} }
+    sources:
+      codepush: { deployments: { key-of-till: production }, server: "https://codepush.example" }
+      otlp: { channel: production }
+      sentry:
+        projects: { "1": { key: pub, environments: { live: production, test: beta }, forward: { dsn: "https://k@sentry.example/2" } } }
+        release: [{ from: release, match: "^till@(?<version>[0-9.]+)$" }]
+`;
 
 describe("loadIngestSettings", () => {
   test("a small file gets the defaults", () => {
@@ -32,6 +50,7 @@ describe("loadIngestSettings", () => {
         ingest: {
           listen: { host: "127.0.0.1", port: 8080 },
           operationsListen: { host: "127.0.0.1", port: 8081 },
+          processes: 1,
           bodyBytesMax: 5 * 1024 ** 2,
           streamEntriesMax: 250_000,
           trustedProxies: [],
@@ -94,6 +113,24 @@ describe("loadIngestSettings", () => {
   test("the example file is good", () => {
     const file = path.resolve(import.meta.dirname, "../../../lastgood.example.yaml");
     expect(loadIngestSettings({ file, env: {} })).toMatchObject({ kind: "loaded" });
+  });
+});
+
+describe("how many processes ingest is", () => {
+  const withProcesses = (processes: unknown): ReturnType<typeof load> =>
+    load(`${SMALL}\ningest: { processes: ${String(processes)} }`);
+
+  test("from 1 to as many as may spool to one folder", () => {
+    expect(PROCESSES_MAX).toBe(SPOOL_FOLDERS_MAX);
+    for (const processes of [1, 2, PROCESSES_MAX])
+      expect(withProcesses(processes)).toMatchObject({ config: { ingest: { processes } } });
+    for (const wrong of [0, PROCESSES_MAX + 1, 1.5, "all"]) expect(withProcesses(wrong).kind).toBe("invalid");
+  });
+
+  test("what the first process has read can be sent to its workers, patterns and all", () => {
+    const loaded = load(WITH_EVERYTHING);
+    if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.problems));
+    expect(deserialize(serialize(loaded.config))).toEqual(loaded.config);
   });
 });
 

@@ -220,6 +220,7 @@ describe("a right file", () => {
       ingest: {
         listen: { host: "127.0.0.1", port: 8080 },
         operationsListen: { host: "127.0.0.1", port: 8081 },
+        processes: 1,
         bodyBytesMax: 5 * 1024 * 1024,
         streamEntriesMax: 250_000,
         trustedProxies: [],

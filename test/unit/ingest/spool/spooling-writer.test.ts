@@ -75,6 +75,7 @@ async function createStage({
   const writer = createSpoolingWriter({
     spool,
     append,
+    appendAlone: append,
     shards,
     metrics: {
       reports: {

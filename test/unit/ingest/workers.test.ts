@@ -1,0 +1,129 @@
+// What the first process makes of its workers' metrics and checks.
+import { describe, expect, test } from "vitest";
+import { mergeChecks } from "../../../ingest/workers/worker-checks.ts";
+import { createWorkerMetrics } from "../../../ingest/workers/worker-metrics.ts";
+import { Counter, Gauge, Histogram, createRegistry, readMetrics } from "../../../runtime/metrics.ts";
+import type { MetricsReading, Registry } from "../../../runtime/metrics.ts";
+
+interface Instruments {
+  readonly registry: Registry;
+  readonly taken: Counter<"result">;
+  readonly inFlight: Gauge;
+  readonly oldest: Gauge;
+  readonly took: Histogram;
+  read(): Promise<MetricsReading>;
+}
+
+function instruments(): Instruments {
+  const registry = createRegistry({ process: "test", version: "0.0.0" });
+  const registers = [registry];
+  return {
+    registry,
+    taken: new Counter({ name: "taken_total", help: "-", labelNames: ["result"], registers }),
+    inFlight: new Gauge({ name: "in_flight", help: "-", registers }),
+    oldest: new Gauge({ name: "oldest", help: "-", aggregator: "min", registers }),
+    took: new Histogram({ name: "took_seconds", help: "-", buckets: [1, 10], registers }),
+    read: () => readMetrics(registry),
+  };
+}
+
+async function samplesOf(registry: Registry): Promise<Record<string, number>> {
+  const lines = (await registry.metrics()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return Object.fromEntries(
+    lines.map((line) => {
+      const end = line.lastIndexOf(" ");
+      return [line.slice(0, end), Number(line.slice(end + 1))];
+    }),
+  );
+}
+
+describe("metrics of several workers", () => {
+  test("counters, histograms and most gauges are sums; what says otherwise is not", async () => {
+    const [one, other] = [instruments(), instruments()];
+    one.taken.inc({ result: "ok" }, 3);
+    other.taken.inc({ result: "ok" }, 4);
+    other.taken.inc({ result: "bad" }, 1);
+    one.inFlight.set(2);
+    other.inFlight.set(5);
+    one.oldest.set(100);
+    other.oldest.set(70);
+    one.took.observe(0.5);
+    other.took.observe(5);
+    const metrics = createWorkerMetrics();
+    metrics.note(1, await one.read());
+    metrics.note(2, await other.read());
+    expect(await samplesOf(metrics.merged([]))).toMatchObject({
+      'taken_total{result="ok"}': 7,
+      'taken_total{result="bad"}': 1,
+      in_flight: 7,
+      oldest: 70,
+      'took_seconds_bucket{le="1"}': 1,
+      'took_seconds_bucket{le="10"}': 2,
+      took_seconds_count: 2,
+      took_seconds_sum: 5.5,
+      [`ota_build_info{process="test",version="0.0.0",node="${process.version}"}`]: 1,
+    });
+  });
+
+  test("no counter falls when workers die, also together, and come again: a rate would count the rest twice", async () => {
+    const metrics = createWorkerMetrics();
+    const lives = [1, 2, 3].map(() => instruments());
+    for (const [index, life] of lives.entries()) {
+      life.taken.inc({ result: "ok" }, 10 + index);
+      life.took.observe(index);
+      life.inFlight.set(1);
+      metrics.note(index, await life.read());
+    }
+    const ends = [metrics.noteEnd(0), metrics.noteEnd(1)];
+    // Asked while the ends are being added.
+    for (let turn = 0; turn < 20; turn += 1) {
+      const samples = await samplesOf(metrics.merged([]));
+      expect([samples['taken_total{result="ok"}'], samples["took_seconds_count"]]).toEqual([33, 3]);
+    }
+    await Promise.all(ends);
+    const again = instruments();
+    again.taken.inc({ result: "ok" }, 1);
+    metrics.note(3, await again.read());
+    await metrics.noteEnd(2);
+    // What was measured, and not counted, went with those who measured it.
+    expect(await samplesOf(metrics.merged([]))).toMatchObject({
+      'taken_total{result="ok"}': 34,
+      took_seconds_count: 3,
+      took_seconds_sum: 3,
+      in_flight: 0,
+    });
+  });
+
+  test("the end of one that never answered changes nothing", async () => {
+    const metrics = createWorkerMetrics();
+    await metrics.noteEnd(9);
+    expect(await samplesOf(metrics.merged([]))).toEqual({});
+  });
+});
+
+describe("checks of several workers", () => {
+  const fine = { redis: undefined, process: undefined };
+
+  test("all fine", () => {
+    expect(mergeChecks([fine, fine])).toEqual({ redis: undefined, workers: undefined });
+  });
+
+  test("one is being started again: ready, with a note", () => {
+    expect(mergeChecks([fine, undefined])).toEqual({
+      redis: undefined,
+      workers: { note: "1 of 2 answer" },
+    });
+  });
+
+  test("none answers: not ready", () => {
+    expect(mergeChecks([undefined, undefined]).workers).toBe("0 of 2 answer");
+  });
+
+  test("Redis is away from one, which is a note, and from all, which is not", () => {
+    const away = { redis: "not connected" };
+    expect(mergeChecks([fine, away]).redis).toEqual({ note: "not connected" });
+    expect(mergeChecks([away, away]).redis).toBe("not connected");
+    expect(mergeChecks([fine, { redis: { note: "in the spool" } }]).redis).toEqual({ note: "in the spool" });
+    expect(mergeChecks([away, { redis: { note: "in the spool" } }]).redis).toEqual({ note: "not connected" });
+  });
+});
