@@ -123,7 +123,7 @@ export function createIngestApp({
 
 /**
  * Native reports are nearly all that comes, and Express costs more than all that is done with one: they are served
- * before it is asked (docs/adr/0028-the-hot-path.md). What is done is the same code either way.
+ * before it is asked (docs/adr/0027-the-hot-path.md). What is done is the same code either way.
  */
 function hotPathFirst(parts: {
   readonly app: Express;

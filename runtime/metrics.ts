@@ -57,7 +57,7 @@ export function mergeReadings(readings: readonly MetricsReading[]): Registry {
   return AggregatorRegistry.aggregate([...readings]);
 }
 
-/** A registry, or how one is made for each scrape. */
+/** Metrics of this process, or what several say together when they are asked. */
 export type MetricsSource = Registry | (() => Promise<Registry>);
 
 const OPEN_METRICS = "application/openmetrics-text";

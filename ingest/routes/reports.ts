@@ -1,5 +1,5 @@
 // POST /v1/reports: native reports, one or many. Enters: a request as Node has it, because this route is served before
-// Express is asked (docs/adr/0028-the-hot-path.md); whose key it carries, and its body, are found out here. Where the
+// Express is asked (docs/adr/0027-the-hot-path.md); whose key it carries, and its body, are found out here. Where the
 // app asks for it, the request also has to prove whose reports they are (device-auth/).
 // Leaves: 202 with what was accepted and what was not, only after the accepted ones are kept; or a
 // Problem. A single report that is bad answers with its own code; in a batch it is named by its index.

@@ -1,4 +1,4 @@
-// Ingest as several processes on one address (`ingest.processes`, docs/adr/0029-several-ingest-processes.md): this one
+// Ingest as several processes on one address (`ingest.processes`, docs/adr/0028-several-ingest-processes.md): this one
 // listens, hands connections to its workers in turn, starts again those that die, and answers for all of them under
 // /metrics and /readyz. It touches no report. Enters: settings. Leaves: the two base URLs, and a stop that loses nothing.
 import cluster from "node:cluster";

@@ -27,11 +27,11 @@ export async function runWorker(): Promise<void> {
       asked.stop?.("asked by the first process");
     });
   });
-  // The first process says what there is to say about it.
-  process.on("SIGHUP", () => {});
   await tell({ kind: "hello" });
   const { settings, redisUrl, version } = await started;
   const logger = createLogger({ name: "ingest", level: settings.logLevel });
+  // The first process says what there is to say; by default a hang-up would end this one.
+  process.on("SIGHUP", () => {});
   await runProcess({
     logger,
     stopMsMax: STOP_MS_MAX - SOONER_MS,
