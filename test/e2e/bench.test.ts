@@ -89,15 +89,6 @@ it("bench prints figures of each part, beside their references, and nothing fail
   }
 });
 
-it("bench:detection times a rollback, and the classic way on the same release", async () => {
-  const text = await run("speed", "--only", "detection", "--seconds", "1", "--json");
-  const { detection } = JSON.parse(text) as {
-    detection: readonly Readonly<Record<"lastgoodMs" | "tunedMs", readonly number[]>>[];
-  };
-  expect(detection.map(({ lastgoodMs }) => lastgoodMs.length)).toEqual([1, 1]);
-  expect(detection.map(({ tunedMs }) => tunedMs.length)).toEqual([1, 1]);
-});
-
 it("bench refuses a part that there is not", async () => {
   await expect(run("speed", "--only", "everything")).rejects.toThrow("there are single, batches");
 });
