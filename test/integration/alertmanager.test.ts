@@ -20,7 +20,8 @@ async function post(url: string, alerts: readonly Labels[], state: "firing" | "r
       alerts.map((labels) => ({
         labels: { service: "lastgood", ...labels },
         annotations: { summary: "s", description: "d" },
-        startsAt: new Date(nowMs - HOUR_MS).toISOString(),
+        // An alert that is older than `group_wait` is told at once, and those that come with it in the next notification.
+        startsAt: new Date(state === "firing" ? nowMs : nowMs - HOUR_MS).toISOString(),
         endsAt: new Date(state === "firing" ? nowMs + HOUR_MS : nowMs - 1).toISOString(),
       })),
     ),
