@@ -2,12 +2,12 @@
 // one request. Leaves: as from the appender behind it, once Redis has all entries of the group; a request is never
 // acknowledged before its own are there. Under load this is most of what makes single reports cheap: one system call,
 // one answer and few commands for many requests, and reports of one shard in one stream entry.
-import { isReportEntry, joinReportEntries } from "./contract/report-entry.ts";
+import { isOfOneTime, isReportEntry, joinReportEntries } from "./contract/report-entry.ts";
 import type { EntriesByShard, EntryAppender, EntryFields, StreamLengths } from "./entry-appender.ts";
 
 /** Groups that may be under way: while Redis works on one, the next can be on its way. */
 export const GROUPS_UNDER_WAY_MAX = 2;
-/** Small entries of one shard are joined as long as they are shorter than this, in characters of JSON. */
+/** Small entries of one shard and one time are joined as long as they are shorter than this, in characters of JSON. */
 export const JOINED_ENTRY_CHARS_MAX = 32_768;
 
 interface Waiting {
@@ -68,7 +68,10 @@ export function joinEntries(parts: readonly EntriesByShard[]): EntriesByShard {
 function addEntry(ofShard: EntryFields[], entry: EntryFields): void {
   const last = ofShard.at(-1)!;
   const isJoined =
-    isReportEntry(last) && isReportEntry(entry) && last[5].length + entry[5].length <= JOINED_ENTRY_CHARS_MAX;
+    isReportEntry(last) &&
+    isReportEntry(entry) &&
+    isOfOneTime(last, entry) &&
+    last[5].length + entry[5].length <= JOINED_ENTRY_CHARS_MAX;
   if (isJoined) ofShard[ofShard.length - 1] = joinReportEntries(last, entry);
   else ofShard.push(entry);
 }

@@ -170,7 +170,7 @@ function spoolInstruments(registry: Registry): SpoolMetrics {
   const damaged = new Counter({ ...describeMetric("ota_ingest_spool_damaged_records_total"), registers });
   const drainErrors = new Counter({ ...describeMetric("ota_ingest_spool_drain_errors_total"), registers });
   gauge("ota_ingest_spooling", ({ isAway }) => (isAway ? 1 : 0), "max");
-  gauge("ota_ingest_spool_bytes", ({ bytes }) => bytes, "sum");
+  gauge("ota_ingest_spool_bytes", ({ bytes }) => bytes, "max");
   gauge(
     "ota_ingest_spool_oldest_timestamp_seconds",
     ({ oldestAtMs }) => (oldestAtMs === undefined ? undefined : oldestAtMs / 1_000),
@@ -187,10 +187,10 @@ export function forwardedCounter(registry: Registry): Counter<"source" | "result
 }
 
 function exportLimits(registry: Registry, limits: IngestSettings): void {
-  const limit = (name: MetricNameOf<"ingest">, value: number, aggregator: "first" | "sum" = "first"): void =>
+  const limit = (name: MetricNameOf<"ingest">, value: number, aggregator: "first" | "max" = "first"): void =>
     new Gauge({ ...describeMetric(name), registers: [registry], aggregator }).set(value);
   limit("ota_ingest_stream_entries_max", limits.streamEntriesMax);
-  limit("ota_ingest_spool_bytes_max", limits.spool?.bytesMax ?? 0, "sum");
+  limit("ota_ingest_spool_bytes_max", limits.spool?.bytesMax ?? 0, "max");
   limit("ota_ingest_body_bytes_max", limits.bodyBytesMax);
   limit("ota_ingest_reports_per_request_max", REPORTS_PER_REQUEST_MAX);
 }

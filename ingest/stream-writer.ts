@@ -14,6 +14,7 @@ import { reportStream } from "./contract/stream-names.ts";
 import { createEntryAppender } from "./entry-appender.ts";
 import type { AsksLength, EntriesByShard, EntryAppender, EntryFields } from "./entry-appender.ts";
 import { createGroupAppender } from "./group-appender.ts";
+import { createTurnClock } from "./turn-clock.ts";
 
 /** Reports in one entry: bounds how much the agent takes in one bite. */
 export const REPORTS_PER_ENTRY_MAX = 1_000;
@@ -53,9 +54,10 @@ export interface StreamWriterOptions {
 
 export function createStreamWriter({ shards, clock, ...options }: StreamWriterOptions): StreamWriter {
   const { append } = createBoundedAppend({ ...options, clock });
+  const receivedAt = createTurnClock(clock);
   return {
     async write(reports) {
-      const { entries, skews } = encodeReports({ reports, shards, receivedAtMs: clock() });
+      const { entries, skews } = encodeReports({ reports, shards, receivedAtMs: receivedAt() });
       const outcome = await append(byShard(entries));
       return outcome.kind === "appended" ? { kind: "written", skews } : outcome;
     },

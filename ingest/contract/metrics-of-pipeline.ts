@@ -228,7 +228,7 @@ export const METRICS_OF_PIPELINE = {
   ota_ingest_spool_bytes: {
     process: "ingest",
     type: "gauge",
-    help: "Bytes on disk of reports that wait for Redis.",
+    help: "Bytes on disk of reports that wait for Redis; of several workers of one ingest those of the fullest.",
     labels: [],
   },
   ota_ingest_spool_oldest_timestamp_seconds: {
@@ -246,7 +246,7 @@ export const METRICS_OF_PIPELINE = {
   ota_ingest_spool_bytes_max: {
     process: "ingest",
     type: "gauge",
-    help: "Setting: bytes that the spool may take on disk; 0 = it is off.",
+    help: "Setting: bytes that the spool of one process may take on disk; 0 = it is off.",
     labels: [],
   },
   ota_ingest_body_bytes_max: {

@@ -59,7 +59,15 @@ export function isReportEntry(fields: readonly string[]): fields is EncodedRepor
   return fields.length === 6 && fields[0] === "f" && fields[1] === ENTRY_FORMAT && fields[4] === "r";
 }
 
-/** The reports of both, received when the first was: nothing is taken apart, so that it costs next to nothing. */
+/**
+ * Whether both were received at the same time: nothing else may be joined. A time that a device's clock got wrong is clamped
+ * to exactly a week before its report was received, and with another receive time nobody would know it for clamped.
+ */
+export function isOfOneTime(first: EncodedReportEntry, second: EncodedReportEntry): boolean {
+  return first[3] === second[3];
+}
+
+/** The reports of both, which `isOfOneTime`: nothing is taken apart, so that it costs next to nothing. */
 export function joinReportEntries(
   first: Readonly<EncodedReportEntry>,
   second: Readonly<EncodedReportEntry>,

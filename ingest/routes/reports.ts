@@ -146,6 +146,8 @@ function refusalOf(
 }
 
 function answer(response: ServerResponse, { accepted, rejected }: Sorted): void {
-  response.writeHead(202, JSON_ANSWER_HEADERS);
-  response.end(JSON.stringify({ accepted: accepted.length, rejected }));
+  const body = JSON.stringify({ accepted: accepted.length, rejected });
+  // With a length: otherwise it goes in chunks, and ends a connection of HTTP/1.0.
+  response.writeHead(202, [...JSON_ANSWER_HEADERS, "Content-Length", String(Buffer.byteLength(body))]);
+  response.end(body);
 }

@@ -13,6 +13,7 @@ import type { KeepOutcome, ReportWriter } from "../keep-reports.ts";
 import type { SpoolMetrics } from "../metrics.ts";
 import { byShard, encodeReports } from "../stream-writer.ts";
 import type { AppendEntries, AppendOutcome, EncodedEntry } from "../stream-writer.ts";
+import { createTurnClock } from "../turn-clock.ts";
 import { createDrain } from "./drain.ts";
 import { createRedisLink } from "./redis-link.ts";
 import type { KeepResult, Spool } from "./spool.ts";
@@ -48,6 +49,7 @@ export interface SpoolingWriterOptions {
 
 export function createSpoolingWriter(options: SpoolingWriterOptions): SpoolingWriter {
   const { spool, append, appendAlone, shards, metrics, clock, logger, onSpooled } = options;
+  const receivedAt = createTurnClock(clock);
   const link = createRedisLink({ spool, shards, logger });
   let lastRefusal: Exclude<KeepResult["kind"], "kept"> | undefined;
 
@@ -84,7 +86,7 @@ export function createSpoolingWriter(options: SpoolingWriterOptions): SpoolingWr
 
   return {
     async write(reports) {
-      const { entries, skews } = encodeReports({ reports, shards, receivedAtMs: clock() });
+      const { entries, skews } = encodeReports({ reports, shards, receivedAtMs: receivedAt() });
       const written: KeepOutcome = { kind: "written", skews };
       // With nothing on disk the drain has nothing to ask with: then requests ask.
       const isAway = ({ shard }: EncodedEntry): boolean => link.isAway(shard) && !spool.state().isEmpty;

@@ -17,6 +17,8 @@ export interface WorkerMetrics {
 
 export function createWorkerMetrics(): WorkerMetrics {
   const known = new Map<number, MetricsReading>();
+  /** An answer of one of these comes too late: what it had counted is in `ended`. */
+  const dead = new Set<number>();
   /** Of all that are dead, in one piece: it does not grow with every end. */
   let ended: MetricsReading = [];
   let adding = Promise.resolve();
@@ -29,8 +31,14 @@ export function createWorkerMetrics(): WorkerMetrics {
     known.delete(life);
   };
   return {
-    note: (life, reading) => void known.set(life, reading),
-    noteEnd: (life) => (adding = adding.then(() => addEnded(life))),
+    note(life, reading) {
+      if (!dead.has(life)) known.set(life, reading);
+    },
+    noteEnd(life) {
+      dead.add(life);
+      adding = adding.then(() => addEnded(life));
+      return adding;
+    },
     merged: (own) => mergeReadings([own.map(keptFirst), ...known.values(), ended]),
   };
 }

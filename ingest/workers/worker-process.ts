@@ -93,7 +93,7 @@ async function exitOf(worker: Worker): Promise<string> {
   const exit = new Promise<string>((resolve) => {
     worker.once("exit", (code: number, signal: string | null) => resolve(signal ?? `exit code ${code}`));
     // It could not even be spawned: then there is no exit.
-    worker.once("error", (error: Error) => resolve(error.message));
+    worker.on("error", (error: Error) => resolve(error.message));
   });
   const disconnected = new Promise<void>((resolve) => void worker.once("disconnect", () => resolve()));
   const reason = await exit;

@@ -13,6 +13,10 @@ import {
 const RECEIVED_AT_MS = 1_769_860_800_000;
 
 function entryOf(...devices: readonly string[]): EncodedReportEntry {
+  return entryAt(RECEIVED_AT_MS, ...devices);
+}
+
+function entryAt(receivedAtMs: number, ...devices: readonly string[]): EncodedReportEntry {
   const reports = devices.map(
     (device) =>
       ({
@@ -24,7 +28,7 @@ function entryOf(...devices: readonly string[]): EncodedReportEntry {
         atMs: RECEIVED_AT_MS,
       }) as AcceptedReport,
   );
-  return encodeReportEntry({ receivedAtMs: RECEIVED_AT_MS, reports });
+  return encodeReportEntry({ receivedAtMs, reports });
 }
 
 function inShard(shard: number, ...entries: readonly EntryFields[]): EntriesByShard {
@@ -130,6 +134,13 @@ describe("joining", () => {
     const isTooLong = entryOfChars(JOINED_ENTRY_CHARS_MAX - first[5].length + 1);
     expect(joinEntries([inShard(0, first), inShard(0, fits)]).get(0)).toHaveLength(1);
     expect(joinEntries([inShard(0, first), inShard(0, isTooLong)]).get(0)).toHaveLength(2);
+  });
+
+  test("not what was received a millisecond later: a clamped time is known by when its report was received", () => {
+    const parts = [entryOf("a"), entryAt(RECEIVED_AT_MS + 1, "b"), entryAt(RECEIVED_AT_MS + 1, "c")];
+    const joined = joinEntries(parts.map((entry) => inShard(0, entry))).get(0)!;
+    expect(devicesOf(joined)).toEqual([["a"], ["b", "c"]]);
+    expect(joined.map((entry) => Number(entry[3]))).toEqual([RECEIVED_AT_MS, RECEIVED_AT_MS + 1]);
   });
 
   test("one request goes as it is", () => {
