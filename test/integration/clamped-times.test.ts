@@ -6,10 +6,10 @@ import type { DeviceReport } from "../../ingest/contract/device-report.ts";
 import { decodeReportEntry } from "../../ingest/contract/report-entry.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { createStreamWriter } from "../../ingest/stream-writer.ts";
-import { createLogger } from "../../runtime/logger.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { sampleReport } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 
@@ -19,9 +19,7 @@ let server: TestRedis;
 let redis: Redis;
 beforeAll(async () => {
   server = await startTestRedis();
-  const logger = createLogger({ name: "test", level: "silent" });
-  redis = createRedis({ url: server.url, role: "request", logger });
-  await waitUntilReady(redis, 5_000);
+  redis = await connectTo(server);
 });
 afterAll(async () => {
   await closeRedis(redis);

@@ -11,9 +11,8 @@ import { REPORTS_PER_REQUEST_MAX } from "../../ingest/contract/device-report.ts"
 import { deviceKeyOf, signAsDevice } from "../../ingest/contract/device-signature.ts";
 import { KEY_FILE_CHECK_MS } from "../../ingest/device-auth/key-file.ts";
 import { DEVICE_AUTH_RESULTS } from "../../ingest/metrics.ts";
-import { createLogger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { TOKEN_NOW_MS, createIssuer, keySet, unsignedToken } from "../support/device-tokens.ts";
 import type { Issuer } from "../support/device-tokens.ts";
@@ -29,6 +28,7 @@ import {
   toNdjson,
 } from "../support/ingest-app.ts";
 import type { Sent } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 
@@ -47,12 +47,7 @@ let nowMs: number;
 
 beforeAll(async () => {
   server = await startTestRedis();
-  redis = createRedis({
-    url: server.url,
-    role: "request",
-    logger: createLogger({ name: "test", level: "silent" }),
-  });
-  await waitUntilReady(redis, 5_000);
+  redis = await connectTo(server);
   [issuer, foreign] = await Promise.all([createIssuer("ES256", "one"), createIssuer("ES256", "two")]);
   folder = mkdtempSync(path.join(tmpdir(), "lg-device-auth-"));
   keyFile = path.join(folder, "keys.json");

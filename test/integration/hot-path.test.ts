@@ -4,8 +4,7 @@ import type { RequestListener } from "node:http";
 import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Registry } from "../../runtime/metrics.ts";
-import { createLogger } from "../../runtime/logger.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import {
   KIOSK_KEY,
@@ -15,6 +14,7 @@ import {
   storedReports,
   toNdjson,
 } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 
@@ -26,12 +26,7 @@ let server: TestRedis;
 let redis: Redis;
 beforeAll(async () => {
   server = await startTestRedis();
-  redis = createRedis({
-    url: server.url,
-    role: "request",
-    logger: createLogger({ name: "test", level: "silent" }),
-  });
-  await waitUntilReady(redis, 5_000);
+  redis = await connectTo(server);
 });
 afterAll(async () => {
   await closeRedis(redis);

@@ -9,9 +9,8 @@ import type { RequestListener } from "node:http";
 import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { REPORTS_PER_REQUEST_MAX } from "../../ingest/contract/device-report.ts";
-import { createLogger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import {
   KIOSK_KEY,
@@ -26,6 +25,7 @@ import {
   toNdjson,
 } from "../support/ingest-app.ts";
 import type { Sent } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 
@@ -39,12 +39,7 @@ let registry: Registry;
 
 beforeAll(async () => {
   server = await startTestRedis();
-  redis = createRedis({
-    url: server.url,
-    role: "request",
-    logger: createLogger({ name: "test", level: "silent" }),
-  });
-  await waitUntilReady(redis, 5_000);
+  redis = await connectTo(server);
 });
 
 afterAll(async () => {

@@ -18,6 +18,7 @@ import {
   storedEntries,
   storedReports,
 } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 import { HOSTILE_TEXTS, anyJson } from "../support/source-app.ts";
@@ -34,12 +35,7 @@ let registry: Registry;
 
 beforeAll(async () => {
   server = await startTestRedis();
-  redis = createRedis({
-    url: server.url,
-    role: "request",
-    logger: createLogger({ name: "test", level: "silent" }),
-  });
-  await waitUntilReady(redis, 5_000);
+  redis = await connectTo(server);
 });
 
 afterAll(async () => {

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { DeviceReport } from "../../ingest/contract/device-report.ts";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { LENGTH_KNOWN_MS, createStreamWriter } from "../../ingest/stream-writer.ts";
-import { createLogger } from "../../runtime/logger.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { sampleReport } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 
@@ -16,9 +16,7 @@ let redis: Redis;
 let nowMs: number;
 beforeAll(async () => {
   server = await startTestRedis();
-  const logger = createLogger({ name: "test", level: "silent" });
-  redis = createRedis({ url: server.url, role: "request", logger });
-  await waitUntilReady(redis, 5_000);
+  redis = await connectTo(server);
 });
 afterAll(async () => {
   await closeRedis(redis);
