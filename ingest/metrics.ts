@@ -154,7 +154,7 @@ function spoolInstruments(registry: Registry): SpoolMetrics {
   const gauge = (
     name: MetricNameOf<"ingest">,
     valueOf: (reading: SpoolReading) => number | undefined,
-    aggregator: "sum" | "min" | "max",
+    aggregator: "min" | "max",
   ): void =>
     void new Gauge({
       ...describeMetric(name),
@@ -187,10 +187,10 @@ export function forwardedCounter(registry: Registry): Counter<"source" | "result
 }
 
 function exportLimits(registry: Registry, limits: IngestSettings): void {
-  const limit = (name: MetricNameOf<"ingest">, value: number, aggregator: "first" | "max" = "first"): void =>
-    new Gauge({ ...describeMetric(name), registers: [registry], aggregator }).set(value);
+  const limit = (name: MetricNameOf<"ingest">, value: number): void =>
+    new Gauge({ ...describeMetric(name), registers: [registry], aggregator: "first" }).set(value);
   limit("ota_ingest_stream_entries_max", limits.streamEntriesMax);
-  limit("ota_ingest_spool_bytes_max", limits.spool?.bytesMax ?? 0, "max");
+  limit("ota_ingest_spool_bytes_max", limits.spool?.bytesMax ?? 0);
   limit("ota_ingest_body_bytes_max", limits.bodyBytesMax);
   limit("ota_ingest_reports_per_request_max", REPORTS_PER_REQUEST_MAX);
 }

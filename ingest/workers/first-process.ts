@@ -95,10 +95,10 @@ async function metricsOfAll(
   workers: ReadonlyMap<number, Living>,
 ): Promise<Registry> {
   await Promise.all(
-    [...workers.values()].map(async ({ life, worker }) => {
+    [...workers].map(async ([number, { life, worker }]) => {
       const reading = await worker.metrics();
-      // One that does not answer in time stands with what it said last.
-      if (reading !== undefined) metrics.note(life, reading);
+      // One that does not answer in time stands with what it said last; what one that is dead had counted is noted already.
+      if (reading !== undefined && workers.get(number)?.life === life) metrics.note(life, reading);
     }),
   );
   return metrics.merged(await readMetrics(registry));

@@ -7,7 +7,7 @@ import { mergeReadings, readMetrics } from "../../runtime/metrics.ts";
 import type { MetricsReading, Registry } from "../../runtime/metrics.ts";
 
 export interface WorkerMetrics {
-  /** `life`: of one process, from its start to its end. Newer than what was noted of it before. */
+  /** `life`: of one process, from its start to its end. Newer than what was noted of it before; not after its end. */
   note(life: number, reading: MetricsReading): void;
   /** That process is dead; one that is started in its place begins at zero. */
   noteEnd(life: number): Promise<void>;
@@ -17,8 +17,6 @@ export interface WorkerMetrics {
 
 export function createWorkerMetrics(): WorkerMetrics {
   const known = new Map<number, MetricsReading>();
-  /** An answer of one of these comes too late: what it had counted is in `ended`. */
-  const dead = new Set<number>();
   /** Of all that are dead, in one piece: it does not grow with every end. */
   let ended: MetricsReading = [];
   let adding = Promise.resolve();
@@ -31,14 +29,8 @@ export function createWorkerMetrics(): WorkerMetrics {
     known.delete(life);
   };
   return {
-    note(life, reading) {
-      if (!dead.has(life)) known.set(life, reading);
-    },
-    noteEnd(life) {
-      dead.add(life);
-      adding = adding.then(() => addEnded(life));
-      return adding;
-    },
+    note: (life, reading) => void known.set(life, reading),
+    noteEnd: (life) => (adding = adding.then(() => addEnded(life))),
     merged: (own) => mergeReadings([own.map(keptFirst), ...known.values(), ended]),
   };
 }
