@@ -4,23 +4,33 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "./redis.ts";
 
+type Argument = string | number | Buffer;
+
 export interface LuaScript {
-  run(redis: Redis, keys: readonly string[], args: readonly (string | number | Buffer)[]): Promise<unknown>;
+  run(redis: Redis, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
+  /** The same, with strings of the answer as bytes. */
+  runBuffer(redis: Redis, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
 }
 
 export function loadLuaScript(url: URL): LuaScript {
   const source = readFileSync(url, "utf8");
   const sha = createHash("sha1").update(source).digest("hex");
+  // As one list: a function can't be called with hundreds of thousands of arguments, a script can.
+  const runBy = async (
+    call: (command: string, args: Argument[]) => Promise<unknown>,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> => {
+    const rest = [keys.length, ...keys, ...args];
+    try {
+      return await call("evalsha", [sha, ...rest]);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      return call("eval", [source, ...rest]);
+    }
+  };
   return {
-    async run(redis, keys, args) {
-      // As one list: a function can't be called with hundreds of thousands of arguments, a script can.
-      const rest = [keys.length, ...keys, ...args];
-      try {
-        return await redis.call("evalsha", [sha, ...rest]);
-      } catch (error) {
-        if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-        return redis.call("eval", [source, ...rest]);
-      }
-    },
+    run: (redis, keys, args) => runBy((command, all) => redis.call(command, all), keys, args),
+    runBuffer: (redis, keys, args) => runBy((command, all) => redis.callBuffer(command, all), keys, args),
   };
 }

@@ -2,10 +2,17 @@
 // byte, low ones first), and zigzag for signed ones.
 
 const BYTES_FIRST = 64;
+/** From here on copying bytes one by one takes longer than asking for the copy of all. */
+const LATIN1_BY_ONE_MAX = 24;
 
 export class ByteWriter {
-  #bytes = Buffer.allocUnsafe(BYTES_FIRST);
+  #bytes: Buffer;
   #offset = 0;
+
+  /** `bytesExpected`: room that is made at once. */
+  constructor(bytesExpected = BYTES_FIRST) {
+    this.#bytes = Buffer.allocUnsafe(bytesExpected);
+  }
 
   byte(value: number): void {
     this.#makeRoom(1);
@@ -15,6 +22,16 @@ export class ByteWriter {
   u32(value: number): void {
     this.#makeRoom(4);
     this.#offset = this.#bytes.writeUInt32LE(value, this.#offset);
+  }
+
+  u16BigEndian(value: number): void {
+    this.#makeRoom(2);
+    this.#offset = this.#bytes.writeUInt16BE(value, this.#offset);
+  }
+
+  u32BigEndian(value: number): void {
+    this.#makeRoom(4);
+    this.#offset = this.#bytes.writeUInt32BE(value, this.#offset);
   }
 
   /** Whole numbers from 0 to 2^53 - 1. */
@@ -38,6 +55,23 @@ export class ByteWriter {
     this.#makeRoom(bytes.length);
     this.#bytes.set(bytes, this.#offset);
     this.#offset += bytes.length;
+  }
+
+  /** One byte for each character. */
+  latin1(text: string): void {
+    this.#makeRoom(text.length);
+    if (text.length > LATIN1_BY_ONE_MAX) {
+      this.#offset += this.#bytes.write(text, this.#offset, "latin1");
+      return;
+    }
+    for (let index = 0; index < text.length; index += 1)
+      this.#bytes[this.#offset + index] = text.charCodeAt(index);
+    this.#offset += text.length;
+  }
+
+  utf8(text: string): void {
+    this.#makeRoom(text.length * 3);
+    this.#offset += this.#bytes.write(text, this.#offset, "utf8");
   }
 
   bytes(): Buffer {
@@ -77,6 +111,18 @@ export class ByteReader {
 
   u32(): number {
     const value = this.#bytes.readUInt32LE(this.#offset);
+    this.#offset += 4;
+    return value;
+  }
+
+  u16BigEndian(): number {
+    const value = this.#bytes.readUInt16BE(this.#offset);
+    this.#offset += 2;
+    return value;
+  }
+
+  u32BigEndian(): number {
+    const value = this.#bytes.readUInt32BE(this.#offset);
     this.#offset += 4;
     return value;
   }

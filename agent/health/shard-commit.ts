@@ -6,6 +6,9 @@ import { randomBytes } from "node:crypto";
 import { deadLetterStream } from "../../ingest/contract/stream-names.ts";
 import { loadLuaScript } from "../../runtime/lua.ts";
 import type { Redis } from "../../runtime/redis.ts";
+import { writeArgument, writeArrayHeader, writeBytes, writeLatin1 } from "./message-pack.ts";
+import type { PackedArgument } from "./message-pack.ts";
+import { ByteWriter } from "./packed-bytes.ts";
 import type { Revision } from "./revision.ts";
 import { metaKey } from "./shard-keys.ts";
 
@@ -17,8 +20,6 @@ export const DEAD_LETTERS_MAX = 10_000;
 /** `conflict`: somebody else has changed the shard, read again. */
 export type CommitResult = "committed" | "conflict";
 
-type Argument = string | number | Buffer;
-
 /** Arguments of one Redis command inside the script: Lua can't unpack many more than 7,000. */
 const ARGUMENTS_MAX = 1_000;
 
@@ -26,54 +27,77 @@ export interface ShardCommit {
   /** The revision that the shard has after it. */
   readonly revision: Revision;
   /** `DEL`, `XTRIM`, … with the arguments after the key. */
-  command(name: string, key: string, ...args: readonly Argument[]): void;
+  command(name: string, key: string, ...args: readonly PackedArgument[]): void;
   /** A command that takes any number of groups of arguments, such as field and value; none is no command. */
-  many(name: string, key: string, groups: readonly (readonly Argument[])[]): void;
-  /** Fields of a hash; one whose value is NOTHING leaves. */
-  fields(key: string, rows: readonly (readonly [field: string | Buffer, value: Buffer])[]): void;
+  many(name: string, key: string, groups: readonly (readonly PackedArgument[])[]): void;
+  /** Fields of a hash, whose names have a byte for each character; one whose value is NOTHING leaves. */
+  fields(key: string, rows: ReadonlyMap<string, Buffer>): void;
   run(expected: Revision): Promise<CommitResult>;
 }
 
 /** What a field holds that has come to nothing. */
 export const NOTHING = Buffer.alloc(0);
 
+/** Most commits take less: then no room has to be made twice. */
+const COMMIT_BYTES_EXPECTED = 16_384;
+
 export function createShardCommit(redis: Redis, shard: number): ShardCommit {
   const keys = [metaKey(shard), deadLetterStream(shard)];
   const positions = new Map(keys.map((key, index) => [key, index + 1]));
   const revision = randomBytes(9).toString("base64url");
-  const args: Argument[] = [];
-  const positionOf = (key: string): number => {
+  const commands = new ByteWriter(COMMIT_BYTES_EXPECTED);
+  const begin = (name: string, key: string, args: number): void => {
     let position = positions.get(key);
     if (position === undefined) positions.set(key, (position = keys.push(key)));
-    return position;
+    writeArrayHeader(commands, args + 2);
+    writeArgument(commands, name);
+    writeArgument(commands, position);
+  };
+  const setFields = (key: string, rows: readonly (readonly [string, Buffer])[]): void => {
+    for (const some of slicesOf(rows, ARGUMENTS_MAX / 2)) {
+      begin("HSET", key, some.length * 2);
+      for (const [field, value] of some) {
+        writeLatin1(commands, field);
+        writeBytes(commands, value);
+      }
+    }
+  };
+  const dropFields = (key: string, names: readonly string[]): void => {
+    for (const some of slicesOf(names, ARGUMENTS_MAX)) {
+      begin("HDEL", key, some.length);
+      for (const field of some) writeLatin1(commands, field);
+    }
   };
   const commit: ShardCommit = {
     revision,
-    command(name, key, ...rest) {
-      args.push(name, positionOf(key), rest.length);
-      for (const argument of rest) args.push(argument);
+    command(name, key, ...args) {
+      begin(name, key, args.length);
+      for (const argument of args) writeArgument(commands, argument);
     },
     many(name, key, groups) {
-      const perCommand = Math.max(1, Math.floor(ARGUMENTS_MAX / (groups[0]?.length ?? 1)));
-      for (let start = 0; start < groups.length; start += perCommand)
-        commit.command(name, key, ...groups.slice(start, start + perCommand).flat());
+      for (const some of slicesOf(groups, Math.floor(ARGUMENTS_MAX / (groups[0]?.length ?? 1))))
+        commit.command(name, key, ...some.flat());
     },
     fields(key, rows) {
-      commit.many(
-        "HSET",
+      const all = [...rows];
+      const gone = all.filter(([, value]) => value.length === 0);
+      setFields(key, gone.length === 0 ? all : all.filter(([, value]) => value.length > 0));
+      dropFields(
         key,
-        rows.filter(([, value]) => value.length > 0),
-      );
-      commit.many(
-        "HDEL",
-        key,
-        rows.filter(([, value]) => value.length === 0).map(([field]) => [field]),
+        gone.map(([field]) => field),
       );
     },
     async run(expected) {
-      const answer = await COMMIT.run(redis, keys, [expected, revision, DEAD_LETTERS_MAX, ...args]);
+      const answer = await COMMIT.run(redis, keys, [expected, revision, DEAD_LETTERS_MAX, commands.bytes()]);
       return answer === 1 ? "committed" : "conflict";
     },
   };
   return commit;
+}
+
+function slicesOf<T>(all: readonly T[], itemsMax: number): (readonly T[])[] {
+  if (all.length <= itemsMax) return all.length === 0 ? [] : [all];
+  const slices: T[][] = [];
+  for (let start = 0; start < all.length; start += itemsMax) slices.push(all.slice(start, start + itemsMax));
+  return slices;
 }

@@ -31,7 +31,7 @@ import { TABLE_NAMES, grown, highestNumber, parseTable } from "./shard-tables.ts
 import type { ShardTable, ShardTables } from "./shard-tables.ts";
 import { writeCounts } from "./stored-counts.ts";
 import { writeExamples } from "./stored-examples.ts";
-import { heldFields } from "./stored-fields.ts";
+import { readEach } from "./stored-fields.ts";
 
 const START = "0-0";
 
@@ -153,18 +153,12 @@ async function readStates(at: ShardAt, devices: readonly DeviceName[]): Promise<
     if (fields === undefined) fieldsByBucket.set(bucket, new Set([field]));
     else fields.add(field);
   }
+  const asked = [...fieldsByBucket].map(([bucket, fields]) => ({
+    key: deviceBucketKey(at.shard, bucket),
+    fields: [...fields],
+  }));
   const states = new Map<string, Buffer>();
-  const asked = [...fieldsByBucket].map(([bucket, fields]) => ({ bucket, names: [...fields] }));
-  const answers = await readAt(at, (transaction) => {
-    for (const { bucket, names } of asked) {
-      const fields = names.map((name) => Buffer.from(name, "latin1"));
-      transaction.hmgetBuffer(deviceBucketKey(at.shard, bucket), ...fields);
-    }
-  });
-  for (const [index, { names }] of asked.entries()) {
-    const held = heldFields(names, answers[index] as (Buffer | null)[]);
-    for (const [name, state] of held) states.set(name, state);
-  }
+  await readEach(at, asked, (_index, field, state) => void states.set(field, state));
   return (_bucket, field) => states.get(field);
 }
 
@@ -202,10 +196,7 @@ async function writePlan(
 ): Promise<void> {
   const { shard } = at;
   for (const name of TABLE_NAMES) commit.many("HSET", tableKey(shard, name), [...plan.newRows[name]]);
-  for (const [bucket, states] of plan.states) {
-    const rows = [...states].map(([field, state]) => [Buffer.from(field, "latin1"), state] as const);
-    commit.fields(deviceBucketKey(shard, bucket), rows);
-  }
+  for (const [bucket, states] of plan.states) commit.fields(deviceBucketKey(shard, bucket), states);
   writeDue(commit, shard, plan.due);
   const changed = [...plan.releases].map(([text, delta]) => ({
     text,

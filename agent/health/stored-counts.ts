@@ -113,7 +113,7 @@ function writeTotals(
     const devices = numberIn(`r${reason}`) + more;
     return [`r${reason}`, devices === 0 ? NOTHING : Buffer.from(String(devices))] as const;
   });
-  commit.fields(key, reasons);
+  commit.fields(key, new Map(reasons));
 }
 
 /** Slots of windows by stratum, and strata by day. */
@@ -123,7 +123,7 @@ function writePacked(
   { added, stored }: { added: ReadonlyMap<string, StrataCounts>; stored: Fields },
 ): void {
   const slots = [...added].map(([field, counts]) => [field, addToSlot(stored.get(field), counts)] as const);
-  commit.fields(key, slots);
+  commit.fields(key, new Map(slots));
 }
 
 /** Encoded zeros are no bytes. */
@@ -138,5 +138,5 @@ function writeVectors(
     addCounts(sum, counts);
     return [field, encodeCounts(sum)] as const;
   });
-  commit.fields(key, fields);
+  commit.fields(key, new Map(fields));
 }

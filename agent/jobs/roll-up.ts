@@ -88,7 +88,7 @@ async function rollUpSome(
     key,
     some.map(({ field }) => [field]),
   );
-  commit.fields(key, [...rollUp(await readSlots(at, key, some), some)]);
+  commit.fields(key, rollUp(await readSlots(at, key, some), some));
   const moved = some.flatMap(({ field, into }) => (into === undefined ? [] : [field]));
   markWindows(commit, { shard, releaseNumber }, moved);
   if (next === "done") dropMarks(commit, { shard, releaseNumber }, marks);
