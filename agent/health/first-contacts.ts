@@ -34,26 +34,24 @@ export interface Contact {
   readonly firstDay: number | undefined;
 }
 
-/** Replaces what a device counted before by what it counts now. Most devices accuse nobody, and need no map. */
-export function replaceContacts(
-  contactsOf: () => Map<number, Map<number, CountVector>>,
-  { before, after }: { readonly before: Contact; readonly after: Contact },
-): void {
-  const [was, is] = [groundsOf(before.record), groundsOf(after.record)];
-  const isSamePlace = before.firstDay === after.firstDay && before.record?.stratum === after.record?.stratum;
-  if (isSamePlace ? was === is : was + is === 0) return;
-  addGrounds(contactsOf, before, -1);
-  addGrounds(contactsOf, after, 1);
+/** Whether what a device counts with the record `after` is other than what it counted with `before`. */
+export function isContactMoved(
+  before: ReleaseRecord | undefined,
+  after: ReleaseRecord,
+  isSameDay: boolean,
+): boolean {
+  const [was, is] = [groundsOf(before), groundsOf(after)];
+  return isSameDay && before?.stratum === after.stratum ? was !== is : was + is !== 0;
 }
 
-function addGrounds(
-  contactsOf: () => Map<number, Map<number, CountVector>>,
+/** By stratum, then by day. */
+export function addContact(
+  contacts: Map<number, Map<number, CountVector>>,
   { record, firstDay = DAY_UNKNOWN }: Contact,
   sign: 1 | -1,
 ): void {
   const grounds = groundsOf(record);
   if (grounds === 0) return;
-  const contacts = contactsOf();
   const { stratum } = record!;
   let days = contacts.get(stratum);
   if (days === undefined) contacts.set(stratum, (days = new Map()));

@@ -6,7 +6,7 @@ import type { CountingRules } from "./counting-rules.ts";
 import { encodeDeviceState } from "./device-state.ts";
 import type { DeviceState, ReleaseRecord } from "./device-state.ts";
 import { examplesOf, gainedOutcomes } from "./examples.ts";
-import { replaceContacts } from "./first-contacts.ts";
+import { addContact, isContactMoved } from "./first-contacts.ts";
 import { changeOf, isChanged, owingOf } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
 import { addRunning, emptyDelta, replaceRecord } from "./release-delta.ts";
@@ -91,10 +91,13 @@ export function countDevices(draft: PlanDraft, { devices, refused, growing, rule
 
 /** Adds what the device contributes now, and takes off what it contributed before. */
 function countDevice(draft: PlanDraft, device: OpenDevice, releases: GrowingTable): void {
-  for (const { release, change } of device.dropped) countChange(draft, releases, { device, release, change });
-  for (const release of device.changed)
-    countChange(draft, releases, { device, release, change: changeOf(device, release) });
-  countContacts(draft, device, releases);
+  for (const { release, change } of device.dropped)
+    countChange(draft, device, releases.textOf(release), change);
+  for (const release of device.changed) {
+    const change = changeOf(device, release);
+    if (change !== undefined) countChange(draft, device, releases.textOf(release), change);
+  }
+  if (device.firstDay !== device.before.firstDay) moveFirstDay(draft, device, releases);
   const was = runningIn(device.before);
   const is = runningIn(device);
   if (was?.release === is?.release && was?.stratum === is?.stratum) return;
@@ -102,42 +105,42 @@ function countDevice(draft: PlanDraft, device: OpenDevice, releases: GrowingTabl
   if (is !== undefined) moveRunning(draft, releases, is, 1);
 }
 
-/** A release that has retired is counted no more. */
+/** A release that has retired, and has no text any more, is counted no more. */
 function countChange(
   draft: PlanDraft,
-  releases: GrowingTable,
-  {
-    device,
-    release,
-    change,
-  }: {
-    readonly device: OpenDevice;
-    readonly release: number;
-    readonly change: RecordChange | undefined;
-  },
+  device: OpenDevice,
+  releaseText: string | undefined,
+  change: RecordChange,
 ): void {
-  const text = releases.textOf(release);
-  if (text === undefined || change === undefined || change.before === change.after) return;
-  const delta = draft.deltaOf(text);
+  if (releaseText === undefined) return;
+  countContact(draft, device, releaseText, change);
+  if (change.before === change.after) return;
+  const delta = draft.deltaOf(releaseText);
   replaceRecord(delta, change);
   const gained = gainedOutcomes(change.before?.flags ?? 0, change.after.flags);
   if (gained !== 0) delta.examples.push(...examplesOf(gained, device));
 }
 
 /** A device whose first day turns out to be an earlier one moves with everything that it is counted in. */
-function countContacts(draft: PlanDraft, device: OpenDevice, releases: GrowingTable): void {
-  const { before, firstDay, changed, records, dropped } = device;
-  const count = (release: number, change: Pick<RecordChange, "before" | "after"> | undefined): void => {
+function moveFirstDay(draft: PlanDraft, device: OpenDevice, releases: GrowingTable): void {
+  for (const [release, record] of device.records) {
     const text = releases.textOf(release);
-    if (text === undefined || change === undefined) return;
-    replaceContacts(() => draft.deltaOf(text).contacts, {
-      before: { record: change.before, firstDay: before.firstDay },
-      after: { record: change.after, firstDay },
-    });
-  };
-  for (const { release, change } of dropped) count(release, change);
-  const moved = firstDay === before.firstDay ? changed : new Set([...changed, ...records.keys()]);
-  for (const release of moved) count(release, changeOf(device, release));
+    if (text !== undefined && !device.changed.has(release))
+      countContact(draft, device, text, { before: record, after: record });
+  }
+}
+
+/** Most devices accuse nobody, before and after. */
+function countContact(
+  draft: PlanDraft,
+  { before: { firstDay: firstDayBefore }, firstDay }: OpenDevice,
+  releaseText: string,
+  { before, after }: Pick<RecordChange, "before" | "after">,
+): void {
+  if (!isContactMoved(before, after, firstDayBefore === firstDay)) return;
+  const { contacts } = draft.deltaOf(releaseText);
+  addContact(contacts, { record: before, firstDay: firstDayBefore }, -1);
+  addContact(contacts, { record: after, firstDay }, 1);
 }
 
 interface RunningRelease {

@@ -32,10 +32,20 @@ export interface OpenDevice {
   /** Releases whose record is not what it was. */
   readonly changed: Set<number>;
   /** Hours of a release, oldest first, as they were before the batch made the record forget some of them. */
-  readonly passedHours: Map<number, HourSet[]>;
+  passedHours: ReadonlyMap<number, readonly HourSet[]>;
   /** What the batch had made of records when they gave way to another release. */
-  readonly dropped: { readonly release: number; readonly change: RecordChange }[];
+  dropped: readonly DroppedRecord[];
 }
+
+export interface DroppedRecord {
+  readonly release: number;
+  readonly change: RecordChange;
+}
+
+/** Of nearly every device, and so one for all: a batch opens thousands. */
+const NO_PASSED_HOURS: OpenDevice["passedHours"] = new Map();
+const NO_DROPPED: OpenDevice["dropped"] = [];
+const NO_HOURS_PASSED: RecordChange["passedHours"] = [];
 
 /** Undefined when its state can't be read: nothing can be told of this device, and nothing is known of it. */
 export function openDevice(
@@ -57,8 +67,8 @@ export function openDevice(
     firstDay,
     records: new Map(before.records),
     changed: new Set(),
-    passedHours: new Map(),
-    dropped: [],
+    passedHours: NO_PASSED_HOURS,
+    dropped: NO_DROPPED,
   };
 }
 
@@ -100,9 +110,9 @@ export function findRoom(
 
 /** The record goes; its counts stay, with what the batch has changed of them. */
 export function dropRecord(device: OpenDevice, release: number): void {
-  device.dropped.push({ release, change: changeOf(device, release)! });
+  device.dropped = [...device.dropped, { release, change: changeOf(device, release)! }];
   device.records.delete(release);
-  device.passedHours.delete(release);
+  device.passedHours = new Map([...device.passedHours].filter(([of]) => of !== release));
   device.changed.add(release);
 }
 
@@ -114,11 +124,11 @@ export function changeOf(
   const after = records.get(release);
   if (after === undefined) return undefined;
   // One that gave way and came back begins anew: nothing of what it was is taken off.
-  const isNew = dropped.some((gone) => gone.release === release);
+  const isNew = dropped.length > 0 && dropped.some((gone) => gone.release === release);
   return {
     before: isNew ? undefined : before.records.get(release),
     after,
-    passedHours: passedHours.get(release) ?? [],
+    passedHours: passedHours.get(release) ?? NO_HOURS_PASSED,
   };
 }
 
@@ -138,7 +148,10 @@ export function tellDevice(
   const after = applyReport(before, numbered, orders.reasons);
   keepRecord(device, release, after);
   if (before !== undefined && hasForgotten(before.hours, after.hours))
-    device.passedHours.set(release, [...(device.passedHours.get(release) ?? []), before.hours]);
+    device.passedHours = new Map([
+      ...device.passedHours,
+      [release, [...(device.passedHours.get(release) ?? []), before.hours]],
+    ]);
   const heardNow = heardIn(numbered);
   const heardBefore = device.heard;
   device.firstDay = earlierDay(device, dayOf(receivedAtMs));

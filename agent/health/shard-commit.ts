@@ -22,6 +22,8 @@ export type CommitResult = "committed" | "conflict";
 
 /** Arguments of one Redis command inside the script: Lua can't unpack many more than 7,000. */
 const ARGUMENTS_MAX = 1_000;
+/** Fields that one HSET sets. */
+const FIELDS_MAX = ARGUMENTS_MAX / 2;
 
 export interface ShardCommit {
   /** The revision that the shard has after it. */
@@ -53,21 +55,6 @@ export function createShardCommit(redis: Redis, shard: number): ShardCommit {
     writeArgument(commands, name);
     writeArgument(commands, position);
   };
-  const setFields = (key: string, rows: readonly (readonly [string, Buffer])[]): void => {
-    for (const some of slicesOf(rows, ARGUMENTS_MAX / 2)) {
-      begin("HSET", key, some.length * 2);
-      for (const [field, value] of some) {
-        writeLatin1(commands, field);
-        writeBytes(commands, value);
-      }
-    }
-  };
-  const dropFields = (key: string, names: readonly string[]): void => {
-    for (const some of slicesOf(names, ARGUMENTS_MAX)) {
-      begin("HDEL", key, some.length);
-      for (const field of some) writeLatin1(commands, field);
-    }
-  };
   const commit: ShardCommit = {
     revision,
     command(name, key, ...args) {
@@ -79,13 +66,22 @@ export function createShardCommit(redis: Redis, shard: number): ShardCommit {
         commit.command(name, key, ...some.flat());
     },
     fields(key, rows) {
-      const all = [...rows];
-      const gone = all.filter(([, value]) => value.length === 0);
-      setFields(key, gone.length === 0 ? all : all.filter(([, value]) => value.length > 0));
-      dropFields(
-        key,
-        gone.map(([field]) => field),
-      );
+      const gone: string[] = [];
+      for (const [field, value] of rows) if (value.length === 0) gone.push(field);
+      let room = 0;
+      let left = rows.size - gone.length;
+      for (const [field, value] of rows) {
+        if (value.length === 0) continue;
+        if (room === 0) begin("HSET", key, 2 * (room = Math.min(left, FIELDS_MAX)));
+        writeLatin1(commands, field);
+        writeBytes(commands, value);
+        room -= 1;
+        left -= 1;
+      }
+      for (const some of slicesOf(gone, ARGUMENTS_MAX)) {
+        begin("HDEL", key, some.length);
+        for (const field of some) writeLatin1(commands, field);
+      }
     },
     async run(expected) {
       const answer = await COMMIT.run(redis, keys, [expected, revision, DEAD_LETTERS_MAX, commands.bytes()]);

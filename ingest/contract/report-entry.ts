@@ -151,20 +151,20 @@ function decodeReports(receivedAtMs: number, text: string): DecodeResult {
  */
 function fromTuple(tuple: unknown): AcceptedReport | undefined {
   if (!Array.isArray(tuple)) return undefined;
-  const [app, channel, device, version, event, atMs, ...rest] = tuple as unknown[];
+  const [app, channel, device, version, event, atMs] = tuple as unknown[];
   if (!isAppOrChannel(app) || !isAppOrChannel(channel) || !isVersion(version)) return undefined;
   if (typeof device !== "string" || device === "" || !isTime(atMs)) return undefined;
   const eventName = typeof event === "number" ? EVENTS[event] : undefined;
-  if (eventName === undefined || rest.length > OPTIONAL_TEXTS.length + 1) return undefined;
+  if (eventName === undefined || tuple.length > REQUIRED_FIELDS + OPTIONAL_TEXTS.length + 1) return undefined;
   const report: Record<string, unknown> = { app, channel, device, version, event: eventName, atMs };
-  const texts = Math.min(rest.length, OPTIONAL_TEXTS.length);
+  const texts = Math.min(tuple.length - REQUIRED_FIELDS, OPTIONAL_TEXTS.length);
   for (let index = 0; index < texts; index += 1) {
-    const value = rest[index] ?? 0;
+    const value: unknown = tuple[REQUIRED_FIELDS + index] ?? 0;
     if (value === 0) continue;
     if (typeof value !== "string") return undefined;
     report[OPTIONAL_TEXTS[index]!] = value;
   }
-  const crash = rest[OPTIONAL_TEXTS.length] ?? 0;
+  const crash: unknown = tuple[REQUIRED_FIELDS + OPTIONAL_TEXTS.length] ?? 0;
   if (crash !== 0) {
     if (!isCrash(crash)) return undefined;
     report["crash"] = crash;

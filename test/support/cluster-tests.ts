@@ -3,6 +3,7 @@
 // all who do are named here.
 export const CLUSTER_TESTS: string[] = [
   "test/integration/shard-store.test.ts",
+  "test/integration/stored-fields.test.ts",
   "test/integration/silence.test.ts",
   "test/integration/roll-up.test.ts",
   "test/integration/retention.test.ts",
