@@ -1,6 +1,6 @@
 // Four projects: `unit` runs in parallel and touches no network; `integration` starts a real
 // redis-server of its own; `cluster` runs some files of these two once more, on one Redis Cluster for all of
-// them; `e2e` starts the real processes, one file after the other. One project runs after the other, because
+// them; `e2e` starts the real processes. One project runs after the other, because
 // they have different numbers of workers.
 import { defineConfig } from "vitest/config";
 import { closingLine } from "./test/support/closing-line.ts";
@@ -46,7 +46,8 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // They wait for processes more than they compute.
+          maxWorkers: 2,
         },
       },
     ],

@@ -2,6 +2,7 @@
 // starts with a block that lists its KEYS, ARGV and output. Sent by hash, loaded once per server.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { Command } from "ioredis";
 import type { Redis } from "./redis.ts";
 
 type Argument = string | number | Buffer;
@@ -31,6 +32,12 @@ export function loadLuaScript(url: URL): LuaScript {
   };
   return {
     run: (redis, keys, args) => runBy((command, all) => redis.call(command, all), keys, args),
-    runBuffer: (redis, keys, args) => runBy((command, all) => redis.callBuffer(command, all), keys, args),
+    // ioredis can't pipeline `callBuffer` by itself: it takes the arguments for the name of the command.
+    runBuffer: (redis, keys, args) =>
+      runBy(
+        async (name, all) => redis.sendCommand(new Command(name, all, { replyEncoding: null })),
+        keys,
+        args,
+      ),
   };
 }

@@ -124,7 +124,7 @@ export function changeOf(
   const after = records.get(release);
   if (after === undefined) return undefined;
   // One that gave way and came back begins anew: nothing of what it was is taken off.
-  const isNew = dropped.length > 0 && dropped.some((gone) => gone.release === release);
+  const isNew = dropped.some((gone) => gone.release === release);
   return {
     before: isNew ? undefined : before.records.get(release),
     after,

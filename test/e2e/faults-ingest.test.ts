@@ -173,6 +173,9 @@ describe("a disk that takes no more", () => {
     }
   });
 
+  /** Said once for the whole outage. What a process says arrives after its answers may. */
+  const DISK_COMPLAINT = "the spool can't be written: look at the disk";
+
   async function expectHonestDisk(ingest: PartProcess): Promise<void> {
     const fleet = createFleet(ingest);
     await stage.killRedis();
@@ -181,7 +184,11 @@ describe("a disk that takes no more", () => {
       (answer) => answer === "redis_unavailable",
     );
     expect(fleet.acknowledged.size).toBeGreaterThan(100);
-    expect(ingest.log().split("the spool can't be written: look at the disk")).toHaveLength(2);
+    await waitUntil(
+      () => Promise.resolve(ingest.log()),
+      (log) => log.includes(DISK_COMPLAINT),
+    );
+    expect(ingest.log().split(DISK_COMPLAINT)).toHaveLength(2);
     expect(ingest.child.exitCode).toBe(null);
     await stage.restartRedis();
     await waitUntil(

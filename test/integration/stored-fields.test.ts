@@ -88,6 +88,15 @@ describe("fields of hashes", () => {
     expect(await redis.hgetall(HERE)).toEqual({ b: "2" });
   });
 
+  it("come over a connection that gathers commands into pipelines by itself", async () => {
+    const revision = await write({ [HERE]: new Map([["a", EVERY_BYTE]]) });
+    const asked = [{ key: HERE, fields: ["a"] }];
+    const at = { redis: await server.connect("request"), shard: SHARD, revision };
+    const answers = await Promise.all([readFields(at, asked), readFields(at, asked)]);
+    const all = { a: EVERY_BYTE.toString("hex") };
+    expect(answers.map(([held]) => hexOf(held!))).toEqual([all, all]);
+  });
+
   it("are of no use at another revision", async () => {
     const first = await write({ [HERE]: new Map([["a", Buffer.from("1")]]) });
     await write({ [HERE]: new Map([["a", Buffer.from("2")]]) }, first);

@@ -5,12 +5,12 @@ import { inject } from "vitest";
 import { createLogger } from "../../runtime/logger.ts";
 import { primariesOf } from "../../runtime/redis-servers.ts";
 import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
-import type { Redis, RedisAddress } from "../../runtime/redis.ts";
+import type { Redis, RedisAddress, RedisRole } from "../../runtime/redis.ts";
 import { startTestRedis } from "./redis.ts";
 
 export interface RedisOfEitherKind {
-  /** A connection for background work, ready. */
-  connect(): Promise<Redis>;
+  /** A connection, ready; for background work unless told otherwise. */
+  connect(role?: RedisRole): Promise<Redis>;
   /** Closes what was connected, and ends what was started. */
   stop(): Promise<void>;
 }
@@ -27,10 +27,10 @@ export async function startRedisOfEitherKind(): Promise<RedisOfEitherKind> {
 function reach(url: RedisAddress, end: () => Promise<void>): RedisOfEitherKind {
   const connections: Redis[] = [];
   return {
-    async connect() {
+    async connect(role = "worker") {
       const redis = createRedis({
         url,
-        role: "worker",
+        role,
         logger: createLogger({ name: "test", level: "silent" }),
       });
       connections.push(redis);
