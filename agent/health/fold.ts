@@ -35,6 +35,7 @@ export function fold({ reports, tables, stateOf, rules }: FoldInput): FoldPlan {
   const growing = growTables(tables);
   const orders = ordersOf(growing);
   const strata = createStrata(growing, rules);
+  const releaseTextOf = createReleaseTexts();
   const devices = new Map<string, OpenDevice | undefined>();
   const plan = emptyPlan();
   const refused: RefusedReport[] = [];
@@ -48,7 +49,7 @@ export function fold({ reports, tables, stateOf, rules }: FoldInput): FoldPlan {
       refused.push({ report, receivedAtMs, reason: "unreadable_device_state" });
       continue;
     }
-    const releaseText = formatReleaseKey(report);
+    const releaseText = releaseTextOf(report);
     const place = findPlace(device, { foldable, releaseText, growing });
     if (place.kind === "refused") {
       refused.push({ report, receivedAtMs, reason: place.reason });
@@ -67,6 +68,22 @@ export function fold({ reports, tables, stateOf, rules }: FoldInput): FoldPlan {
   }
   const opened = [...devices.values()].filter((device) => device !== undefined);
   return countDevices(plan, { devices: opened, refused, growing, rules });
+}
+
+/** The text of a report's release: made once for many, because thousands of reports in a row are of the same few. */
+function createReleaseTexts(): (report: AcceptedReport) => string {
+  const byVersion = new Map<
+    string,
+    { readonly app: string; readonly channel: string; readonly text: string }
+  >();
+  return (report) => {
+    const { app, channel, version } = report;
+    const last = byVersion.get(version);
+    if (last !== undefined && last.app === app && last.channel === channel) return last.text;
+    const text = formatReleaseKey(report);
+    byVersion.set(version, { app, channel, text });
+    return text;
+  };
 }
 
 type Place =
