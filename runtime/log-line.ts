@@ -1,4 +1,5 @@
-// One JSON line of a process's log (see logger.ts) in the form that people read on a terminal. Pure.
+// One line of a process's log in the form that people read on a terminal: JSON of our own (see logger.ts), or logfmt of
+// Prometheus, Alertmanager and Grafana. Pure.
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 export type LogLevel = (typeof LEVELS)[number];
@@ -20,18 +21,22 @@ const NOT_SHOWN: ReadonlySet<string> = new Set([
   "err",
   "hostname",
   "v",
+  "ts",
+  "t",
+  "caller",
 ]);
 
-/** A line that is not JSON (a stack trace on stderr, say) counts as an error and is shown as it is. */
+/** A line of neither form (a stack trace on stderr, say) counts as an error and is shown as it is. */
 export function humanLogLine(name: string, line: string): HumanLine {
-  const record = parseRecord(line);
+  const record = parseRecord(line) ?? parseLogfmt(line);
   if (record === undefined) return { level: "error", text: `${name}: ${shown(line)}`, message: shown(line) };
   const level = LEVELS.find((known) => known === record["level"]) ?? "info";
   const message = messageOf(record);
   const details = Object.entries(record)
     .filter(([key]) => !NOT_SHOWN.has(key))
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  const time = typeof record["time"] === "string" ? `${record["time"].slice(11, 19)} ` : "";
+  const at = record["time"] ?? record["ts"] ?? record["t"];
+  const time = typeof at === "string" ? `${at.slice(11, 19)} ` : "";
   const suffix = details.length === 0 ? "" : ` (${details.join(", ")})`;
   return { level, text: shown(`${time}${name} ${level}: ${message}${suffix}`), message: shown(message) };
 }
@@ -54,11 +59,31 @@ function parseRecord(line: string): Record<string, unknown> | undefined {
   }
 }
 
+/** A name, and what it says: bare, or quoted with backslashes as in JSON. */
+const LOGFMT_PAIR = /([\w.]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)/g;
+
+/** Undefined for a line that names no level. */
+function parseLogfmt(line: string): Record<string, unknown> | undefined {
+  const record: Record<string, unknown> = {};
+  for (const [, name, text] of line.matchAll(LOGFMT_PAIR))
+    record[name!] = text!.startsWith('"') ? unquoted(text!) : text;
+  return record["level"] === undefined ? undefined : record;
+}
+
+function unquoted(text: string): string {
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text.slice(1, -1);
+  }
+}
+
 function messageOf(record: Record<string, unknown>): string {
   const message = typeof record["msg"] === "string" ? record["msg"] : "";
   const error = record["err"];
-  const cause =
-    typeof error === "object" && error !== null && "message" in error ? String(error.message) : "";
+  const told =
+    typeof error === "object" && error !== null && "message" in error ? error.message : (error ?? "");
+  const cause = typeof told === "string" ? told : "";
   if (message === "") return cause;
   return cause === "" || message.includes(cause) ? message : `${message}: ${cause}`;
 }

@@ -3,6 +3,19 @@ import { describe, expect, test } from "vitest";
 import { humanLogLine, isAtLeast } from "../../../runtime/log-line.ts";
 
 describe("humanLogLine", () => {
+  test("a line of Prometheus, Alertmanager or Grafana is told in the same form", () => {
+    const line =
+      'ts=2026-01-02T03:04:05.678Z caller=main.go:823 level=warn component="rule manager" msg="Received \\"SIGTERM\\"" err="open x: no such file"';
+    expect(humanLogLine("prometheus", line)).toEqual({
+      level: "warn",
+      text: '03:04:05 prometheus warn: Received "SIGTERM": open x: no such file (component=rule manager)',
+      message: 'Received "SIGTERM": open x: no such file',
+    });
+    expect(humanLogLine("grafana", "logger=http t=2026-01-02T03:04:05Z level=info msg=Listen").text).toBe(
+      "03:04:05 grafana info: Listen (logger=http)",
+    );
+  });
+
   test("time, name, level, message, and what else the line holds", () => {
     const line = JSON.stringify({
       level: "warn",
