@@ -12,7 +12,7 @@ import { lastgoodVersion } from "../runtime/version.ts";
 import { loadIngestSettings } from "./config.ts";
 import { startIngest } from "./ingest.ts";
 import { startFirstProcess } from "./workers/first-process.ts";
-import { runWorker } from "./workers/worker.ts";
+import { runIngestWorker } from "./workers/worker.ts";
 
 const EXIT_CONFIGURATION = 2;
 
@@ -53,5 +53,5 @@ async function main(): Promise<void> {
   });
 }
 
-if (cluster.isWorker) await runWorker();
+if (cluster.isWorker) await runIngestWorker();
 else await main();

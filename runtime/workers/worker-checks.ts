@@ -1,7 +1,7 @@
-// Whether an ingest of several processes is ready. Enters: what each worker says of itself; undefined = it does not answer,
+// Whether a program of several processes is ready. Enters: what each worker says of itself; undefined = it does not answer,
 // or is being started again. Leaves: the checks of /readyz. Pure. As long as one worker can serve, a balancer has to go on
 // sending here: what the others lack is told as a note.
-import type { Readiness } from "../../runtime/http-server.ts";
+import type { Readiness } from "../http-server.ts";
 import type { WorkerChecks } from "./messages.ts";
 
 export function mergeChecks(

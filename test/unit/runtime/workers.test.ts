@@ -1,7 +1,7 @@
 // What the first process makes of its workers' metrics and checks.
 import { describe, expect, test } from "vitest";
-import { mergeChecks } from "../../../ingest/workers/worker-checks.ts";
-import { createWorkerMetrics } from "../../../ingest/workers/worker-metrics.ts";
+import { mergeChecks } from "../../../runtime/workers/worker-checks.ts";
+import { createWorkerMetrics } from "../../../runtime/workers/worker-metrics.ts";
 import { Counter, Gauge, Histogram, createRegistry, readMetrics } from "../../../runtime/metrics.ts";
 import type { MetricsReading, Registry } from "../../../runtime/metrics.ts";
 

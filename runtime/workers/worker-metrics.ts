@@ -3,8 +3,8 @@
 //
 // A sum over those that live would fall when one dies, which Prometheus takes for a restart of all: `rate` would then count
 // once more whatever the others have. So what a dead one had counted stays in the sum; what it measured (gauges) goes.
-import { mergeReadings, readMetrics } from "../../runtime/metrics.ts";
-import type { MetricsReading, Registry } from "../../runtime/metrics.ts";
+import { mergeReadings, readMetrics } from "../metrics.ts";
+import type { MetricsReading, Registry } from "../metrics.ts";
 
 export interface WorkerMetrics {
   /** `life`: of one process, from its start to its end. Newer than what was noted of it before; not after its end. */

@@ -4,10 +4,10 @@
 import cluster from "node:cluster";
 import type { Worker } from "node:cluster";
 import { setTimeout as delay } from "node:timers/promises";
-import { READY_MS_MAX } from "../../runtime/child-process.ts";
-import { STOP_MS_MAX } from "../../runtime/lifecycle.ts";
-import type { MetricsReading } from "../../runtime/metrics.ts";
-import type { ProcessHandle } from "../../runtime/supervisor.ts";
+import { READY_MS_MAX } from "../child-process.ts";
+import { STOP_MS_MAX } from "../lifecycle.ts";
+import type { MetricsReading } from "../metrics.ts";
+import type { ProcessHandle } from "../supervisor.ts";
 import { isMessage } from "./messages.ts";
 import type { FromWorker, ToWorker, WorkerChecks } from "./messages.ts";
 
@@ -17,23 +17,29 @@ export const ANSWER_MS_MAX = 2_000;
 /** Later than a worker gives up by itself, and sooner than the first process does, in milliseconds. */
 const WORKER_STOP_MS_MAX = STOP_MS_MAX - 1_500;
 
-export interface WorkerProcess extends ProcessHandle {
+export interface WorkerProcess<News = never> extends ProcessHandle {
   /** What its metrics are now, or undefined: it is not ready, or does not answer. */
   metrics(): Promise<MetricsReading | undefined>;
   checks(): Promise<WorkerChecks | undefined>;
+  tell(news: News): void;
   askToStop(): void;
 }
 
-export interface WorkerOptions {
+export interface WorkerOptions<Start> {
   readonly name: string;
-  readonly start: Extract<ToWorker, { readonly kind: "start" }>;
+  /** Asked when the worker is there to hear it: what has changed by then is in it. */
+  readonly start: () => Start;
   /** It sends its last metrics by itself before it ends. */
   readonly onLastMetrics: (reading: MetricsReading) => void;
 }
 
-type Answer = Extract<FromWorker, { readonly kind: "metrics" | "checks" }>;
+type Answer = Extract<FromWorker, { readonly kind: "metrics" | "checks" | "failed" }>;
 
-export function forkWorker({ name, start, onLastMetrics }: WorkerOptions): WorkerProcess {
+export function forkWorker<Start, News = never>({
+  name,
+  start,
+  onLastMetrics,
+}: WorkerOptions<Start>): WorkerProcess<News> {
   const worker = cluster.fork();
   const questions = new Map<number, (answer: Answer | undefined) => void>();
   const exited = exitOf(worker);
@@ -42,7 +48,7 @@ export function forkWorker({ name, start, onLastMetrics }: WorkerOptions): Worke
     worker.on("message", (message: unknown) => {
       if (!isMessage(message)) return;
       const said = message as FromWorker;
-      if (said.kind === "hello") send(worker, start);
+      if (said.kind === "hello") send(worker, { kind: "start", start: start() });
       else if (said.kind === "ready") {
         clearTimeout(patience);
         resolve(said.urls);
@@ -82,6 +88,7 @@ export function forkWorker({ name, start, onLastMetrics }: WorkerOptions): Worke
       const answer = await ask("checks");
       return answer?.kind === "checks" ? answer.checks : undefined;
     },
+    tell: (news) => void send(worker, { kind: "news", news }),
     askToStop,
     stop: () => stopWorker(worker, { exited, askToStop }),
     kill: () => void worker.process.kill("SIGKILL"),
@@ -117,7 +124,7 @@ async function stopWorker(
 }
 
 /** False when nobody is there any more: it died a moment ago, and its end is told by itself. */
-function send(worker: Worker, message: ToWorker): boolean {
+function send(worker: Worker, message: ToWorker<unknown, unknown>): boolean {
   if (!worker.isConnected() || worker.isDead()) return false;
   worker.send(message, (_error: Error | null) => {});
   return true;
