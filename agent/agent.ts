@@ -16,13 +16,16 @@ import { closeRedis, createRedis, waitUntilReady } from "../runtime/redis.ts";
 import type { Redis, RedisAddress } from "../runtime/redis.ts";
 import { pingServers } from "../runtime/redis-servers.ts";
 import { createErrorReporter } from "../runtime/sentry.ts";
+import type { ErrorReporter } from "../runtime/sentry.ts";
 import { createAdminApp } from "./admin/app.ts";
 import { createSessionStore } from "./admin/session-store.ts";
 import { createConfigReload, createLiveSettings, createReloadMetrics } from "./config-reload.ts";
 import type { ConfigOrigin, LiveSettings } from "./config-reload.ts";
 import type { ConfigFileWatch } from "./config/config-file-watch.ts";
-import { liveCountingRules } from "./config/counting-rules.ts";
+import { countingRulesOf, liveCountingRules } from "./config/counting-rules.ts";
 import type { Settings } from "./config/schema.ts";
+import { createFoldProcesses } from "./fold-processes.ts";
+import type { FoldProcesses } from "./fold-processes.ts";
 import { keepCountsLayout } from "./health/layout.ts";
 import { createDoorbell } from "./intake/doorbell.ts";
 import { hourOf, startCalendar } from "./jobs/calendar.ts";
@@ -30,14 +33,16 @@ import { hadBefore } from "./jobs/channel-view.ts";
 import { createOutlets, registerPageMetrics } from "./jobs/outlets.ts";
 import { createPolling } from "./jobs/poll.ts";
 import type { Polling } from "./jobs/poll.ts";
-import { createQueues, openQueueConnection } from "./jobs/queues.ts";
-import type { Queues } from "./jobs/queues.ts";
+import { openQueues } from "./jobs/queues.ts";
+import type { QueueConnection, Queues } from "./jobs/queues.ts";
 import { createWakeUps } from "./jobs/wake-ups.ts";
 import type { WakeUps } from "./jobs/wake-ups.ts";
 import { createWorkers } from "./jobs/workers.ts";
+import type { Workers } from "./jobs/workers.ts";
 import { createConfigJournal } from "./journal/config-record.ts";
 import { registerScrapedMetrics } from "./metrics/scraped-metrics.ts";
 import { createPolledSources } from "./polling/polled-sources.ts";
+import type { PolledSources } from "./polling/polled-sources.ts";
 import { createPipeline, createTimers, openStores } from "./pipeline.ts";
 import type { Stores } from "./pipeline.ts";
 import { checkChannels } from "./preflight-channels.ts";
@@ -71,6 +76,7 @@ interface FrontDeps {
   readonly registry: Registry;
   readonly queues: Queues;
   readonly channels: WatchedChannels;
+  readonly foldProcesses: FoldProcesses;
   readonly isStopping: () => boolean;
   readonly clock: Clock;
 }
@@ -79,18 +85,20 @@ interface FrontDeps {
  * What people and Prometheus see, over a connection of its own that fails fast: while Redis is away the
  * pipeline waits for it, but a question gets its answer, if only "Redis does not answer".
  */
-function openFront({ options, live, registry, queues, channels, isStopping, clock }: FrontDeps): {
-  app: Express;
-  redis: Redis;
-} {
+function openFront(deps: FrontDeps): { app: Express; redis: Redis } {
+  const { options, live, registry, queues, channels, foldProcesses, isStopping, clock } = deps;
   const { settings, redisUrl, logger } = options;
   const redis = createRedis({ url: redisUrl, role: "request", logger });
   const stores = openStores(redis, settings.shards);
   registerScrapedMetrics({ registry, ...stores, queues, channels, clock });
   registerPageMetrics({ registry, redis, settings });
-  const checks = { redis: () => pingRedis(redis), stopping: () => (isStopping() ? "stopping" : undefined) };
+  const checks = {
+    redis: () => pingRedis(redis),
+    folding: () => foldProcesses.readiness(),
+    stopping: () => (isStopping() ? "stopping" : undefined),
+  };
   const app = createAdminApp({
-    registry,
+    registry: () => foldProcesses.metrics(registry),
     checks,
     operators: () => live.current().agent.operators,
     sessions: createSessionStore({ redis, clock }),
@@ -113,27 +121,24 @@ function openFront({ options, live, registry, queues, channels, isStopping, cloc
 
 /** Over a connection of its own that fails fast: what can't be kept now is read again later. */
 function openPolling({
-  options: { settings, redisUrl, version, logger },
-  live,
+  options: { settings, redisUrl, logger },
   ...deps
-}: Omit<FrontDeps, "channels">): { polling: Polling; redis: Redis } {
-  const redis = createRedis({ url: redisUrl, role: "request", logger });
-  const sources = createPolledSources({ settings: live.current, clock: deps.clock, version });
+}: Omit<FrontDeps, "channels" | "foldProcesses" | "live"> & { readonly sources: PolledSources }): {
+  polling: Polling;
+  pollRedis: Redis;
+} {
+  const pollRedis = createRedis({ url: redisUrl, role: "request", logger });
   const { shards, replicaAcks, ingest } = settings;
   const { streamEntriesMax } = ingest;
   return {
-    polling: createPolling({ ...deps, redis, sources, shards, replicaAcks, streamEntriesMax, logger }),
-    redis,
+    polling: createPolling({ ...deps, redis: pollRedis, shards, replicaAcks, streamEntriesMax, logger }),
+    pollRedis,
   };
 }
 
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { settings, redisUrl, version, logger, clock = systemClock } = options;
-  const redis = createRedis({ url: redisUrl, role: "worker", logger });
-  await waitUntilReady(redis, REDIS_START_MS_MAX);
-  await refuseBadRedis({ redis, replicaAcks: settings.replicaAcks, clock, logger });
-  await keepFixed(redis, { key: LAYOUT_KEY, name: "shards", value: String(settings.shards) });
-  await keepCountsLayout(redis, settings.shards);
+  const redis = await openCounts(options, clock);
   const registry = createRegistry({ process: "agent", version });
   const errors = await createErrorReporter({ dsn: settings.sentryDsn, process: "agent", version });
   let stopping = false;
@@ -142,14 +147,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const stores = openStores(redis, settings.shards);
   const live = createLiveSettings(settings);
   const channels = createWatchedChannels({ settings: live.current, clock, version });
-  const connection = openQueueConnection({ redisUrl, logger });
-  const queues = createQueues({
-    connection,
-    onError: (err) => logger.warn({ err }, "a queue lost Redis, going on"),
-  });
+  const { connection, queues } = openQueues({ redisUrl, logger });
   const timers = createTimers(registry);
-  const { polling, redis: pollRedis } = openPolling({ options, live, queues, registry, isStopping, clock });
-  const readUnread = (): ReturnType<Polling["readUnread"]> => polling.readUnread();
+  const sources = createPolledSources({ settings: live.current, clock, version });
+  const foldProcesses = createFoldProcesses({ settings: live.current, sources, redisUrl, version, logger });
+  const { polling, pollRedis } = openPolling({ options, sources, queues, registry, isStopping, clock });
+  const { readUnread } = polling;
   const outlets = createOutlets({ settings, stores, channels, readUnread, queues, registry, clock, logger });
   const wakeUps = createWakeUps({ queues, logger, others: [...outlets.wakeUps, polling.wakeUp] });
   const handlers = createPipeline({
@@ -160,24 +163,23 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     wakeUps,
     polling,
     outlets,
-    rules: liveCountingRules(live.current),
-    deviceRetentionMs: settings.retention.devicesMs,
-    replicaAcks: settings.replicaAcks,
+    rules: liveCountingRules(live.current, countingRulesOf),
+    settings,
     isStopping,
     clock,
     logger,
   });
   const bell = createRedis({ url: redisUrl, role: "blocking", logger });
-  const onRing = (shards: readonly number[]): Promise<void> => queues.fold(shards);
-  const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing, logger });
+  const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing: queues.fold, logger });
   const workers = createWorkers({ connection, handlers, logger, errors });
   const calendar = startCalendar({ queues, summary: settings.summary, logger });
-  const reload = openReload({ options, live, stores, channels, wakeUps, registry, clock });
-  const front = openFront({ options, live, registry, queues, channels, isStopping, clock });
+  const reload = openReload({ options, live, stores, channels, wakeUps, foldProcesses, registry, clock });
+  const front = openFront({ options, live, registry, queues, channels, foldProcesses, isStopping, clock });
 
   await Promise.all([front.redis, pollRedis].map((each) => waitUntilReady(each, REDIS_START_MS_MAX)));
   await judgeAnew(stores, channels);
   workers.start();
+  await foldProcesses.start();
   wakeUps.start();
   doorbell.start();
   // The calendar may have been missed while no agent ran.
@@ -186,22 +188,68 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   reload?.start();
   // Of a process that was started by hand or by a supervisor: what is amiss at the OTA servers is said, and waited for.
   if (options.origin !== undefined) sayWhatChannelsLack({ channels, stores, clock, logger });
+  const ringers = [doorbell, wakeUps, ...(reload === undefined ? [] : [reload])];
+  const connections = [bell, front.redis, pollRedis, redis];
+  const parts = {
+    calendar,
+    ringers,
+    workers,
+    foldProcesses,
+    queues,
+    connection,
+    server,
+    errors,
+    connections,
+  };
   return {
     url: server.url,
     reload: async () => reload?.lookNow(),
-    async stop(deadlineMs) {
+    stop(deadlineMs) {
       stopping = true;
-      calendar.stop();
-      // Each of these waits for Redis to answer, which a Redis that is gone never does. Being late loses
-      // nothing: what counts is in Redis, and the next start goes on from there.
-      await settledWithin(FLUSH_MS_MAX, Promise.all([reload?.stop(), doorbell.stop(), wakeUps.stop()]));
-      await workers.stop(deadlineMs - 5 * FLUSH_MS_MAX);
-      await settledWithin(FLUSH_MS_MAX, queues.close()).catch(() => {});
-      await settledWithin(FLUSH_MS_MAX, connection.close()).catch(() => {});
-      await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX), closeRedis(bell)]);
-      await Promise.all([closeRedis(front.redis), closeRedis(pollRedis), closeRedis(redis)]);
+      return stopInOrder(parts, deadlineMs);
     },
   };
+}
+
+interface RunningParts {
+  readonly calendar: { stop(): void };
+  /** Whatever wakes the workers. */
+  readonly ringers: readonly { stop(): Promise<void> }[];
+  readonly workers: Workers;
+  readonly foldProcesses: FoldProcesses;
+  readonly queues: Queues;
+  readonly connection: QueueConnection;
+  readonly server: RunningServer;
+  readonly errors: ErrorReporter;
+  readonly connections: readonly Redis[];
+}
+
+/**
+ * Each of these waits for Redis to answer, which a Redis that is gone never does. Being late loses nothing: what counts
+ * is in Redis, and the next start goes on from there.
+ */
+async function stopInOrder(parts: RunningParts, deadlineMs: number): Promise<void> {
+  const { calendar, ringers, workers, foldProcesses, queues, connection, server, errors, connections } =
+    parts;
+  calendar.stop();
+  await settledWithin(FLUSH_MS_MAX, Promise.all(ringers.map((each) => each.stop())));
+  const workMs = deadlineMs - 5 * FLUSH_MS_MAX;
+  // What of them has not ended by then ends with this process.
+  await Promise.all([workers.stop(workMs), settledWithin(workMs, foldProcesses.stop())]);
+  await settledWithin(FLUSH_MS_MAX, queues.close()).catch(() => {});
+  await settledWithin(FLUSH_MS_MAX, connection.close()).catch(() => {});
+  await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX)]);
+  await Promise.all(connections.map(closeRedis));
+}
+
+/** A Redis that is fit for counts, and holds those of this configuration or none. */
+async function openCounts({ settings, redisUrl, logger }: AgentOptions, clock: Clock): Promise<Redis> {
+  const redis = createRedis({ url: redisUrl, role: "worker", logger });
+  await waitUntilReady(redis, REDIS_START_MS_MAX);
+  await refuseBadRedis({ redis, replicaAcks: settings.replicaAcks, clock, logger });
+  await keepFixed(redis, { key: LAYOUT_KEY, name: "shards", value: String(settings.shards) });
+  await keepCountsLayout(redis, settings.shards);
+  return redis;
 }
 
 function listen(
@@ -232,17 +280,19 @@ interface ReloadDeps {
   readonly stores: Stores;
   readonly channels: WatchedChannels;
   readonly wakeUps: WakeUps;
+  readonly foldProcesses: FoldProcesses;
   readonly registry: Registry;
   readonly clock: Clock;
 }
 
 /** Undefined where the settings are from no file. */
 function openReload(deps: ReloadDeps): ConfigFileWatch | undefined {
-  const { options, live, stores, channels, wakeUps, registry, clock } = deps;
+  const { options, live, stores, channels, wakeUps, foldProcesses, registry, clock } = deps;
   const { origin, logger } = options;
   const metrics = createReloadMetrics({ registry, clock });
   if (origin === undefined) return undefined;
   const onApplied = async (): Promise<void> => {
+    foldProcesses.tellSettings();
     await judgeAnew(stores, channels);
     wakeUps.gatherer.add(channels.all.map(({ key }) => key));
   };

@@ -13,6 +13,7 @@ import { Counter, Histogram } from "../runtime/metrics.ts";
 import type { Registry } from "../runtime/metrics.ts";
 import { watchReplication } from "../runtime/redis-servers.ts";
 import type { Redis } from "../runtime/redis.ts";
+import type { Settings } from "./config/schema.ts";
 import type { CountingRules } from "./health/counting-rules.ts";
 import { examplesPerShard } from "./health/examples.ts";
 import { createHealthStore } from "./health/health-store.ts";
@@ -30,6 +31,7 @@ import { followUpRollbacks } from "./jobs/follow-up.ts";
 import type { WatchedChannel } from "./jobs/watched-channel.ts";
 import { foldShard } from "./jobs/fold-shard.ts";
 import { createOtherWarning } from "./jobs/other-warning.ts";
+import type { Gatherer } from "./jobs/gatherer.ts";
 import type { Outlets } from "./jobs/outlets.ts";
 import type { Polling } from "./jobs/poll.ts";
 import type { Queues } from "./jobs/queues.ts";
@@ -99,9 +101,8 @@ export interface PipelineDeps {
   /** How people are told. */
   readonly outlets: Outlets;
   readonly rules: CountingRules;
-  /** Devices not heard of for this long leave the device table, in milliseconds. */
-  readonly deviceRetentionMs: number;
-  readonly replicaAcks: number;
+  /** As they were at the start. */
+  readonly settings: Pick<Settings, "retention" | "replicaAcks">;
   readonly isStopping: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -110,9 +111,8 @@ export interface PipelineDeps {
 /** The pipeline: each stage is a job, and wakes the next. */
 export function createPipeline(deps: PipelineDeps): Handlers {
   const { stores, queues, channels, timers, wakeUps, polling, outlets } = deps;
-  const { rules, replicaAcks, isStopping, clock, logger } = deps;
+  const { settings, clock, logger } = deps;
   const { redis, summaries } = stores;
-  const warnOfOther = createOtherWarning(logger);
   const refreshChannel = createChannelRefresh({
     summaries,
     clock,
@@ -122,22 +122,13 @@ export function createPipeline(deps: PipelineDeps): Handlers {
     /** What devices told an OTA server that pushes nothing -> ReportEntries, beside those that ingest writes. */
     poll: ({ app }) => polling.poll(app),
     /** ReportEntries -> HealthWindows; and silence, which is no report at all. */
-    async fold({ shard }) {
-      const store = stores.shards[shard]!;
-      const result = await foldShard({
-        store,
-        rules,
-        onChange(changed, plan) {
-          wakeUps.gatherer.add(changed);
-          warnOfOther(plan);
-        },
-        isStopping,
-        nowMs: clock,
-        heardFromMs: async () => heardFromMs(await readListening(redis), clock()),
-        readAppHeardFrom: () => polling.readHeardFrom(),
-      });
-      timers.foldsLost.inc(result.lost);
-    },
+    ...createFolding({
+      ...deps,
+      ...stores,
+      gatherer: wakeUps.gatherer,
+      readHeardFrom: () => polling.readHeardFrom(),
+      foldsLost: timers.foldsLost,
+    }),
     /** HealthWindows -> Verdict -> RollbackDecision, kept in the outbox. */
     async evaluate(key) {
       const watched = channels.find(key);
@@ -146,7 +137,7 @@ export function createPipeline(deps: PipelineDeps): Handlers {
       const onDecision = (id: string): Promise<void> => queues.rollback([id]);
       await evaluateChannel(watched, {
         ...stores,
-        watchReplication: () => watchReplication(redis, JOURNAL, replicaAcks),
+        watchReplication: () => watchReplication(redis, JOURNAL, settings.replicaAcks),
         onDecision,
         onNews: () => outlets.onNews(),
         clock,
@@ -171,13 +162,43 @@ export function createPipeline(deps: PipelineDeps): Handlers {
   };
 }
 
+export interface FoldingDeps
+  extends Pick<Stores, "redis" | "shards">, Pick<PipelineDeps, "rules" | "isStopping" | "clock" | "logger"> {
+  readonly gatherer: Pick<Gatherer, "add">;
+  readonly readHeardFrom: Polling["readHeardFrom"];
+  readonly foldsLost: Counter;
+}
+
+/** The stage that costs the most: with `agent.processes` others do it as well (fold-process.ts). */
+export function createFolding(deps: FoldingDeps): Pick<Handlers, "fold"> {
+  const { redis, shards, rules, gatherer, readHeardFrom, foldsLost, isStopping, clock, logger } = deps;
+  const warnOfOther = createOtherWarning(logger);
+  return {
+    async fold({ shard }) {
+      const result = await foldShard({
+        store: shards[shard]!,
+        rules,
+        onChange(changed, plan) {
+          gatherer.add(changed);
+          warnOfOther(plan);
+        },
+        isStopping,
+        nowMs: clock,
+        heardFromMs: async () => heardFromMs(await readListening(redis), clock()),
+        readAppHeardFrom: readHeardFrom,
+      });
+      foldsLost.inc(result.lost);
+    },
+  };
+}
+
 /** The stages that follow time and no report. */
 function createUpkeep({
   stores,
   queues,
   channels,
   wakeUps,
-  deviceRetentionMs,
+  settings: { retention },
   isStopping,
   clock,
   logger,
@@ -213,7 +234,7 @@ function createUpkeep({
       if (nowMs === undefined) return;
       for (const store of shards) {
         await rollUpShard({ redis, shard: store.shard, nowMs, which: "all", isStopping });
-        await dropUnseenDevices({ redis, store, nowMs, retentionMs: deviceRetentionMs, isStopping });
+        await dropUnseenDevices({ redis, store, nowMs, retentionMs: retention.devicesMs, isStopping });
       }
     },
   };
@@ -228,6 +249,10 @@ export function createTimers(registry: Registry) {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
       registers: [registry],
     }),
-    foldsLost: new Counter({ ...describeMetric("ota_folds_lost_total"), registers: [registry] }),
+    foldsLost: countLostFolds(registry),
   };
+}
+
+export function countLostFolds(registry: Registry): Counter {
+  return new Counter({ ...describeMetric("ota_folds_lost_total"), registers: [registry] });
 }

@@ -3,7 +3,7 @@
 // (`@prometheus-io/client`, which needs Node 22) stays small.
 import type { RequestHandler } from "express";
 import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import type { MetricObjectWithValues, MetricValue } from "prom-client";
+import type { Metric, MetricObjectWithValues, MetricValue } from "prom-client";
 import { TextMetric, encode } from "./text-metric.ts";
 import type { Chunk, Family } from "./text-metric.ts";
 
@@ -48,8 +48,29 @@ export function createRegistry(options: {
 /** What a registry holds, in a form that can be sent to another process. */
 export type MetricsReading = readonly MetricObjectWithValues<MetricValue<string>>[];
 
-export async function readMetrics(registry: Registry): Promise<MetricsReading> {
-  return await registry.getMetricsAsJSON();
+/** Without metrics of our own kind: those are about what all processes share, and only the first one has them. */
+export function readMetrics(registry: Registry): Promise<MetricsReading> {
+  return Promise.all(
+    metricsOf(registry)
+      .filter((metric) => !isTextMetric(metric))
+      .map((metric) => metric.get()),
+  );
+}
+
+/** Puts metrics of our own kind beside what was merged. */
+export function withTextMetrics(merged: Registry, own: Registry): Registry {
+  for (const metric of metricsOf(own)) if (isTextMetric(metric)) merged.registerMetric(metric);
+  return merged;
+}
+
+/** They are whole metrics, which prom-client's types do not say. */
+function metricsOf(registry: Registry): readonly Metric[] {
+  return registry.getMetricsAsArray() as unknown as readonly Metric[];
+}
+
+/** Registries keep both kinds, whatever prom-client's types say. */
+function isTextMetric(metric: unknown): boolean {
+  return metric instanceof TextMetric;
 }
 
 /** One exposition of several processes: each metric says by its `aggregator` how (a sum, unless it says otherwise). */

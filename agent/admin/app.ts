@@ -9,7 +9,7 @@ import { operationsRouter } from "../../runtime/http-server.ts";
 import type { ReadinessChecks } from "../../runtime/http-server.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { isRedisAway } from "../../runtime/redis.ts";
-import type { Registry } from "../../runtime/metrics.ts";
+import type { MetricsSource } from "../../runtime/metrics.ts";
 import { METHOD_NOT_ALLOWED, NOT_FOUND, Problem, problemHandler } from "../../runtime/problem.ts";
 import type { HealthStore } from "../health/health-store.ts";
 import type { DeadLetterStore } from "../intake/dead-letters.ts";
@@ -52,7 +52,7 @@ import { viewDecision, viewRelease } from "./views.ts";
 const REDIS_RETRY_SECONDS = 2;
 
 export interface AdminDeps {
-  readonly registry: Registry;
+  readonly registry: MetricsSource;
   readonly checks: ReadinessChecks;
   readonly operators: ListOperators;
   readonly sessions: SessionStore;

@@ -1,32 +1,53 @@
-// What the configuration says on counting, as the functions that folding asks. Enters: Settings. Leaves:
-// CountingRules, with the defaults where an app or a channel is not configured: reports that were taken in
-// before it left the file are still counted. Pure.
-import type { AppId } from "../../ingest/contract/release-key.ts";
+// What the configuration says on counting: as data, which can be sent to another process, and as the functions that
+// folding asks. Enters: Settings. Leaves: a CountingTable, and CountingRules with the defaults where an app or a channel
+// is not configured: reports that were taken in before it left the file are still counted. Pure.
+import { formatChannelKey } from "../../ingest/contract/release-key.ts";
 import { DEFAULT_COUNTING_RULES } from "../health/counting-rules.ts";
 import type { CountingRules } from "../health/counting-rules.ts";
 import { silenceDeadlineMsOf } from "../policy/silence-deadline.ts";
-import type { Settings } from "./schema.ts";
+import type { Settings, StrataSettings } from "./schema.ts";
 
-export function countingRulesOf({ apps, policies }: Pick<Settings, "apps" | "policies">): CountingRules {
-  const deadlines = new Map([...policies].map(([name, policy]) => [name, silenceDeadlineMsOf(policy)]));
+export interface CountingTable {
+  /** By app. */
+  readonly strata: ReadonlyMap<string, StrataSettings>;
+  /** In milliseconds, by channel key. */
+  readonly silenceDeadlinesMs: ReadonlyMap<string, number>;
+}
+
+export function countingTableOf({ apps, policies }: Pick<Settings, "apps" | "policies">): CountingTable {
+  const silenceDeadlinesMs = new Map<string, number>();
+  for (const [app, { channels }] of apps)
+    for (const [channel, { policyName }] of channels) {
+      const policy = policies.get(policyName);
+      if (policy !== undefined)
+        silenceDeadlinesMs.set(formatChannelKey({ app, channel }), silenceDeadlineMsOf(policy));
+    }
+  return { strata: new Map([...apps].map(([app, { strata }]) => [app, strata])), silenceDeadlinesMs };
+}
+
+export function rulesOf({ strata, silenceDeadlinesMs }: CountingTable): CountingRules {
   return {
-    strataOf: (app) => apps.get(app as AppId)?.strata.by ?? DEFAULT_COUNTING_RULES.strataOf(app),
-    strataMaxOf: (app) => apps.get(app as AppId)?.strata.max ?? DEFAULT_COUNTING_RULES.strataMaxOf(app),
-    silenceDeadlineMsOf: (key) => {
-      const channel = apps.get(key.app)?.channels.get(key.channel);
-      const deadlineMs = channel === undefined ? undefined : deadlines.get(channel.policyName);
-      return deadlineMs ?? DEFAULT_COUNTING_RULES.silenceDeadlineMsOf(key);
-    },
+    strataOf: (app) => strata.get(app)?.by ?? DEFAULT_COUNTING_RULES.strataOf(app),
+    strataMaxOf: (app) => strata.get(app)?.max ?? DEFAULT_COUNTING_RULES.strataMaxOf(app),
+    silenceDeadlineMsOf: (key) =>
+      silenceDeadlinesMs.get(formatChannelKey(key)) ?? DEFAULT_COUNTING_RULES.silenceDeadlineMsOf(key),
   };
 }
 
-/** The same while the configuration changes: each question is answered by what is in force then. */
-export function liveCountingRules(settings: () => Pick<Settings, "apps" | "policies">): CountingRules {
-  let of: Pick<Settings, "apps" | "policies"> | undefined;
+export function countingRulesOf(settings: Pick<Settings, "apps" | "policies">): CountingRules {
+  return rulesOf(countingTableOf(settings));
+}
+
+/** The same while what they are made of changes: each question is answered by what is in force then. */
+export function liveCountingRules<From>(
+  now: () => From,
+  rulesFrom: (from: From) => CountingRules,
+): CountingRules {
+  let of: From | undefined;
   let rules = DEFAULT_COUNTING_RULES;
   const current = (): CountingRules => {
-    const now = settings();
-    if (now !== of) [of, rules] = [now, countingRulesOf(now)];
+    const from = now();
+    if (from !== of) [of, rules] = [from, rulesFrom(from)];
     return rules;
   };
   return {

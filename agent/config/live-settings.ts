@@ -41,6 +41,7 @@ const ofAgent = {
   trustedProxies: { name: "agent.trusted_proxies", takesEffect: "after_restart" },
   tls: { name: "agent.tls", takesEffect: "after_restart" },
   plainHttp: { name: "agent.plain_http", takesEffect: "after_restart" },
+  processes: { name: "agent.processes", takesEffect: "after_restart" },
 } as const satisfies Record<Exclude<keyof AgentSettings, "operators">, Setting>;
 
 /** Ingest reads keys and strata split what is being counted. */

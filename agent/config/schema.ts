@@ -18,6 +18,7 @@ import {
   ingestKeysSchema,
   ingestSectionSchema,
   logLevelSchema,
+  processesSchema,
   redisSectionSchema,
   sentryDsnSchema,
   shardsSchema,
@@ -88,6 +89,8 @@ export interface AgentSettings {
   /** Undefined = plain HTTP. */
   readonly tls?: TlsSettings | undefined;
   readonly plainHttp?: PlainHttpReason | undefined;
+  /** That fold reports; 1 = the agent is one process. */
+  readonly processes: number;
 }
 
 export interface RetentionSettings {
@@ -134,6 +137,7 @@ const agentSectionSchema = z
     trusted_proxies: trustedProxiesSchema,
     tls: tlsSchema.optional(),
     plain_http: plainHttpSchema.optional(),
+    processes: processesSchema,
   })
   .prefault({})
   .superRefine(refusePlainHttpBesideTls)
@@ -161,6 +165,7 @@ const agentSectionSchema = z
     trustedProxies: section.trusted_proxies,
     tls: section.tls,
     plainHttp: section.plain_http,
+    processes: section.processes,
   }));
 
 const channelSettingsSchema = z

@@ -26,7 +26,7 @@ export interface Polling {
   /** Since when devices of an app could be heard through its OTA server; 0 where they report by themselves. */
   readHeardFrom(): Promise<(app: string) => number>;
   /** Servers that can't be read, by app. */
-  readUnread(): Promise<ReadonlyMap<string, PollFailing>>;
+  readonly readUnread: () => Promise<ReadonlyMap<string, PollFailing>>;
 }
 
 export interface PollingOptions {
@@ -41,6 +41,28 @@ export interface PollingOptions {
   readonly isStopping: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** What has to be known of a polled server to know since when its devices could be heard. */
+export type PolledServer = Pick<PolledSource, "app" | "id" | "everyMs">;
+
+/** Reads {@link Polling.readHeardFrom}. */
+export function createHeardFrom({
+  redis,
+  servers,
+  clock,
+}: {
+  readonly redis: Redis;
+  readonly servers: () => readonly PolledServer[];
+  readonly clock: Clock;
+}): Polling["readHeardFrom"] {
+  const store = createPollStore({ redis });
+  return async () => {
+    const from = new Map<string, number>();
+    for (const { app, id, everyMs } of servers())
+      from.set(app, polledFromMs(await store.read(id), everyMs, clock()));
+    return (app) => from.get(app) ?? 0;
+  };
 }
 
 export function createPolling(options: PollingOptions): Polling {
@@ -76,12 +98,7 @@ export function createPolling(options: PollingOptions): Polling {
         await queues.poll(turn.map(({ app }) => app));
       },
     },
-    async readHeardFrom() {
-      const from = new Map<string, number>();
-      for (const { app, id, everyMs } of sources.all)
-        from.set(app, polledFromMs(await store.read(id), everyMs, clock()));
-      return (app) => from.get(app) ?? 0;
-    },
+    readHeardFrom: createHeardFrom({ redis, servers: () => sources.all, clock }),
     async readUnread() {
       const unread = new Map<string, PollFailing>();
       for (const { app, id } of sources.all) {

@@ -38,7 +38,7 @@ export interface SummaryJob {
 
 export interface Queues {
   readonly all: Readonly<Record<QueueName, Queue>>;
-  fold(shards: readonly number[]): Promise<void>;
+  readonly fold: (shards: readonly number[]) => Promise<void>;
   evaluate(channels: readonly ChannelKey[]): Promise<void>;
   rollback(decisionIds: readonly string[]): Promise<void>;
   /** Reads what devices told the app's OTA server. */
@@ -74,6 +74,16 @@ export function openQueueConnection(options: { redisUrl: RedisAddress; logger: L
     };
   const redis = createRedis({ url: redisUrl, role: "worker", logger });
   return { options: redis, close: () => closeRedis(redis) };
+}
+
+/** Of one process: the connection, and the queues over it. */
+export function openQueues(options: { redisUrl: RedisAddress; logger: Logger }): {
+  connection: QueueConnection;
+  queues: Queues;
+} {
+  const connection = openQueueConnection(options);
+  const onError = (err: Error): void => options.logger.warn({ err }, "a queue lost Redis, going on");
+  return { connection, queues: createQueues({ connection, onError }) };
 }
 
 const TIDY: JobsOptions = { removeOnComplete: true, removeOnFail: { count: 100 } };

@@ -6,7 +6,7 @@ import { Worker } from "bullmq";
 import type { Job, Processor } from "bullmq";
 import type { ErrorReporter } from "../../runtime/sentry.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import { QUEUE_PREFIX } from "./queues.ts";
+import { QUEUE_NAMES, QUEUE_PREFIX } from "./queues.ts";
 import type {
   EvaluateJob,
   FoldJob,
@@ -58,9 +58,9 @@ export interface Workers {
   stop(deadlineMs: number): Promise<void>;
 }
 
-export interface WorkersOptions {
+export interface WorkersOptions<Handled = Handlers> {
   readonly connection: QueueConnection;
-  readonly handlers: Handlers;
+  readonly handlers: Handled;
   readonly logger: Logger;
   readonly errors: ErrorReporter;
 }
@@ -82,7 +82,32 @@ function upkeep({ name, data }: Job, handlers: Handlers): Promise<void> {
   }
 }
 
-export function createWorkers({ connection, handlers, logger, errors }: WorkersOptions): Workers {
+/** Of an agent. */
+export function createWorkers({ handlers, ...options }: WorkersOptions): Workers {
+  return keepWorking(options, {
+    ...processorsOfFolding(handlers),
+    evaluate: (job: Job<EvaluateJob>) => handlers.evaluate(job.data),
+    rollback: (job: Job<RollbackJob>) => handlers.rollback(job.data),
+    poll: (job: Job<PollJob>) => handlers.poll(job.data),
+    upkeep: (job: Job) => upkeep(job, handlers),
+  });
+}
+
+/** Of a process that does nothing but fold. */
+export function createFoldWorkers({ handlers, ...options }: WorkersOptions<Pick<Handlers, "fold">>): Workers {
+  return keepWorking(options, processorsOfFolding(handlers));
+}
+
+type Processors = Partial<Record<QueueName, Processor>>;
+
+function processorsOfFolding(handlers: Pick<Handlers, "fold">): Processors {
+  return { fold: (job: Job<FoldJob>) => handlers.fold(job.data) };
+}
+
+function keepWorking(
+  { connection, logger, errors }: Omit<WorkersOptions, "handlers">,
+  processors: Processors,
+): Workers {
   const makeWorker = (name: QueueName, process: Processor): Worker => {
     const worker = new Worker(name, process, {
       connection: connection.options,
@@ -105,13 +130,10 @@ export function createWorkers({ connection, handlers, logger, errors }: WorkersO
     });
     return worker;
   };
-  const workers = [
-    makeWorker("fold", (job: Job<FoldJob>) => handlers.fold(job.data)),
-    makeWorker("evaluate", (job: Job<EvaluateJob>) => handlers.evaluate(job.data)),
-    makeWorker("rollback", (job: Job<RollbackJob>) => handlers.rollback(job.data)),
-    makeWorker("poll", (job: Job<PollJob>) => handlers.poll(job.data)),
-    makeWorker("upkeep", (job: Job) => upkeep(job, handlers)),
-  ];
+  const workers = QUEUE_NAMES.flatMap((name) => {
+    const process = processors[name];
+    return process === undefined ? [] : [makeWorker(name, process)];
+  });
   return {
     start: () =>
       workers.forEach((worker) => {

@@ -29,6 +29,7 @@ export const SPOOL_BYTES_MAX_LIMIT = 1024 ** 4;
 
 /** Processes that one ingest may consist of: as many as may spool to one folder. */
 export const PROCESSES_MAX = 64;
+export const processesSchema = wholeNumber({ least: 1, most: PROCESSES_MAX }).prefault(1);
 
 export interface SpoolSettings {
   /** Undefined = `spool` in the data folder. */
@@ -199,7 +200,7 @@ export const ingestSectionSchema = z
   .strictObject({
     listen: listenAddress.prefault("127.0.0.1:8080"),
     operations_listen: listenAddress.prefault("127.0.0.1:8081"),
-    processes: wholeNumber({ least: 1, most: PROCESSES_MAX }).prefault(1),
+    processes: processesSchema,
     limits: limitsSchema,
     tls: tlsSchema.optional(),
     plain_http: plainHttpSchema.optional(),

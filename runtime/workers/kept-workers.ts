@@ -3,7 +3,7 @@
 // what they work with. Leaves: them as one.
 import cluster from "node:cluster";
 import type { Logger } from "../logger.ts";
-import { readMetrics } from "../metrics.ts";
+import { readMetrics, withTextMetrics } from "../metrics.ts";
 import type { Registry } from "../metrics.ts";
 import { createSupervisor } from "../supervisor.ts";
 import type { SupervisorEvent } from "../supervisor.ts";
@@ -85,7 +85,7 @@ export function keepWorkers<Start, News = never>({
           if (reading !== undefined && workers.get(number)?.life === life) metrics.note(life, reading);
         }),
       );
-      return metrics.merged(await readMetrics(own));
+      return withTextMetrics(metrics.merged(await readMetrics(own)), own);
     },
     checks: () => Promise.all(numbers.map(async (number) => await workers.get(number)?.worker.checks())),
     async stop() {

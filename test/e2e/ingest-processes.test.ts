@@ -1,12 +1,13 @@
 // Ingest as several processes (`ingest.processes`), from dist/: killed, stopped, cut off from Redis. What was acknowledged is
 // counted, and what /metrics says is what the fleet was told.
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFleet, expectNothingLost, openFaultStage, untilDrained } from "../support/fault-stage.ts";
 import type { FaultStage, Fleet } from "../support/fault-stage.ts";
+import { childrenOf, isGone } from "../support/part-process.ts";
 import type { PartProcess } from "../support/part-process.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -24,19 +25,6 @@ afterEach(() => stage.close());
 const startAll = async (more = ""): Promise<void> => {
   ingest = await stage.startIngest({ settings: `processes: ${PROCESSES}${more}` });
 };
-
-function workersOf({ child }: PartProcess): number[] {
-  return readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ").map(Number);
-}
-
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
-}
 
 const acknowledgedBy = (fleet: Fleet, least: number) => (): Promise<number> =>
   waitUntil(
@@ -56,7 +44,7 @@ async function readiness(): Promise<Ready> {
 describe("while all is well", () => {
   test("all workers serve one address, and one /metrics counts what all of them took", async () => {
     await startAll();
-    expect(workersOf(ingest)).toHaveLength(PROCESSES);
+    expect(childrenOf(ingest)).toHaveLength(PROCESSES);
     const fleet = createFleet(ingest);
     const stop = fleet.reportAllTheTime();
     await acknowledgedBy(fleet, 1_000)();
@@ -105,11 +93,11 @@ describe("a worker is killed", () => {
     const fleet = createFleet(ingest);
     const stop = fleet.reportAllTheTime();
     await acknowledgedBy(fleet, 500)();
-    const [first] = workersOf(ingest);
+    const [first] = childrenOf(ingest);
     const before = (await ingest.sample(ACCEPTED))!;
     process.kill(first!, "SIGKILL");
     await waitUntil(
-      () => workersOf(ingest),
+      () => childrenOf(ingest),
       (pids) => pids.length === PROCESSES && !pids.includes(first!),
     );
     const readings = [before];
@@ -130,11 +118,11 @@ describe("a worker is killed", () => {
     await acknowledgedBy(fleet, 500)();
     await stop();
     expect(await ingest.sample(ACCEPTED)).toBe(fleet.acknowledged.size);
-    for (const pid of workersOf(ingest)) {
+    for (const pid of childrenOf(ingest)) {
       process.kill(pid, "SIGKILL");
       // The other one keeps the port, which is any that was free.
       await waitUntil(
-        () => workersOf(ingest),
+        () => childrenOf(ingest),
         (pids) => pids.length === PROCESSES && !pids.includes(pid),
       );
       await waitUntil(readiness, ({ checks }) => checks["workers"] === "ok");
@@ -148,11 +136,11 @@ describe("a worker is killed", () => {
     await startAll();
     const fleet = createFleet(ingest);
     for (let sent = 0; sent < 20; sent += 1) expect(await fleet.send(3)).toBe("202");
-    const pids = workersOf(ingest);
+    const pids = childrenOf(ingest);
     // Never scraped until then.
     for (const pid of pids) process.kill(pid, "SIGTERM");
     await waitUntil(
-      () => workersOf(ingest).filter((pid) => !pids.includes(pid)),
+      () => childrenOf(ingest).filter((pid) => !pids.includes(pid)),
       (fresh) => fresh.length === PROCESSES,
     );
     expect(await ingest.sample(ACCEPTED)).toBe(fleet.acknowledged.size);
@@ -165,7 +153,7 @@ describe("stopped (SIGTERM)", () => {
     const fleet = createFleet(ingest);
     const stop = fleet.reportAllTheTime();
     await acknowledgedBy(fleet, 500)();
-    const pids = workersOf(ingest);
+    const pids = childrenOf(ingest);
     expect(await ingest.stop()).toBe(0);
     await stop();
     expect(pids.filter((pid) => !isGone(pid))).toEqual([]);
@@ -177,7 +165,7 @@ describe("stopped (SIGTERM)", () => {
     const fleet = createFleet(ingest);
     const stop = fleet.reportAllTheTime();
     await acknowledgedBy(fleet, 500)();
-    const pids = workersOf(ingest);
+    const pids = childrenOf(ingest);
     for (const pid of pids) process.kill(pid, "SIGINT");
     expect(await ingest.stop()).toBe(0);
     await stop();
@@ -188,19 +176,19 @@ describe("stopped (SIGTERM)", () => {
 
 test("a hang-up (SIGHUP) to all of them ends none", async () => {
   await startAll();
-  const pids = workersOf(ingest);
+  const pids = childrenOf(ingest);
   for (const pid of [ingest.child.pid!, ...pids]) process.kill(pid, "SIGHUP");
   await waitUntil(
     () => ingest.log(),
     (log) => log.includes("start it anew to change them"),
   );
   expect(await createFleet(ingest).send(3)).toBe("202");
-  expect(workersOf(ingest)).toEqual(pids);
+  expect(childrenOf(ingest)).toEqual(pids);
 });
 
 test("the first process is killed: no worker lives on", async () => {
   await startAll();
-  const pids = workersOf(ingest);
+  const pids = childrenOf(ingest);
   await ingest.kill();
   const left = await waitUntil(
     () => pids.filter((pid) => !isGone(pid)),

@@ -57,6 +57,8 @@ export interface AgentStageOptions {
   /** On the OTA server that will fail, beside LOADED_APP. */
   readonly apps?: readonly string[];
   readonly otaTimeout?: string;
+  /** YAML of further settings of `agent`, such as `processes: 2`. */
+  readonly agentSettings?: string;
   /** Address of an Alertmanager. */
   readonly alertmanagerUrl?: string;
 }
@@ -103,6 +105,7 @@ function textOf({
   ota,
   calm,
   otaTimeout = "1s",
+  agentSettings = "processes: 1",
   alertmanagerUrl,
 }: AgentStageOptions & {
   folder: string;
@@ -119,7 +122,7 @@ function textOf({
 data_dir: ${folder}/data
 shards: ${FAULT_SHARDS}
 ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0" }
-agent: { listen: "127.0.0.1:0" }
+agent: { listen: "127.0.0.1:0", ${agentSettings} }
 ${alertmanagerUrl === undefined ? "" : `alertmanager: { url: "${alertmanagerUrl}", timeout: 1s }`}
 apps:${apps.map((app) => appOn(ota, app)).join("")}${appOn(calm, CALM_APP)}
 policies:

@@ -49,7 +49,7 @@ export function agentSettings(apps: readonly TestApp[], operators: readonly Oper
       bodyBytesMax: BODY_BYTES_MAX_DEFAULT,
       streamEntriesMax: 100_000,
     },
-    agent: { listen: { host: "127.0.0.1", port: 0 }, operators, trustedProxies: [] },
+    agent: { listen: { host: "127.0.0.1", port: 0 }, operators, trustedProxies: [], processes: 1 },
     retention: { devicesMs: 90 * 24 * 3_600_000 },
     externalUrl: undefined,
     alertmanager: undefined,

@@ -6,6 +6,27 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { distPath } from "./run-demo.ts";
 
+/** Pids of the processes that it has started itself. */
+export function childrenOf({ child }: Pick<PartProcess, "child">): number[] {
+  const told = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+  return told === "" ? [] : told.split(" ").map(Number);
+}
+
+export function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** CPU time that a process has used, in clock ticks (proc(5)). */
+export function cpuTicksOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
 export interface PartProcess {
   readonly child: ChildProcess;
   readonly url: string;

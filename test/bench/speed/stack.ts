@@ -130,13 +130,19 @@ export interface ConfigOptions {
   readonly channels?: readonly string[];
   /** Of ingest. */
   readonly processes?: number;
+  readonly agentProcesses?: number;
 }
 
 /** A policy as short as the demo's, so that a release can be judged as soon as there is evidence. */
-export function configText({ otaUrl, channels = [CHANNEL], processes = 1 }: ConfigOptions = {}): string {
+export function configText({
+  otaUrl,
+  channels = [CHANNEL],
+  processes = 1,
+  agentProcesses = 1,
+}: ConfigOptions = {}): string {
   return `
 ingest: { listen: "127.0.0.1:0", operations_listen: "127.0.0.1:0", limits: { stream_entries: 10000000 }, processes: ${processes} }
-agent: { listen: "127.0.0.1:0" }
+agent: { listen: "127.0.0.1:0", processes: ${agentProcesses} }
 log_level: warn
 apps:
   ${APP}:

@@ -1,9 +1,12 @@
 // Counting rules of a configuration: the app's own strata, the deadline of the channel's policy, and the
 // defaults for what is not configured.
+import { deserialize, serialize } from "node:v8";
 import { describe, expect, it } from "vitest";
-import { countingRulesOf } from "../../../../agent/config/counting-rules.ts";
+import { countingRulesOf, countingTableOf, rulesOf } from "../../../../agent/config/counting-rules.ts";
+import type { CountingTable } from "../../../../agent/config/counting-rules.ts";
 import type { AppSettings } from "../../../../agent/config/schema.ts";
 import { SILENCE_DEADLINE_MS_DEFAULT, STRATA_MAX_DEFAULT } from "../../../../agent/health/counting-rules.ts";
+import type { CountingRules } from "../../../../agent/health/counting-rules.ts";
 import { STRATUM_FIELDS } from "../../../../agent/health/stratum.ts";
 import type { RuleToJudge } from "../../../../agent/judge/rule-to-judge.ts";
 import type { AppId, Channel } from "../../../../ingest/contract/release-key.ts";
@@ -18,7 +21,7 @@ function policyWith(name: string, ...rules: readonly RuleToJudge[]) {
 }
 
 /** The till with two channels, and a kiosk. */
-function rules() {
+function sampleSettings() {
   const [settings] = [...agentSettings([{ name: TILL.app, otaUrl: "http://127.0.0.1:9" }]).apps.values()];
   const channel = (policyName: string) => ({ policyName, minimumVersion: undefined });
   const till: AppSettings = {
@@ -34,7 +37,7 @@ function rules() {
     strata: { by: [], max: 1_000 },
     channels: new Map([[TILL.channel, channel("hasty")]]),
   };
-  return countingRulesOf({
+  return {
     apps: new Map([
       [TILL.app, till],
       ["kiosk" as AppId, kiosk],
@@ -49,8 +52,20 @@ function rules() {
       }),
       policyWith("silent"),
     ]),
-  });
+  };
 }
+
+const rules = (): CountingRules => countingRulesOf(sampleSettings());
+
+it("what counts how can be sent to another process, and says the same there", () => {
+  const table = countingTableOf(sampleSettings());
+  const sent = rulesOf(deserialize(serialize(table)) as CountingTable);
+  for (const key of [TILL, { ...TILL, app: "kiosk" as AppId }, { ...TILL, channel: "gone" as Channel }]) {
+    expect(sent.strataOf(key.app)).toEqual(rules().strataOf(key.app));
+    expect(sent.strataMaxOf(key.app)).toBe(rules().strataMaxOf(key.app));
+    expect(sent.silenceDeadlineMsOf(key)).toBe(rules().silenceDeadlineMsOf(key));
+  }
+});
 
 describe("countingRulesOf", () => {
   it("each app has its own strata, also none", () => {

@@ -15,6 +15,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 /** Fixture -> `line:column path: message`, in the order of the file. */
 const MISTAKES: Readonly<Record<string, readonly string[]>> = {
   "action-unknown": ["9:13 policies.standard.action: not known here: write rollback, pause or page"],
+  "agent-processes-too-many": ["1:21 agent.processes: must be a whole number from 1 to 64"],
   "app-name-with-space": [
     '2:3 apps["com acme till"]: not usable as a name: use letters, digits, dot, dash and underscore, and start with a letter or a digit',
   ],
@@ -228,7 +229,7 @@ describe("a right file", () => {
         requestsPerSecond: {},
         spool: { dir: undefined, bytesMax: 256 * 1024 ** 2 },
       },
-      agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [] },
+      agent: { listen: { host: "127.0.0.1", port: 8082 }, operators: [], trustedProxies: [], processes: 1 },
       retention: { devicesMs: 90 * DAY_MS },
       observability: {
         prometheus: { host: "127.0.0.1", port: 9090 },
