@@ -65,6 +65,58 @@ describe("metrics of several workers", () => {
     });
   });
 
+  test("a series that one worker leaves out, or has from zero again, begins again at zero, and counts only what is new", async () => {
+    const metrics = createWorkerMetrics();
+    const [one, other, dead] = [instruments(), instruments(), instruments()];
+    const seen = async (): Promise<number | undefined> => {
+      metrics.note(1, await one.read());
+      metrics.note(2, await other.read());
+      return (await samplesOf(metrics.merged([])))['taken_total{result="rare"}'];
+    };
+    for (const [index, life] of [one, other, dead].entries()) {
+      life.taken.inc({ result: "rare" }, 10 * (index + 1));
+      life.taken.inc({ result: "ok" }, 1);
+    }
+    metrics.note(3, await dead.read());
+    await metrics.noteEnd(3);
+    expect(await seen()).toBe(60);
+    one.taken.remove({ result: "rare" });
+    expect(await seen()).toBe(0);
+    other.taken.inc({ result: "rare" }, 2);
+    one.taken.inc({ result: "rare" }, 3);
+    expect(await seen()).toBe(5);
+    one.taken.remove({ result: "rare" });
+    one.taken.inc({ result: "rare" }, 1);
+    expect(await seen()).toBe(1);
+    // The end of one that counts it takes nothing away, nor does it bring back what was before.
+    await metrics.noteEnd(2);
+    expect((await samplesOf(metrics.merged([])))['taken_total{result="rare"}']).toBe(1);
+    expect((await samplesOf(metrics.merged([])))['taken_total{result="ok"}']).toBe(3);
+  });
+
+  test("a series that begins again while an end is added does so all the same", async () => {
+    const metrics = createWorkerMetrics();
+    const [one, dead] = [instruments(), instruments()];
+    one.taken.inc({ result: "rare" }, 10);
+    dead.taken.inc({ result: "ok" }, 7);
+    const gone = instruments();
+    gone.taken.inc({ result: "rare" }, 20);
+    metrics.note(3, await gone.read());
+    await metrics.noteEnd(3);
+    metrics.note(1, await one.read());
+    metrics.note(2, await dead.read());
+    one.taken.remove({ result: "rare" });
+    const without = await one.read();
+    const ending = metrics.noteEnd(2);
+    // The addition has begun, and is not done.
+    await Promise.resolve();
+    metrics.note(1, without);
+    await ending;
+    const samples = await samplesOf(metrics.merged([]));
+    expect(samples['taken_total{result="rare"}']).toBeUndefined();
+    expect(samples['taken_total{result="ok"}']).toBe(7);
+  });
+
   test("no counter falls when workers die, also together, and come again: a rate would count the rest twice", async () => {
     const metrics = createWorkerMetrics();
     const lives = [1, 2, 3].map(() => instruments());
