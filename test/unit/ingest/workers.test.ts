@@ -1,7 +1,9 @@
 // What the first process makes of its workers' metrics and checks.
 import { describe, expect, test } from "vitest";
 import { mergeChecks } from "../../../ingest/workers/worker-checks.ts";
+import { orNothing } from "../../../ingest/workers/worker.ts";
 import { createWorkerMetrics } from "../../../ingest/workers/worker-metrics.ts";
+import type { Logger } from "../../../runtime/logger.ts";
 import { Counter, Gauge, Histogram, createRegistry, readMetrics } from "../../../runtime/metrics.ts";
 import type { MetricsReading, Registry } from "../../../runtime/metrics.ts";
 
@@ -178,4 +180,22 @@ describe("checks of several workers", () => {
     expect(mergeChecks([fine, { redis: { note: "in the spool" } }]).redis).toEqual({ note: "in the spool" });
     expect(mergeChecks([away, { redis: { note: "in the spool" } }]).redis).toEqual({ note: "not connected" });
   });
+});
+
+test("metrics that cannot be read are logged, and end no worker", async () => {
+  const { registry } = instruments();
+  void new Gauge({
+    name: "broken",
+    help: "-",
+    registers: [registry],
+    collect() {
+      throw new Error("cannot be read");
+    },
+  });
+  const logged: unknown[] = [];
+  const logger = { error: (...words: unknown[]) => void logged.push(words) } as unknown as Logger;
+  await orNothing(logger, async () => void (await readMetrics(registry)));
+  expect(logged).toMatchObject([
+    [{ err: { message: "cannot be read" } }, expect.stringContaining("no answer")],
+  ]);
 });
