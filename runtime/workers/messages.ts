@@ -15,9 +15,7 @@ export type FromWorker =
   | { readonly kind: "hello" }
   | { readonly kind: "ready"; readonly urls: Readonly<Record<string, string>> }
   | { readonly kind: "metrics"; readonly question: number | "last"; readonly reading: MetricsReading }
-  | { readonly kind: "checks"; readonly question: number; readonly checks: WorkerChecks }
-  /** It could not find out. */
-  | { readonly kind: "failed"; readonly question: number };
+  | { readonly kind: "checks"; readonly question: number; readonly checks: WorkerChecks };
 
 export type WorkerChecks = Readonly<Record<string, Readiness>>;
 

@@ -33,7 +33,7 @@ export interface WorkerOptions<Start> {
   readonly onLastMetrics: (reading: MetricsReading) => void;
 }
 
-type Answer = Extract<FromWorker, { readonly kind: "metrics" | "checks" | "failed" }>;
+type Answer = Extract<FromWorker, { readonly kind: "metrics" | "checks" }>;
 
 export function forkWorker<Start, News = never>({
   name,

@@ -97,26 +97,30 @@ function answerFirstProcess(
   { registry, checks }: WorkersOperations,
   logger: Logger,
 ): { stop(): Promise<void> } {
-  const answerTo = async (question: number, what: "metrics" | "checks"): Promise<FromWorker> => {
-    try {
-      return what === "metrics"
-        ? { kind: "metrics", question, reading: await readMetrics(registry) }
-        : { kind: "checks", question, checks: await answersOf(checks) };
-    } catch (err) {
-      logger.warn({ err }, `the first process asked for ${what} in vain`);
-      return { kind: "failed", question };
-    }
+  const answer = async (question: number, what: "metrics" | "checks"): Promise<void> => {
+    if (what === "metrics") await tell({ kind: "metrics", question, reading: await readMetrics(registry) });
+    else await tell({ kind: "checks", question, checks: await answersOf(checks) });
   };
   onMessage((message) => {
-    if (message.kind === "ask") void answerTo(message.question, message.what).then(tell);
+    if (message.kind === "ask") void orNothing(logger, () => answer(message.question, message.what));
   });
   return {
     // What was counted since the last scrape is not lost with the process.
-    async stop() {
-      const reading = await readMetrics(registry);
-      await Promise.race([tell({ kind: "metrics", question: "last", reading }), delay(LAST_WORDS_MS_MAX)]);
-    },
+    stop: () =>
+      orNothing(logger, async () => {
+        const reading = await readMetrics(registry);
+        await Promise.race([tell({ kind: "metrics", question: "last", reading }), delay(LAST_WORDS_MS_MAX)]);
+      }),
   };
+}
+
+/** The first process waits for an answer only so long; a worker that ended for the lack of one would take its work along. */
+export async function orNothing(logger: Logger, answer: () => Promise<void>): Promise<void> {
+  try {
+    await answer();
+  } catch (error) {
+    logger.error({ err: error }, "the first process gets no answer: metrics or checks could not be read");
+  }
 }
 
 async function answersOf(checks: ReadinessChecks): Promise<WorkerChecks> {
