@@ -126,17 +126,18 @@ async function send(
   parts: readonly EntriesByShard[],
   { replicaAcks, asksLength }: Asked,
 ): Promise<SendResult[]> {
-  const pipeline = server.pipeline();
-  for (const entries of parts)
-    for (const [shard, ofShard] of entries)
-      for (const fields of ofShard) pipeline.xadd(reportStream(shard), "*", ...fields);
-  const shards = [...entriesByShard(parts)].flatMap(([shard, added]) =>
-    asksLength(shard, added) ? [shard] : [],
-  );
-  for (const shard of shards) pipeline.xlen(reportStream(shard));
-  if (replicaAcks > 0) pipeline.wait(replicaAcks, REPLICA_ACK_MS_MAX);
-  const expected = pipeline.length;
+  // The building of it as well: a lane that ended by an exception would leave its requests without an answer.
   try {
+    const pipeline = server.pipeline();
+    for (const entries of parts)
+      for (const [shard, ofShard] of entries)
+        for (const fields of ofShard) pipeline.xadd(reportStream(shard), "*", ...fields);
+    const shards = [...entriesByShard(parts)].flatMap(([shard, added]) =>
+      asksLength(shard, added) ? [shard] : [],
+    );
+    for (const shard of shards) pipeline.xlen(reportStream(shard));
+    if (replicaAcks > 0) pipeline.wait(replicaAcks, REPLICA_ACK_MS_MAX);
+    const expected = pipeline.length;
     const replies: readonly Reply[] = (await pipeline.exec()) ?? [];
     if (replies.length < expected) throw new Error("Redis did not answer every command");
     if (replicaAcks > 0) requireAcks(replies.at(-1)!, replicaAcks);

@@ -2,7 +2,7 @@
 // there is none. Whatever a value is handed to afterwards (a schema, a message, `JSON.stringify`) may walk it by recursion,
 // and a list of ten thousand lists in one another ends the stack of all of these; so no such value gets that far.
 
-/** Lists and objects in one another (RFC 8259, 9, lets a reader set this). The deepest thing that is read here, a log record of OTLP, needs 10. */
+/** Lists and objects in one another (RFC 8259, 9, lets a reader set this). What nests by its form, as OTLP's values do, has a limit of its own. */
 export const JSON_DEPTH_MAX = 64;
 
 export type ReadJson =
@@ -10,10 +10,12 @@ export type ReadJson =
   | { readonly kind: "malformed"; readonly detail: string };
 
 /** Of a text that {@link isTooDeep}. */
-export const TOO_DEEP = `Lists and objects may be ${JSON_DEPTH_MAX} deep in one another.`;
+export function tooDeep(depthMax: number = JSON_DEPTH_MAX): string {
+  return `Lists and objects may be ${depthMax} deep in one another.`;
+}
 
-export function readJson(text: string): ReadJson {
-  if (isTooDeep(text)) return { kind: "malformed", detail: TOO_DEEP };
+export function readJson(text: string, depthMax: number = JSON_DEPTH_MAX): ReadJson {
+  if (isTooDeep(text, depthMax)) return { kind: "malformed", detail: tooDeep(depthMax) };
   try {
     return { kind: "value", value: JSON.parse(text) };
   } catch (error) {
@@ -29,8 +31,8 @@ const OBJECT = 0x7b;
 const OBJECT_END = 0x7d;
 
 /** Of the text and not of the value: the parser of JSON itself is the first that would have to walk it. */
-export function isTooDeep(text: string): boolean {
-  return opensMoreThan(text, JSON_DEPTH_MAX) && nestsMoreThan(text, JSON_DEPTH_MAX);
+export function isTooDeep(text: string, depthMax: number = JSON_DEPTH_MAX): boolean {
+  return opensMoreThan(text, depthMax) && nestsMoreThan(text, depthMax);
 }
 
 /** Most texts have too few brackets to be deep, and this is a tenth of the work. */

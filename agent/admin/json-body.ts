@@ -3,7 +3,7 @@
 import express from "express";
 import type { Request, RequestHandler } from "express";
 import type { z } from "zod";
-import { TOO_DEEP, isTooDeep } from "../../runtime/json.ts";
+import { isTooDeep, tooDeep } from "../../runtime/json.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { ADMIN_PROBLEMS } from "./problems.ts";
 import { requireJson } from "./same-origin.ts";
@@ -27,7 +27,8 @@ export function jsonBodyOf(bytesMax: number): RequestHandler[] {
 }
 
 function refuseDepth(_request: unknown, _response: unknown, bytes: Buffer): void {
-  if (isTooDeep(bytes.toString("utf8"))) throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: TOO_DEEP });
+  if (isTooDeep(bytes.toString("utf8")))
+    throw new Problem(ADMIN_PROBLEMS.invalid_body, { detail: tooDeep() });
 }
 
 /** `hint` shows a right body. */

@@ -14,8 +14,9 @@ const EXPIRY = {
   identifiedBy: ["instance", "listener"],
   dashboard: "pipeline",
   summary: "A TLS certificate is about to end",
-  description: `The certificate that {{ $labels.instance }} serves on {{ $labels.listener }} ends in {{ $value | humanizeDuration }}; then
-    devices and people who connect are refused. First: renew it and put it at cert_file; it is loaded without a restart.`,
+  description: `The certificate that {{ $labels.instance }} serves on {{ $labels.listener }}
+    {{ if lt $value 0.0 }}ended {{ $value | humanizeDuration | reReplaceAll "^-" "" }} ago: devices and people who connect are refused
+    {{- else }}ends in {{ $value | humanizeDuration }}; then devices and people who connect are refused{{ end }}. First: renew it and put it at cert_file; it is loaded without a restart.`,
 } as const;
 
 // The newest word of the last minute: a renewed certificate ends the alert at once.

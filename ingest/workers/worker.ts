@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { RunningServer } from "../../runtime/http-server.ts";
 import { STOP_MS_MAX, announceReady, runProcess } from "../../runtime/lifecycle.ts";
 import { createLogger } from "../../runtime/logger.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import { readMetrics } from "../../runtime/metrics.ts";
 import { startIngest } from "../ingest.ts";
 import type { OperationsOfProcess } from "../ingest.ts";
@@ -53,23 +54,33 @@ export async function runWorker(): Promise<void> {
   });
 }
 
-function answerFirstProcess({ registry, checks }: OperationsOfProcess): Promise<RunningServer> {
+function answerFirstProcess({ registry, checks, logger }: OperationsOfProcess): Promise<RunningServer> {
   onMessage((message) => {
     if (message.kind !== "ask") return;
     const { question, what } = message;
-    void (async () => {
+    void orNothing(logger, async () => {
       if (what === "metrics") await tell({ kind: "metrics", question, reading: await readMetrics(registry) });
       else await tell({ kind: "checks", question, checks: await answersOf(checks) });
-    })();
+    });
   });
   return Promise.resolve({
     url: "",
     // What was counted since the last scrape is not lost with the process.
-    stop: async () => {
-      const reading = await readMetrics(registry);
-      await Promise.race([tell({ kind: "metrics", question: "last", reading }), delay(LAST_WORDS_MS_MAX)]);
-    },
+    stop: () =>
+      orNothing(logger, async () => {
+        const reading = await readMetrics(registry);
+        await Promise.race([tell({ kind: "metrics", question: "last", reading }), delay(LAST_WORDS_MS_MAX)]);
+      }),
   });
+}
+
+/** The first process waits for an answer only so long; a worker that ended for the lack of one would take its requests along. */
+export async function orNothing(logger: Logger, answer: () => Promise<void>): Promise<void> {
+  try {
+    await answer();
+  } catch (error) {
+    logger.error({ err: error }, "the first process gets no answer: metrics or checks could not be read");
+  }
 }
 
 async function answersOf(checks: OperationsOfProcess["checks"]): Promise<WorkerChecks> {

@@ -2,6 +2,7 @@
 // it lets in, hostile bodies, and that a batch that comes again counts nothing twice.
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { OTLP_JSON_DEPTH_MAX } from "../../ingest/sources/otlp/otlp-router.ts";
 import { createRandom } from "../simulation/random.ts";
 import { KIOSK_KEY, SHARED_KEY, TILL_KEY } from "../support/ingest-app.ts";
 import { connectTo, useListeningIngest } from "../support/listening-ingest.ts";
@@ -50,6 +51,20 @@ async function post(body: unknown, headers: Record<string, string> = {}, method 
 }
 
 describe("what an exporter is answered", () => {
+  test("maps in one another as deep as the limit; one deeper is refused", async () => {
+    const nested = (depth: number): Buffer => {
+      const marker = JSON.stringify(logsOf({}, { ...CRASH, body: "HERE" }));
+      // The body stands in seven: the request, resourceLogs, one of them, scopeLogs, one of them, logRecords, the record.
+      const inner = depth - 7;
+      return Buffer.from(marker.replace('"HERE"', `${"[".repeat(inner)}${"]".repeat(inner)}`));
+    };
+    expect(await post(nested(OTLP_JSON_DEPTH_MAX))).toMatchObject({ status: 200, text: "{}" });
+    expect(await post(nested(OTLP_JSON_DEPTH_MAX + 1))).toMatchObject({ status: 400 });
+    let map: object = { stringValue: "in the midst" };
+    for (let level = 0; level < 60; level += 1) map = { kvlistValue: { values: [{ key: "k", value: map }] } };
+    expect(await post(logsOf({}, { ...CRASH, body: map }))).toMatchObject({ status: 200, text: "{}" });
+  });
+
   test("200 {} once Redis holds what counts; lines of log are no matter", async () => {
     const answer = await post(logsOf({}, CRASH, USE, LINE));
     expect(answer).toMatchObject({ status: 200, text: "{}" });

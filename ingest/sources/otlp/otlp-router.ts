@@ -24,6 +24,12 @@ import { readLogRecord } from "./log-record.ts";
 
 export const OTLP_ROUTE = "/v1/logs";
 
+/**
+ * Lists and objects in one another. A map in a map of OTLP costs four of them (`{value: {kvlistValue: {values: [`), and a
+ * batch is refused as a whole: this is room for some 60 maps in one another. Nothing here walks a value by recursion.
+ */
+export const OTLP_JSON_DEPTH_MAX = 256;
+
 export function otlpRouter(deps: SourceDeps): Router {
   const router = Router();
   router.all(OTLP_ROUTE, nameRoute(OTLP_ROUTE));
@@ -128,7 +134,7 @@ function groupsIn(bytes: Buffer): Group[] {
 }
 
 function jsonOf(bytes: Buffer): unknown {
-  const parsed = readJson(bytes.toString("utf8"));
+  const parsed = readJson(bytes.toString("utf8"), OTLP_JSON_DEPTH_MAX);
   if (parsed.kind === "malformed") throw problem("malformed_json", parsed.detail);
   return parsed.value;
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { REPORTS_PER_REQUEST_MAX } from "../../../ingest/contract/device-report.ts";
 import { splitBody } from "../../../ingest/split-body.ts";
 import type { SplitBody } from "../../../ingest/split-body.ts";
-import { TOO_DEEP } from "../../../runtime/json.ts";
+import { tooDeep } from "../../../runtime/json.ts";
 
 const json = (text: string): SplitBody => splitBody({ form: "json", bytes: Buffer.from(text) });
 const ndjson = (text: string): SplitBody => splitBody({ form: "ndjson", bytes: Buffer.from(text) });
@@ -47,7 +47,7 @@ describe("NDJSON", () => {
   });
 
   test("a line that nests too deep spoils no other", () => {
-    const items = [value(1), { kind: "malformed", detail: TOO_DEEP }, value(2)];
+    const items = [value(1), { kind: "malformed", detail: tooDeep() }, value(2)];
     expect(ndjson(`1\n${"[".repeat(65)}${"]".repeat(65)}\n2`)).toEqual({ kind: "batch", items });
   });
 

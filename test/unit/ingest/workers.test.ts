@@ -1,7 +1,9 @@
 // What the first process makes of its workers' metrics and checks.
 import { describe, expect, test } from "vitest";
 import { mergeChecks } from "../../../ingest/workers/worker-checks.ts";
+import { orNothing } from "../../../ingest/workers/worker.ts";
 import { createWorkerMetrics } from "../../../ingest/workers/worker-metrics.ts";
+import type { Logger } from "../../../runtime/logger.ts";
 import { Counter, Gauge, Histogram, createRegistry, readMetrics } from "../../../runtime/metrics.ts";
 import type { MetricsReading, Registry } from "../../../runtime/metrics.ts";
 
@@ -65,6 +67,58 @@ describe("metrics of several workers", () => {
     });
   });
 
+  test("a series that one worker leaves out, or has from zero again, begins again at zero, and counts only what is new", async () => {
+    const metrics = createWorkerMetrics();
+    const [one, other, dead] = [instruments(), instruments(), instruments()];
+    const seen = async (): Promise<number | undefined> => {
+      metrics.note(1, await one.read());
+      metrics.note(2, await other.read());
+      return (await samplesOf(metrics.merged([])))['taken_total{result="rare"}'];
+    };
+    for (const [index, life] of [one, other, dead].entries()) {
+      life.taken.inc({ result: "rare" }, 10 * (index + 1));
+      life.taken.inc({ result: "ok" }, 1);
+    }
+    metrics.note(3, await dead.read());
+    await metrics.noteEnd(3);
+    expect(await seen()).toBe(60);
+    one.taken.remove({ result: "rare" });
+    expect(await seen()).toBe(0);
+    other.taken.inc({ result: "rare" }, 2);
+    one.taken.inc({ result: "rare" }, 3);
+    expect(await seen()).toBe(5);
+    one.taken.remove({ result: "rare" });
+    one.taken.inc({ result: "rare" }, 1);
+    expect(await seen()).toBe(1);
+    // The end of one that counts it takes nothing away, nor does it bring back what was before.
+    await metrics.noteEnd(2);
+    expect((await samplesOf(metrics.merged([])))['taken_total{result="rare"}']).toBe(1);
+    expect((await samplesOf(metrics.merged([])))['taken_total{result="ok"}']).toBe(3);
+  });
+
+  test("a series that begins again while an end is added does so all the same", async () => {
+    const metrics = createWorkerMetrics();
+    const [one, dead] = [instruments(), instruments()];
+    one.taken.inc({ result: "rare" }, 10);
+    dead.taken.inc({ result: "ok" }, 7);
+    const gone = instruments();
+    gone.taken.inc({ result: "rare" }, 20);
+    metrics.note(3, await gone.read());
+    await metrics.noteEnd(3);
+    metrics.note(1, await one.read());
+    metrics.note(2, await dead.read());
+    one.taken.remove({ result: "rare" });
+    const without = await one.read();
+    const ending = metrics.noteEnd(2);
+    // The addition has begun, and is not done.
+    await Promise.resolve();
+    metrics.note(1, without);
+    await ending;
+    const samples = await samplesOf(metrics.merged([]));
+    expect(samples['taken_total{result="rare"}']).toBeUndefined();
+    expect(samples['taken_total{result="ok"}']).toBe(7);
+  });
+
   test("no counter falls when workers die, also together, and come again: a rate would count the rest twice", async () => {
     const metrics = createWorkerMetrics();
     const lives = [1, 2, 3].map(() => instruments());
@@ -126,4 +180,22 @@ describe("checks of several workers", () => {
     expect(mergeChecks([fine, { redis: { note: "in the spool" } }]).redis).toEqual({ note: "in the spool" });
     expect(mergeChecks([away, { redis: { note: "in the spool" } }]).redis).toEqual({ note: "not connected" });
   });
+});
+
+test("metrics that cannot be read are logged, and end no worker", async () => {
+  const { registry } = instruments();
+  void new Gauge({
+    name: "broken",
+    help: "-",
+    registers: [registry],
+    collect() {
+      throw new Error("cannot be read");
+    },
+  });
+  const logged: unknown[] = [];
+  const logger = { error: (...words: unknown[]) => void logged.push(words) } as unknown as Logger;
+  await orNothing(logger, async () => void (await readMetrics(registry)));
+  expect(logged).toMatchObject([
+    [{ err: { message: "cannot be read" } }, expect.stringContaining("no answer")],
+  ]);
 });

@@ -27,6 +27,15 @@ describe("depth", () => {
     expect(readJson(String.raw`{"a":"\"[","b":${tooDeep}}`).kind).toBe("malformed");
   });
 
+  test("who reads what nests by its form gives another limit", () => {
+    const limit = 4 * JSON_DEPTH_MAX;
+    expect(readJson(listsOf(limit), limit).kind).toBe("value");
+    expect(readJson(listsOf(limit + 1), limit)).toEqual({
+      kind: "malformed",
+      detail: `Lists and objects may be ${limit} deep in one another.`,
+    });
+  });
+
   test("many beside one another are not deep", () => {
     const wide = Array.from({ length: 10_000 }, () => [{}]);
     expect(readJson(JSON.stringify(wide))).toEqual({ kind: "value", value: wide });

@@ -82,6 +82,14 @@ describe("which records count", () => {
   });
 });
 
+test("however deep a value nests, none of it is walked: no depth ends the stack", () => {
+  let deep: object = { stringValue: "in the midst" };
+  for (let level = 0; level < 100_000; level += 1)
+    deep = { kvlistValue: { values: [{ key: "k", value: deep }] } };
+  const attributes = [...EXCEPTION, { key: "context", value: deep }, { key: "app.ota.release", value: deep }];
+  expect(told(read({ ...CRASH, attributes, body: deep }))).toBe("crashed");
+});
+
 describe("whose it is", () => {
   test("the record comes before the resource: a crash may be sent by the next release", () => {
     const attributes = [
