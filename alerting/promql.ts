@@ -12,6 +12,9 @@ export const metric = Object.fromEntries(Object.keys(METRICS).map((name) => [nam
 export const AGENT_UP = 'up{job="lastgood-agent"}';
 export const INGEST_UP = 'up{job="lastgood-ingest"}';
 
+/** Every process says by itself when it started, in seconds since 1970. */
+export const PROCESS_START = "process_start_time_seconds";
+
 /** PromQL as it is written in a file: without the indentation of the TypeScript around it. */
 export function promql(text: string): string {
   const lines = text.replace(/^\n/, "").trimEnd().split("\n");

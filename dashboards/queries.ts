@@ -43,6 +43,15 @@ export const OWN_WORK_OF_AGENTS = [
   "ota_polls_total",
 ] as const satisfies readonly MetricNameOf<"agent">[];
 
+/**
+ * Made from the decisions that Redis keeps: they step down when an old one is dropped, which `rate` and `increase` would take
+ * for a reset, and count all the others again.
+ */
+export const COUNTERS_THAT_STEP_DOWN = [
+  "ota_rollbacks_total",
+] as const satisfies readonly MetricNameOf<"agent">[];
+
+type SteppingDown = (typeof COUNTERS_THAT_STEP_DOWN)[number];
 type OwnWork = (typeof OWN_WORK_OF_AGENTS)[number] | MetricNameOf<"ingest" | "both">;
 /** Read from Redis with each scrape, so that agents agree. */
 type Agreed = Exclude<MetricNameOf<"agent">, OwnWork>;
@@ -80,7 +89,11 @@ function withMatchers(
   return matchers.length === 0 ? name : `${name}{${matchers.join(",")}}`;
 }
 
-function aggregate(operator: "max" | "sum" | "count", by: readonly string[] = [], expr: string): string {
+function aggregate(
+  operator: "max" | "min" | "sum" | "count",
+  by: readonly string[] = [],
+  expr: string,
+): string {
   return by.length === 0 ? `${operator}(${expr})` : `${operator} by (${by.join(", ")}) (${expr})`;
 }
 
@@ -99,19 +112,25 @@ export function agreedTotal<N extends OfType<Agreed, "counter">>(
   return aggregate("max", by, select(name, where));
 }
 
-export function agreedRate<N extends OfType<Agreed, "counter">>(
+export function agreedRate<N extends Exclude<OfType<Agreed, "counter">, SteppingDown>>(
   name: N,
   { by, where }: Selection<N> = {},
 ): string {
   return aggregate("max", by, `rate(${select(name, where)}${RATE_RANGE})`);
 }
 
-export function agreedIncrease<N extends OfType<Agreed, "counter">>(
+export function agreedIncrease<N extends Exclude<OfType<Agreed, "counter">, SteppingDown>>(
   name: N,
   { by, where, over }: Selection<N> & { readonly over: "interval" | "dashboard" },
 ): string {
   const range = over === "interval" ? RATE_RANGE : DASHBOARD_RANGE;
   return aggregate("max", by, `increase(${select(name, where)}${range})`);
+}
+
+/** How far it is above its lowest of the dashboard's range; over all agents, since a new one begins at what Redis has. */
+export function agreedRise<N extends SteppingDown>(name: N, { by, where }: Selection<N> = {}): string {
+  const now = aggregate("max", by, select(name, where));
+  return `${now} - ${aggregate("min", by, `min_over_time(${select(name, where)}${DASHBOARD_RANGE})`)}`;
 }
 
 export function summedRate<N extends OfType<OwnWork, "counter">>(

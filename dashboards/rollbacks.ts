@@ -8,7 +8,16 @@ import type { Line } from "./layout.ts";
 import { ROLLBACK_SECONDS } from "./limits.ts";
 import { agentLink, agentPage, releaseLink, runbook } from "./links.ts";
 import { UNITS, bars, coloured, graph, number, text, timeline } from "./panels.ts";
-import { HELD_BACK, WAITING, agreed, agreedBuckets, agreedIncrease, quantileOf, select } from "./queries.ts";
+import {
+  HELD_BACK,
+  WAITING,
+  agreed,
+  agreedBuckets,
+  agreedIncrease,
+  agreedRise,
+  quantileOf,
+  select,
+} from "./queries.ts";
 import { table } from "./tables.ts";
 import {
   addressVariables,
@@ -75,11 +84,7 @@ export function rollbacksDashboard(): Dashboard {
 
 function ended() {
   const times = (outcomes: string): string =>
-    `sum(${agreedIncrease("ota_rollbacks_total", {
-      by: ["outcome"],
-      where: { outcome: `=~"${outcomes}"` },
-      over: "dashboard",
-    })})`;
+    `sum(${agreedRise("ota_rollbacks_total", { by: ["outcome"], where: { outcome: `=~"${outcomes}"` } })})`;
   return [
     number({
       title: "Done",

@@ -1,7 +1,7 @@
 // Alerts on the way of a report from the device to its count: late, waiting, lost, not judged, not proven.
 import { alert } from "../alert.ts";
 import type { AlertRule, Suppressor } from "../alert.ts";
-import { metric } from "../promql.ts";
+import { PROCESS_START, metric } from "../promql.ts";
 
 const AGENT_DOWN: Suppressor = { alertname: "OtaAgentDown", postedBy: "rules", equal: [] };
 const REDIS_DOWN: Suppressor = { alertname: "OtaRedisDown", postedBy: "rules", equal: [] };
@@ -221,12 +221,19 @@ export const PIPELINE_ALERTS: readonly AlertRule[] = [
     description: `{{ $value | humanizePercentage }} of the room on disk of {{ $labels.instance }} for reports that wait for Redis is taken; at 100%
       devices are turned away. First: bring Redis back; until then raise ingest.spool.max_bytes if the disk has room.`,
   }),
-  // Found at a start as well, before anybody could see it grow: so the count itself, until the process ends.
+  // The count stands as long as the process, so for six hours after it last grew. What is found at a start was there before
+  // anybody could see it grow: for six hours after the start, too.
   alert({
     name: "OtaSpoolDamaged",
     severity: "warning",
     for: "1m",
-    expr: `max by (instance) (max_over_time(${metric.ota_ingest_spool_damaged_records_total}[1m])) > 0`,
+    expr: `
+      max by (instance) (max_over_time(${metric.ota_ingest_spool_damaged_records_total}[1m])) > 0
+      and on (instance) (
+        max by (instance) (increase(${metric.ota_ingest_spool_damaged_records_total}[6h])) > 0
+        or
+        max by (instance) (time() - last_over_time(${PROCESS_START}[1m])) < 21600
+      )`,
     identifiedBy: ["instance"],
     dashboard: "pipeline",
     summary: "Reports on ingest's disk could not be read back",

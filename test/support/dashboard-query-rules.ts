@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import {
+  COUNTERS_THAT_STEP_DOWN,
   NODE_METRICS,
   OWN_WORK_OF_AGENTS,
   PROMETHEUS_METRICS,
@@ -26,10 +27,11 @@ const RANGE = "3607s";
 const RATES = ["rate", "irate", "increase"];
 const OVER_COUNTERS = [...RATES, "changes", "resets"];
 /** Devices and hours, each counted once and in Redis: the number itself is meant, and does not begin anew with a process. */
-const COUNTERS_THAT_STAND = [
+const COUNTERS_THAT_STAND: readonly string[] = [
   "ota_active_device_hours_total",
   "ota_crashed_device_hours_total",
   "ota_devices_total",
+  ...COUNTERS_THAT_STEP_DOWN,
 ];
 /** How many agents there are is a question to agents, and not to what they agree on. */
 const COUNTED_AGENTS = ["ota_redis_up"];
@@ -224,6 +226,27 @@ export const DASHBOARD_QUERY_RULES: readonly DashboardRule[] = [
         "a rate of a gauge",
         (dashboard) => ask(dashboard, "max(rate(ota_running_devices[$__rate_interval]))"),
       ],
+    ],
+  },
+  {
+    name: "what-steps-down-is-compared",
+    reason:
+      "a step down looks like a reset, after which increase() counts all again; and as it stands it says nothing of the time that is shown",
+    find: (dashboard) =>
+      asked(dashboard).flatMap(({ query, selectors }) =>
+        selectors
+          .filter(({ metric }) => (COUNTERS_THAT_STEP_DOWN as readonly string[]).includes(metric))
+          .flatMap(({ metric, functions }, _, all) => {
+            const rate = functions.find((each) => OVER_COUNTERS.includes(each));
+            if (rate !== undefined) return [`${query.where}: ${rate} of ${metric}`];
+            return all.some((each) => each.functions.includes("min_over_time"))
+              ? []
+              : [`${query.where}: ${metric} as it stands`];
+          }),
+      ),
+    spoilt: [
+      ["an increase", (dashboard) => ask(dashboard, "max(increase(ota_rollbacks_total[$__rate_interval]))")],
+      ["as it stands", (dashboard) => ask(dashboard, "max(ota_rollbacks_total)")],
     ],
   },
   {

@@ -3,8 +3,8 @@
 import { parser } from "@prometheus-io/lezer-promql";
 import { METRICS } from "../../ingest/contract/metric-names.ts";
 
-/** Series of Prometheus itself that may be used. */
-const OF_PROMETHEUS = new Set(["up", "ALERTS"]);
+/** Series of Prometheus itself, and of any process, that may be used. */
+const OF_OTHERS = new Set(["up", "ALERTS", "process_start_time_seconds"]);
 /** Labels that a scrape adds. */
 const OF_SCRAPE = ["job", "instance"];
 /** A range needs four samples to get over a failed scrape; the scrape interval is 15 s. */
@@ -43,7 +43,7 @@ function faultsOfSelector(
 ): string[] {
   const [name = "", matchers = ""] = textOf(node).split(/(?=\{)/);
   const called = functionAround(node, textOf);
-  if (recorded.has(name) || OF_PROMETHEUS.has(name)) {
+  if (recorded.has(name) || OF_OTHERS.has(name)) {
     return called !== undefined && COUNTER_FUNCTIONS.includes(called) ? [`${called} of ${name}`] : [];
   }
   const base = name.replace(/_(?:bucket|count|sum)$/, "");

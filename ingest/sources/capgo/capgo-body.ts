@@ -1,8 +1,7 @@
 // Splits the body of Capgo's plugin into its events: newer plugins send an array, older ones a single object, and so do
 // background downloads on Android. Enters: bytes. Leaves: JSON values that nobody has looked at; throws the Problem of a body
 // that is no JSON: it is none the next time either.
-import { readJson } from "../../../runtime/json.ts";
-import { problem } from "../../problems.ts";
+import { jsonOfBody } from "../json-body.ts";
 
 /** Events in one request; the plugin keeps 200 at most. */
 export const EVENTS_PER_REQUEST_MAX = 1_000;
@@ -15,15 +14,8 @@ export interface CapgoBody {
 }
 
 export function readCapgoBody(bytes: Buffer): CapgoBody {
-  const value = parse(bytes);
+  const value = jsonOfBody(bytes);
   if (!Array.isArray(value)) return { isBatch: false, values: [value], ignored: 0 };
   const values: readonly unknown[] = value.slice(0, EVENTS_PER_REQUEST_MAX);
   return { isBatch: true, values, ignored: value.length - values.length };
-}
-
-/** Damaged UTF-8 spoils a text, and not the events beside it. */
-function parse(bytes: Buffer): unknown {
-  const parsed = readJson(new TextDecoder().decode(bytes));
-  if (parsed.kind === "malformed") throw problem("malformed_json", parsed.detail);
-  return parsed.value;
 }

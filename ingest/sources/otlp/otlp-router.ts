@@ -9,7 +9,6 @@ import { REPORTS_PER_REQUEST_MAX } from "../../contract/device-report.ts";
 import type { DeviceReport } from "../../contract/device-report.ts";
 import type { AppId } from "../../contract/release-key.ts";
 import type { OtlpSource } from "../../contract/sources/otlp.ts";
-import { readJson } from "../../../runtime/json.ts";
 import { countRefusedRequest } from "../../metrics.ts";
 import type { SourceResult } from "../../metrics.ts";
 import { appsOfKey, authenticate, createKeyring } from "../../middleware/authenticate.ts";
@@ -17,6 +16,7 @@ import { nameRoute } from "../../middleware/measure-requests.ts";
 import { anyBodyOf, readAnyBody } from "../../middleware/read-body.ts";
 import { problem } from "../../problems.ts";
 import type { ProblemCode } from "../../problems.ts";
+import { jsonOfBody } from "../json-body.ts";
 import { checkDraft } from "../source.ts";
 import type { SourceDeps } from "../source.ts";
 import { attributesOf, isRecord } from "./any-value.ts";
@@ -115,7 +115,7 @@ interface Group {
 }
 
 function groupsIn(bytes: Buffer): Group[] {
-  const body = jsonOf(bytes);
+  const body = jsonOfBody(bytes, OTLP_JSON_DEPTH_MAX);
   const resourceLogs = isRecord(body) ? (body["resourceLogs"] ?? []) : undefined;
   if (!Array.isArray(resourceLogs))
     throw problem("malformed_json", 'Send an ExportLogsServiceRequest in JSON: {"resourceLogs": [ … ]}.');
@@ -131,12 +131,6 @@ function groupsIn(bytes: Buffer): Group[] {
   if (records > REPORTS_PER_REQUEST_MAX)
     throw problem("too_many_reports", `A request may carry ${REPORTS_PER_REQUEST_MAX} log records.`);
   return groups;
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  const parsed = readJson(bytes.toString("utf8"), OTLP_JSON_DEPTH_MAX);
-  if (parsed.kind === "malformed") throw problem("malformed_json", parsed.detail);
-  return parsed.value;
 }
 
 function listOf(value: unknown): readonly unknown[] {

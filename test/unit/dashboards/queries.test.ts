@@ -7,6 +7,7 @@ import {
   agreedBuckets,
   agreedIncrease,
   agreedRate,
+  agreedRise,
   ofProcesses,
   quantileOf,
   select,
@@ -26,8 +27,12 @@ describe("expressions", () => {
     ],
     [agreedRate("ota_folded_reports_total"), "max(rate(ota_folded_reports_total[$__rate_interval]))"],
     [
-      agreedIncrease("ota_rollbacks_total", { by: ["outcome"], over: "dashboard" }),
-      "max by (outcome) (increase(ota_rollbacks_total[$__range]))",
+      agreedIncrease("ota_rollback_decisions_total", { by: ["action"], over: "dashboard" }),
+      "max by (action) (increase(ota_rollback_decisions_total[$__range]))",
+    ],
+    [
+      agreedRise("ota_rollbacks_total", { by: ["outcome"] }),
+      "max by (outcome) (ota_rollbacks_total) - min by (outcome) (min_over_time(ota_rollbacks_total[$__range]))",
     ],
     [
       summedRate("ota_polls_total", { by: ["result"] }),
