@@ -133,7 +133,7 @@ export function createPipeline(deps: PipelineDeps): Handlers {
         },
         isStopping,
         nowMs: clock,
-        heardFromMs: async () => heardFromMs(await readListening(redis), clock()),
+        heardFromMs: async (nowMs) => heardFromMs(await readListening(redis), nowMs),
         readAppHeardFrom: () => polling.readHeardFrom(),
       });
       timers.foldsLost.inc(result.lost);
