@@ -184,7 +184,7 @@ export function createFolding(deps: FoldingDeps): Pick<Handlers, "fold"> {
         },
         isStopping,
         nowMs: clock,
-        heardFromMs: async () => heardFromMs(await readListening(redis), clock()),
+        heardFromMs: async (nowMs) => heardFromMs(await readListening(redis), nowMs),
         readAppHeardFrom: readHeardFrom,
       });
       foldsLost.inc(result.lost);

@@ -23,7 +23,7 @@ import type { ReportWriter } from "./keep-reports.ts";
 import { REPORTS_ROUTE, countRefusedRequest, createIngestMetrics } from "./metrics.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { answerHeaders, setAnswerHeaders } from "./middleware/answer-headers.ts";
-import { createKeyring } from "./middleware/authenticate.ts";
+import { createKeyring, noteSender } from "./middleware/authenticate.ts";
 import { measureRequest, nameRoute, namedRouteOf } from "./middleware/measure-requests.ts";
 import { problem } from "./problems.ts";
 import type { ProblemCode } from "./problems.ts";
@@ -79,7 +79,7 @@ export function createIngestApp({
   const guardDevices = createDeviceGuard({ apps, metrics, clock, logger, onProof });
 
   const keyring = createKeyring(apps);
-  const limit = createRequestLimits({ settings: ingest, keyring });
+  const limit = createRequestLimits({ settings: ingest });
   const takeReports = reportsRoute({
     keyring,
     limit,
@@ -103,7 +103,7 @@ export function createIngestApp({
         redis,
         registry,
         keepReports,
-        limit: limitRequests(limit),
+        limit: [noteSender(keyring), limitRequests(limit)],
         noteTurnedAway: onTurnedAway,
         metrics,
         clock,

@@ -18,8 +18,11 @@ export interface FoldShardOptions {
   readonly onChange: (channels: readonly ChannelKey[], plan: FoldPlan) => void;
   readonly isStopping: () => boolean;
   readonly nowMs: () => number;
-  /** Since when reports could come in without a gap, epoch milliseconds; undefined while none can: then nobody is silent. */
-  readonly heardFromMs: () => Promise<number | undefined>;
+  /**
+   * Since when reports could come in without a gap up to then, epoch milliseconds; undefined if none could: then nobody is
+   * silent. Asked of the very time by which devices are due: a clock that jumped back in between must vouch for nothing.
+   */
+  readonly heardFromMs: (nowMs: number) => Promise<number | undefined>;
   /** Since when devices of an app could be heard through its OTA server; left out = all report by themselves. */
   readonly readAppHeardFrom?: () => Promise<(app: string) => number>;
 }
@@ -99,7 +102,7 @@ async function lookForSilence(
   nowMs: number,
 ): Promise<CommitResult | "nothing_due"> {
   const due = await store.readDue(revision, Math.floor(nowMs / 60_000));
-  const fromMs = due === undefined ? undefined : await heardFromMs();
+  const fromMs = due === undefined ? undefined : await heardFromMs(nowMs);
   if (due === undefined || fromMs === undefined) return "nothing_due";
   const appHeardFromMs = await readAppHeardFrom();
   const { devices } = due;

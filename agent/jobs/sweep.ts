@@ -47,12 +47,23 @@ async function dueHolds({ holds, summaries, nowMs }: SweepDeps): Promise<Release
     if (!PASSING_REASONS.has(reason)) continue;
     const release = parseReleaseKey(text);
     const lookedAtMs = (await summaries.read(release))?.evaluatedAtMs ?? 0;
-    if (nowMs - lookedAtMs >= lookAgainMs(nowMs - Date.parse(since))) due.push(release);
+    if (isLookedAtAgain({ nowMs, lookedAtMs, heldSinceMs: Date.parse(since) })) due.push(release);
   }
   return due;
 }
 
-/** A negative age (a clock that was set back) counts as young. */
-export function lookAgainMs(heldForMs: number): number {
+export interface HeldTimes {
+  readonly nowMs: number;
+  readonly lookedAtMs: number;
+  readonly heldSinceMs: number;
+}
+
+/** What was last looked at in our future was so by a clock that was set back since: it must not wait until then. */
+export function isLookedAtAgain({ nowMs, lookedAtMs, heldSinceMs }: HeldTimes): boolean {
+  return nowMs < lookedAtMs || nowMs - lookedAtMs >= lookAgainMs(nowMs - heldSinceMs);
+}
+
+/** A negative age counts as young, for the same reason. */
+function lookAgainMs(heldForMs: number): number {
   return Math.min(LOOK_AGAIN_MS_MAX, Math.max(LOOK_AGAIN_MS_LEAST, heldForMs / 10));
 }

@@ -7,36 +7,35 @@ import type { RequestHandler } from "express";
 import { createClientAddress, networkOf } from "../../runtime/client-address.ts";
 import type { Problem } from "../../runtime/problem.ts";
 import type { IngestSettings } from "../contract/settings.ts";
-import { keyIn } from "../middleware/authenticate.ts";
-import type { Keyring } from "../middleware/authenticate.ts";
+import { notedSender } from "../middleware/authenticate.ts";
+import type { Sender } from "../middleware/authenticate.ts";
 import { problem } from "../problems.ts";
 import { createTokenBuckets } from "./token-buckets.ts";
 import type { TokenBucketsOptions } from "./token-buckets.ts";
 
-/** Undefined = go on. */
-export type LimitRequest = (request: Pick<IncomingMessage, "headers" | "socket">) => Problem | undefined;
+/** Undefined = go on. A key that nobody has is refused anyhow, and takes no room in the table. */
+export type LimitRequest = (
+  request: Pick<IncomingMessage, "headers" | "socket">,
+  sender: Sender | undefined,
+) => Problem | undefined;
 
 export interface RequestLimitsOptions {
   readonly settings: Pick<IngestSettings, "requestsPerSecond" | "trustedProxies">;
-  readonly keyring: Pick<Keyring, "appsOf" | "nameOf">;
   readonly elapsedMs?: TokenBucketsOptions["elapsedMs"];
 }
 
 export function createRequestLimits(options: RequestLimitsOptions): LimitRequest {
-  const { settings, keyring, elapsedMs = () => performance.now() } = options;
+  const { settings, elapsedMs = () => performance.now() } = options;
   const { perAddress, perKey } = settings.requestsPerSecond ?? {};
   const ofAddress =
     perAddress === undefined ? undefined : createTokenBuckets({ perSecond: perAddress, elapsedMs });
   const ofKey = perKey === undefined ? undefined : createTokenBuckets({ perSecond: perKey, elapsedMs });
   const addressOf = createClientAddress(settings.trustedProxies ?? []);
-  return (request) => {
+  return (request, sender) => {
     const waitMs = ofAddress?.take(networkOf(addressOf(request))) ?? 0;
     if (waitMs > 0) return limited(`This address may send ${perAddress} requests a second`, waitMs);
-    if (ofKey === undefined) return undefined;
-    const key = keyIn(request.headers.authorization);
-    // A key that nobody has is refused anyhow, and takes no room in the table.
-    if (key === undefined || keyring.appsOf(key) === undefined) return undefined;
-    const keyWaitMs = ofKey.take(keyring.nameOf(key));
+    if (ofKey === undefined || sender === undefined) return undefined;
+    const keyWaitMs = ofKey.take(sender.name);
     return keyWaitMs > 0
       ? limited(`This ingest key may send ${perKey} requests a second`, keyWaitMs)
       : undefined;
@@ -49,10 +48,10 @@ function limited(what: string, waitMs: number): Problem {
   });
 }
 
-/** For Express, before a route reads anything. */
+/** For Express, before a route reads anything; `noteSender` stands before it. */
 export function limitRequests(limit: LimitRequest): RequestHandler {
-  return (request, _response, next) => {
-    const refusal = limit(request);
+  return (request, response, next) => {
+    const refusal = limit(request, notedSender(response));
     if (refusal !== undefined) throw refusal;
     next();
   };

@@ -1,7 +1,7 @@
-// Who is asking: turns `Authorization: Bearer <ingest key>` into the apps which that key may report for.
-// and which of them trust it to report for any device. Enters: the keys of the configuration, once, and each
-// request. Leaves: the apps on `response.locals`,
-// or a Problem. Keys are held only as SHA-256 digests and are never logged.
+// Who is asking: turns `Authorization: Bearer <ingest key>` into the apps which that key may report for, and which of them
+// trust it to report for any device. Enters: the keys of the configuration, once, and each request. Leaves: its sender, or a
+// Problem. A request's key is hashed once: who is asking is found first, and handed on to whoever limits and lets in. Keys
+// are held only as SHA-256 digests and are never logged.
 import { hash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { RequestHandler, Response } from "express";
@@ -10,6 +10,8 @@ import { problem } from "../problems.ts";
 
 /** What an ingest key is good for. */
 export interface Sender {
+  /** What a table may call the key by: its digest. */
+  readonly name: string;
   readonly apps: ReadonlySet<AppId>;
   /** Of these apps, or others, those that trust the key to report for any device. */
   readonly trustedApps: ReadonlySet<AppId>;
@@ -18,12 +20,6 @@ export interface Sender {
 export interface Keyring {
   /** Undefined when nobody has this key. */
   senderOf(key: string): Sender | undefined;
-  /** The apps of a key; undefined when nobody has this key. */
-  appsOf(key: string): ReadonlySet<AppId> | undefined;
-  /** Apps that list the key as trusted under device_auth. */
-  trustedAppsOf(key: string): ReadonlySet<AppId>;
-  /** What a table may call the key by: its digest. */
-  nameOf(key: string): string;
 }
 
 export interface KeysOfApp {
@@ -42,17 +38,12 @@ export function createKeyring(apps: ReadonlyMap<AppId, KeysOfApp>): Keyring {
   const byKey = byDigest(apps, ({ ingestKeys }) => ingestKeys);
   const byTrustedKey = byDigest(apps, ({ deviceAuth }) => deviceAuth?.trustedKeys ?? []);
   const senders = new Map(
-    [...byKey].map(([digest, ofKey]): [string, Sender] => [
-      digest,
-      { apps: ofKey, trustedApps: byTrustedKey.get(digest) ?? NO_APPS },
+    [...byKey].map(([name, ofKey]): [string, Sender] => [
+      name,
+      { name, apps: ofKey, trustedApps: byTrustedKey.get(name) ?? NO_APPS },
     ]),
   );
-  return {
-    senderOf: (key) => senders.get(digestOf(key)),
-    appsOf: (key) => byKey.get(digestOf(key)),
-    trustedAppsOf: (key) => byTrustedKey.get(digestOf(key)) ?? NO_APPS,
-    nameOf: digestOf,
-  };
+  return { senderOf: (key) => senders.get(digestOf(key)) };
 }
 
 function byDigest(
@@ -74,32 +65,50 @@ function digestOf(key: string): string {
 
 const BEARER = /^Bearer +([^ ].*)$/i;
 
-/** The key of an `Authorization` header; undefined where there is none. */
-export function keyIn(header: string | undefined): string | undefined {
-  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+/** Undefined when the request names no key, or one that nobody has. */
+export function findSender(
+  keyring: Keyring,
+  { headers: { authorization } }: Pick<IncomingMessage, "headers">,
+): Sender | undefined {
+  const key = authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
+  return key === undefined ? undefined : keyring.senderOf(key);
 }
 
-/** Throws the Problem to answer with when the request names no key, or one that nobody has. */
-export function identifySender(keyring: Keyring, request: IncomingMessage, response: ServerResponse): Sender {
-  const key = keyIn(request.headers.authorization);
-  if (key === undefined) {
+/** Throws the Problem to answer with when there is no sender. */
+export function requireSender(
+  sender: Sender | undefined,
+  { headers: { authorization = "" } }: Pick<IncomingMessage, "headers">,
+  response: Pick<ServerResponse, "setHeader">,
+): Sender {
+  if (sender !== undefined) return sender;
+  if (!BEARER.test(authorization)) {
     response.setHeader("WWW-Authenticate", 'Bearer realm="lastgood"');
     throw problem("missing_credentials", "Send the ingest key of the app: Authorization: Bearer <key>.");
   }
-  const sender = keyring.senderOf(key);
-  if (sender !== undefined) return sender;
   response.setHeader("WWW-Authenticate", 'Bearer realm="lastgood", error="invalid_token"');
   throw problem("unknown_key", "No app has this ingest key; the configuration lists them as ingest_keys.");
 }
 
-export function authenticate(keyring: Keyring): RequestHandler {
+/** Stands first on a route: whoever comes after it need not look at the key. */
+export function noteSender(keyring: Keyring): RequestHandler {
   return (request, response, next) => {
-    response.locals["sender"] = identifySender(keyring, request, response);
+    response.locals["sender"] = findSender(keyring, request);
     next();
   };
 }
 
-/** The apps that {@link authenticate} found; it must stand before whoever calls this. */
-export function appsOfKey(response: Response): ReadonlySet<AppId> {
-  return (response.locals["sender"] as Sender).apps;
+/** Of a request that {@link noteSender} has seen. */
+export function notedSender(response: Pick<Response, "locals">): Sender | undefined {
+  return response.locals["sender"] as Sender | undefined;
+}
+
+/** Lets in whoever has a key. */
+export const authenticate: RequestHandler = (request, response, next) => {
+  requireSender(notedSender(response), request, response);
+  next();
+};
+
+/** Of a request that {@link authenticate} let in. */
+export function appsOfKey(response: Pick<Response, "locals">): ReadonlySet<AppId> {
+  return notedSender(response)!.apps;
 }

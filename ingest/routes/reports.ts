@@ -18,7 +18,7 @@ import type { LimitRequest } from "../limits/request-limits.ts";
 import type { IngestMetrics } from "../metrics.ts";
 import { refuseMethod } from "../middleware/allow-only.ts";
 import { JSON_ANSWER_HEADERS } from "../middleware/answer-headers.ts";
-import { identifySender } from "../middleware/authenticate.ts";
+import { findSender, requireSender } from "../middleware/authenticate.ts";
 import type { Keyring } from "../middleware/authenticate.ts";
 import { readBody } from "../middleware/read-body.ts";
 import type { BodyLimits } from "../middleware/read-body.ts";
@@ -63,9 +63,10 @@ export function reportsRoute({
 }: ReportsRouteDeps): ReportsRoute {
   return async (request, response) => {
     if (request.method !== "POST") throw refuseMethod(request, response, "POST");
-    const limited = limit(request);
+    const found = findSender(keyring, request);
+    const limited = limit(request, found);
     if (limited !== undefined) throw limited;
-    const sender = identifySender(keyring, request, response);
+    const sender = requireSender(found, request, response);
     const body = await readBody(request, response, limits);
     const split = splitBody(body);
     if (split.kind === "refused") throw split.problem;

@@ -8,7 +8,7 @@ import type { DeviceReport } from "../contract/device-report.ts";
 import type { AppId } from "../contract/release-key.ts";
 import type { SourceName, SourceResult } from "../metrics.ts";
 import { allowOnly } from "../middleware/allow-only.ts";
-import { appsOfKey, authenticate, createKeyring } from "../middleware/authenticate.ts";
+import { appsOfKey, authenticate } from "../middleware/authenticate.ts";
 import { nameRoute } from "../middleware/measure-requests.ts";
 import { anyBodyOf, readAnyBody } from "../middleware/read-body.ts";
 import { problem } from "../problems.ts";
@@ -40,8 +40,8 @@ export function keyedEventsRouter(events: KeyedEvents, deps: SourceDeps): Router
   router.all(events.path, nameRoute(events.path));
   router.post(
     events.path,
-    deps.limit,
-    authenticate(createKeyring(deps.apps)),
+    ...deps.limit,
+    authenticate,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEvents(events, deps),
   );

@@ -20,8 +20,11 @@ export interface SourceDeps {
   readonly redis: Redis;
   readonly registry: Registry;
   readonly keepReports: KeepReports;
-  /** Stands first on routes that take reports, never on update checks: those bring the rollback to the device. */
-  readonly limit: RequestHandler;
+  /**
+   * Stand first on routes that take reports, and before `authenticate`; never on update checks: those bring the rollback to the
+   * device.
+   */
+  readonly limit: readonly RequestHandler[];
   /** To be called when good reports are turned away before `keepReports` saw them. */
   readonly noteTurnedAway: () => void;
   readonly metrics: IngestMetrics;

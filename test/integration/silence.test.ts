@@ -12,6 +12,7 @@ import {
   dueMinutesKey,
   windowsKey,
 } from "../../agent/health/shard-keys.ts";
+import { heardFromMs } from "../../ingest/contract/listening.ts";
 import type { DeviceEvent } from "../../ingest/contract/device-report.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { recordCommands } from "../support/recorded-commands.ts";
@@ -311,6 +312,19 @@ describe("while nobody listens", () => {
     expect(await shard.indexKeys()).toEqual(before);
     await shard.foldAt(DUE_MS + 100 * DEADLINE_MS, { heardFromMs: heardFrom(NOON_MS) });
     await expectDevices(shard, { silent: 3 });
+  });
+
+  it("a clock that was ahead while it looked, and is right again when it asks, makes nobody silent", async () => {
+    await shard.tell(...each(names(3), "update_started"));
+    await shard.fold();
+    const listening = { kind: "listening", sinceMs: NOON_MS, lastMs: NOON_MS + MINUTE_MS } as const;
+    await shard.foldAt(DUE_MS, {
+      heardFromMs(nowMs) {
+        shard.nowMs = listening.lastMs;
+        return Promise.resolve(heardFromMs(listening, nowMs));
+      },
+    });
+    await expectDevices(shard, { silent: 0 });
   });
 
   it("deadlines wait: after a gap each begins anew, and is over to the ms", async () => {

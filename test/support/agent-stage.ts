@@ -15,15 +15,15 @@ import { OTA_SECRET, createTestFleet } from "./agent.ts";
 import { FAULT_APP, FAULT_KEY, FAULT_SHARDS, openFaultStage } from "./fault-stage.ts";
 import type { FaultStage } from "./fault-stage.ts";
 import { startPart } from "./part-process.ts";
-import type { PartProcess } from "./part-process.ts";
+import type { PartProcess, PartStart } from "./part-process.ts";
 import { distPath } from "./run-demo.ts";
 import { waitUntil } from "./wait-until.ts";
 
 /** Of the agent process, whatever happens around it, in bytes; idle it takes some 130 MiB. */
 export const AGENT_RSS_BYTES_MAX = 400 * 1024 ** 2;
 /** What failures are about; before it came 1.3.0. */
-const BAD_VERSION = "1.4.0";
-const GOOD_VERSION = "1.3.0";
+export const BAD_VERSION = "1.4.0";
+export const GOOD_VERSION = "1.3.0";
 /** An app on the OTA server that nothing happens to. */
 export const CALM_APP = "com.acme.calm";
 /** Reports of them come over HTTP, to ingest. */
@@ -46,7 +46,7 @@ export interface AgentStage extends FaultStage {
   readonly configFile: string;
   /** As the agent is configured at first. */
   readonly configText: string;
-  startAgent(): Promise<PartProcess>;
+  startAgent(start?: Pick<PartStart, "nodeArgs" | "env">): Promise<PartProcess>;
   /** On the same file as the agent. */
   startIngestBeside(): Promise<PartProcess>;
   /** A third of the devices that tried 1.4.0 of each app failed. */
@@ -61,6 +61,8 @@ export interface AgentStageOptions {
   readonly agentSettings?: string;
   /** Address of an Alertmanager. */
   readonly alertmanagerUrl?: string;
+  /** YAML of rules beside the one for failed updates. */
+  readonly rules?: string;
 }
 
 export async function openAgentStage(options: AgentStageOptions = {}): Promise<AgentStage> {
@@ -74,14 +76,17 @@ export async function openAgentStage(options: AgentStageOptions = {}): Promise<A
   const configFile = path.join(stage.folder, "both.yaml");
   const configText = textOf({ ...options, folder: stage.folder, apps, ota, calm });
   writeFileSync(configFile, configText);
-  const start = (part: "ingest" | "agent"): Promise<PartProcess> =>
-    startPart({ part, config: configFile, redisUrl: stage.server().url, running });
+  const start = (
+    part: "ingest" | "agent",
+    more: Pick<PartStart, "nodeArgs" | "env"> = {},
+  ): Promise<PartProcess> =>
+    startPart({ part, config: configFile, redisUrl: stage.server().url, running, ...more });
   return {
     ...stage,
     ota,
     configFile,
     configText,
-    startAgent: () => start("agent"),
+    startAgent: (more) => start("agent", more),
     startIngestBeside: () => start("ingest"),
     async failEach(failing) {
       const fleet = await createTestFleet(stage.server().url);
@@ -107,6 +112,7 @@ function textOf({
   otaTimeout = "1s",
   agentSettings = "processes: 1",
   alertmanagerUrl,
+  rules = "",
 }: AgentStageOptions & {
   folder: string;
   apps: readonly string[];
@@ -127,7 +133,7 @@ ${alertmanagerUrl === undefined ? "" : `alertmanager: { url: "${alertmanagerUrl}
 apps:${apps.map((app) => appOn(ota, app)).join("")}${appOn(calm, CALM_APP)}
 policies:
   standard:
-    rules: [{ signal: update_failure, limit: 5% }]
+    rules: [{ signal: update_failure, limit: 5% }, ${rules}]
     guards: { min_devices: 5, max_rollbacks: { per_channel_per_day: 10, overall_per_hour: 1000 } }
 `;
 }

@@ -101,7 +101,7 @@ export function createTestShard(redis: Redis): TestShard {
         ...options,
         heardFromMs,
       });
-      const fromMs = await heardFromMs();
+      const fromMs = await heardFromMs(shard.nowMs);
       if (fromMs !== undefined) model.look(shard.nowMs, { heardFromMs: fromMs });
       return result;
     },

@@ -53,7 +53,7 @@ export function capgoRouter(deps: SourceDeps): Router {
   for (const path of PATHS) {
     router.all(path, nameRoute(path));
     router.get(path, (_request, response) => void response.json({ status: "ok" }));
-    router.post(path, deps.limit, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
+    router.post(path, ...deps.limit, readAnyBody(deps), takeStats({ ...deps, takeEvents, relay }));
     router.all(path, allowOnly("GET", "HEAD", "POST"));
     router.use(path, capgoProblems(metrics));
   }

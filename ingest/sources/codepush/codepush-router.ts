@@ -79,8 +79,8 @@ export function codePushRouter(deps: SourceDeps): Router {
   };
   const body = readAnyBody({ bodyBytesMax: REPORT_BYTES_MAX });
   const codePushDeps = { ...deps, deployments, forwarder };
-  serve(DEPLOY_PATHS, "POST", deps.limit, body, takeReport(readDeploy, codePushDeps));
-  serve(DOWNLOAD_PATHS, "POST", deps.limit, body, takeReport(readDownloadReport, codePushDeps));
+  serve(DEPLOY_PATHS, "POST", ...deps.limit, body, takeReport(readDeploy, codePushDeps));
+  serve(DOWNLOAD_PATHS, "POST", ...deps.limit, body, takeReport(readDownloadReport, codePushDeps));
   serve(CHECK_PATHS, "GET", passCheck(deployments, proxy));
   router.use(textProblems(metrics));
   return router;

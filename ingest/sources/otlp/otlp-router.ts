@@ -11,7 +11,7 @@ import type { AppId } from "../../contract/release-key.ts";
 import type { OtlpSource } from "../../contract/sources/otlp.ts";
 import { countRefusedRequest } from "../../metrics.ts";
 import type { SourceResult } from "../../metrics.ts";
-import { appsOfKey, authenticate, createKeyring } from "../../middleware/authenticate.ts";
+import { appsOfKey, authenticate } from "../../middleware/authenticate.ts";
 import { nameRoute } from "../../middleware/measure-requests.ts";
 import { anyBodyOf, readAnyBody } from "../../middleware/read-body.ts";
 import { problem } from "../../problems.ts";
@@ -35,8 +35,8 @@ export function otlpRouter(deps: SourceDeps): Router {
   router.all(OTLP_ROUTE, nameRoute(OTLP_ROUTE));
   router.post(
     OTLP_ROUTE,
-    deps.limit,
-    authenticate(createKeyring(deps.apps)),
+    ...deps.limit,
+    authenticate,
     onlyJson,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeLogs(deps),

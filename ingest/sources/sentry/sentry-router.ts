@@ -67,7 +67,7 @@ export function sentryRouter(deps: SourceDeps): Router {
   router.all(SENTRY_PATH, nameRoute(SENTRY_ROUTE), allowOrigins(served));
   router.post(
     SENTRY_PATH,
-    deps.limit,
+    ...deps.limit,
     admitKeys,
     readAnyBody({ bodyBytesMax: deps.bodyBytesMax }),
     takeEnvelope(sentryDeps),

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { AppId } from "../../../ingest/contract/release-key.ts";
 import { createRequestLimits } from "../../../ingest/limits/request-limits.ts";
 import { BUCKETS_MAX, BURST_SECONDS, createTokenBuckets } from "../../../ingest/limits/token-buckets.ts";
-import { createKeyring } from "../../../ingest/middleware/authenticate.ts";
+import { createKeyring, findSender } from "../../../ingest/middleware/authenticate.ts";
 import { createClientAddress } from "../../../runtime/client-address.ts";
 
 describe("a bucket", () => {
@@ -81,12 +81,13 @@ describe("limits of requests", () => {
       ["kiosk" as AppId, { ingestKeys: ["key-of-kiosk"] }],
     ]),
   );
-  const limits = (requestsPerSecond: { perAddress?: number; perKey?: number }, trusted: string[] = []) =>
-    createRequestLimits({
+  const limits = (requestsPerSecond: { perAddress?: number; perKey?: number }, trusted: string[] = []) => {
+    const limit = createRequestLimits({
       settings: { requestsPerSecond, trustedProxies: trusted },
-      keyring,
       elapsedMs: () => 0,
     });
+    return (request: Asked) => limit(request, findSender(keyring, request));
+  };
   const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
   const passed = (limit: (request: Asked) => unknown, requests: readonly Asked[]): number =>
     requests.filter((request) => limit(request) === undefined).length;
