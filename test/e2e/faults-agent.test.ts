@@ -145,11 +145,14 @@ describe("the agent's clock jumps by an hour, forth and back, while reports come
     await stage.redis.hset(LISTENING_KEY, { since: startedAtMs, last: Date.now() + passedMs });
     writeFileSync(clock, String(passedMs));
     await sleep(CLOCK_SEEN_MS);
-    // A word of each shard: devices that keep silent are looked for after folding, and else every few seconds.
-    await report(stage, { version: GOOD_VERSION, devices: [100, 140], events: ["active"] });
+    // A word of each shard: after folding the agent looks at once, and else every few seconds.
+    const others = { version: GOOD_VERSION, events: ["active"] } as const;
+    await report(stage, { ...others, devices: [100, 140] });
     await waitUntil(silent, (devices) => devices === OWING);
     // To an OTA server whose clock is right, what is signed by this one is too new: held back, until the clocks agree.
     writeFileSync(clock, "0");
+    await sleep(CLOCK_SEEN_MS);
+    await report(stage, { ...others, devices: [200, 240] });
     const decision = (await untilRolledBack(agent, [CALM_APP], 40_000)).get(CALM_APP);
     expect(decision).toMatchObject({ version: BAD_VERSION });
     expect(agent.rssBytes()).toBeLessThan(AGENT_RSS_BYTES_MAX);
