@@ -150,7 +150,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { connection, queues } = openQueues({ redisUrl, logger });
   const timers = createTimers(registry);
   const sources = createPolledSources({ settings: live.current, clock, version });
-  const foldProcesses = createFoldProcesses({ settings: live.current, sources, redisUrl, version, logger });
+  const foldProcesses = createFoldProcesses({ live, sources, redisUrl, version, logger });
   const { polling, pollRedis } = openPolling({ options, sources, queues, registry, isStopping, clock });
   const { readUnread } = polling;
   const outlets = createOutlets({ settings, stores, channels, readUnread, queues, registry, clock, logger });
@@ -173,13 +173,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const doorbell = createDoorbell({ redis: bell, shards: settings.shards, onRing: queues.fold, logger });
   const workers = createWorkers({ connection, handlers, logger, errors });
   const calendar = startCalendar({ queues, summary: settings.summary, logger });
-  const reload = openReload({ options, live, stores, channels, wakeUps, foldProcesses, registry, clock });
+  const reload = openReload({ options, live, stores, channels, wakeUps, registry, clock });
   const front = openFront({ options, live, registry, queues, channels, foldProcesses, isStopping, clock });
 
   await Promise.all([front.redis, pollRedis].map((each) => waitUntilReady(each, REDIS_START_MS_MAX)));
   await judgeAnew(stores, channels);
   workers.start();
-  await foldProcesses.start();
+  foldProcesses.start();
   wakeUps.start();
   doorbell.start();
   // The calendar may have been missed while no agent ran.
@@ -232,10 +232,12 @@ async function stopInOrder(parts: RunningParts, deadlineMs: number): Promise<voi
   const { calendar, ringers, workers, foldProcesses, queues, connection, server, errors, connections } =
     parts;
   calendar.stop();
+  // From here on none is started again, whoever else is still waited for.
+  const folded = foldProcesses.stop();
   await settledWithin(FLUSH_MS_MAX, Promise.all(ringers.map((each) => each.stop())));
   const workMs = deadlineMs - 5 * FLUSH_MS_MAX;
-  // What of them has not ended by then ends with this process.
-  await Promise.all([workers.stop(workMs), settledWithin(workMs, foldProcesses.stop())]);
+  await Promise.all([workers.stop(workMs), settledWithin(workMs, folded)]);
+  foldProcesses.kill();
   await settledWithin(FLUSH_MS_MAX, queues.close()).catch(() => {});
   await settledWithin(FLUSH_MS_MAX, connection.close()).catch(() => {});
   await Promise.all([server.stop(FLUSH_MS_MAX), errors.flush(FLUSH_MS_MAX)]);
@@ -280,19 +282,17 @@ interface ReloadDeps {
   readonly stores: Stores;
   readonly channels: WatchedChannels;
   readonly wakeUps: WakeUps;
-  readonly foldProcesses: FoldProcesses;
   readonly registry: Registry;
   readonly clock: Clock;
 }
 
 /** Undefined where the settings are from no file. */
 function openReload(deps: ReloadDeps): ConfigFileWatch | undefined {
-  const { options, live, stores, channels, wakeUps, foldProcesses, registry, clock } = deps;
+  const { options, live, stores, channels, wakeUps, registry, clock } = deps;
   const { origin, logger } = options;
   const metrics = createReloadMetrics({ registry, clock });
   if (origin === undefined) return undefined;
   const onApplied = async (): Promise<void> => {
-    foldProcesses.tellSettings();
     await judgeAnew(stores, channels);
     wakeUps.gatherer.add(channels.all.map(({ key }) => key));
   };

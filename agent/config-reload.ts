@@ -31,11 +31,21 @@ export interface ConfigOrigin {
 export interface LiveSettings {
   readonly current: () => Settings;
   readonly replace: (next: Settings) => void;
+  /** Told at once, before anybody waits for anything: who counts elsewhere must not count by old settings for longer. */
+  readonly onReplaced: (listen: () => void) => void;
 }
 
 export function createLiveSettings(first: Settings): LiveSettings {
   let settings = first;
-  return { current: () => settings, replace: (next) => void (settings = next) };
+  const listeners: (() => void)[] = [];
+  return {
+    current: () => settings,
+    replace(next) {
+      settings = next;
+      for (const listen of listeners) listen();
+    },
+    onReplaced: (listen) => void listeners.push(listen),
+  };
 }
 
 export interface ConfigReloadDeps {

@@ -6,23 +6,24 @@ import type { Registry } from "../runtime/metrics.ts";
 import type { RedisAddress } from "../runtime/redis.ts";
 import { keepWorkers } from "../runtime/workers/kept-workers.ts";
 import { countingTableOf } from "./config/counting-rules.ts";
-import type { Settings } from "./config/schema.ts";
+import type { LiveSettings } from "./config-reload.ts";
 import type { FoldSettings, FoldStart } from "./fold-process.ts";
 import type { PolledSources } from "./polling/polled-sources.ts";
 
 export interface FoldProcesses {
-  start(): Promise<void>;
-  /** To be called when the settings in force are others. */
-  tellSettings(): void;
+  /** Nobody waits for them, and one that does not start is tried again. */
+  start(): void;
   /** The agent's metrics, and those of all that fold beside it. */
   metrics(own: Registry): Promise<Registry>;
   /** Never more than a note: the agent folds by itself as well. */
   readiness(): Promise<Readiness>;
   stop(): Promise<void>;
+  /** What has not stopped. */
+  kill(): void;
 }
 
 export interface FoldProcessesOptions {
-  readonly settings: () => Settings;
+  readonly live: LiveSettings;
   readonly sources: PolledSources;
   readonly redisUrl: RedisAddress;
   readonly version: string;
@@ -30,7 +31,8 @@ export interface FoldProcessesOptions {
 }
 
 export function createFoldProcesses(options: FoldProcessesOptions): FoldProcesses {
-  const { settings, sources, redisUrl, version, logger } = options;
+  const { live, sources, redisUrl, version, logger } = options;
+  const settings = live.current;
   const count = settings().agent.processes - 1;
   if (count === 0) return NONE;
   const settingsNow = (): FoldSettings => ({
@@ -39,6 +41,7 @@ export function createFoldProcesses(options: FoldProcessesOptions): FoldProcesse
   });
   const workers = keepWorkers<FoldStart, FoldSettings>({
     count,
+    kind: "helper",
     // The agent is the first that folds.
     nameOf: (number) => `fold process ${number + 1}`,
     start: () => {
@@ -47,9 +50,10 @@ export function createFoldProcesses(options: FoldProcessesOptions): FoldProcesse
     },
     logger,
   });
+  live.onReplaced(() => workers.tell(settingsNow()));
   return {
-    start: () => workers.start(),
-    tellSettings: () => workers.tell(settingsNow()),
+    start: () =>
+      void workers.start().catch((err: unknown) => logger.error({ err }, "no fold process could be started")),
     metrics: (own) => workers.metrics(own),
     async readiness() {
       const answers = await workers.checks();
@@ -57,13 +61,14 @@ export function createFoldProcesses(options: FoldProcessesOptions): FoldProcesse
       return living === count ? undefined : { note: `${living} of ${count} fold beside the agent` };
     },
     stop: () => workers.stop(),
+    kill: () => workers.kill(),
   };
 }
 
 const NONE: FoldProcesses = {
-  start: () => Promise.resolve(),
-  tellSettings: () => {},
+  start: () => {},
   metrics: (own) => Promise.resolve(own),
   readiness: () => Promise.resolve(undefined),
   stop: () => Promise.resolve(),
+  kill: () => {},
 };

@@ -87,11 +87,27 @@ function rememberError(lastErrors: string[], line: string): void {
   if (lastErrors.length > LAST_ERRORS_MAX) lastErrors.shift();
 }
 
-// Waits for `close`, not `exit`: only then have all lines been read.
+/** What a child had started itself may take to end when it is dead, in milliseconds. */
+const LEFT_OVER_MS_MAX = 2_000;
+
+/**
+ * Waits for `close`, not `exit`: only then have all lines been read. But a process that the child had started keeps its
+ * output open, and one that hangs would keep it for ever: it ends with its group, or the child would never be missed.
+ */
 export function exitOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once("error", (error) => resolve(error.message));
-    child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once("exit", (code, signal) => {
+      const reason = signal ?? `exit code ${code}`;
+      const timer = setTimeout(() => {
+        if (child.pid !== undefined) signalPid(-child.pid, "SIGKILL");
+        resolve(reason);
+      }, LEFT_OVER_MS_MAX);
+      child.once("close", () => {
+        clearTimeout(timer);
+        resolve(reason);
+      });
+    });
   });
 }
 

@@ -24,13 +24,14 @@ const NOT_SHOWN: ReadonlySet<string> = new Set([
   "ts",
   "t",
   "caller",
+  "source",
 ]);
 
 /** A line of neither form (a stack trace on stderr, say) counts as an error and is shown as it is. */
 export function humanLogLine(name: string, line: string): HumanLine {
   const record = parseRecord(line) ?? parseLogfmt(line);
   if (record === undefined) return { level: "error", text: `${name}: ${shown(line)}`, message: shown(line) };
-  const level = LEVELS.find((known) => known === record["level"]) ?? "info";
+  const level = levelOf(record["level"]);
   const message = messageOf(record);
   const details = Object.entries(record)
     .filter(([key]) => !NOT_SHOWN.has(key))
@@ -62,8 +63,13 @@ function parseRecord(line: string): Record<string, unknown> | undefined {
 /** A name, and what it says: bare, or quoted with backslashes as in JSON. */
 const LOGFMT_PAIR = /([\w.]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)/g;
 
-/** Undefined for a line that names no level. */
+/** How such a line begins, and how long it may be: a longer word than that would take seconds to look through. */
+const LOGFMT_START = /^(?:ts|t|time|level|logger|caller)=/;
+const LOGFMT_CHARS_MAX = 8_192;
+
+/** Undefined for a line that is something else, or names no level. */
 function parseLogfmt(line: string): Record<string, unknown> | undefined {
+  if (line.length > LOGFMT_CHARS_MAX || !LOGFMT_START.test(line)) return undefined;
   const record: Record<string, unknown> = {};
   for (const [, name, text] of line.matchAll(LOGFMT_PAIR))
     record[name!] = text!.startsWith('"') ? unquoted(text!) : text;
@@ -76,6 +82,21 @@ function unquoted(text: string): string {
   } catch {
     return text.slice(1, -1);
   }
+}
+
+const LEVELS_OF_OTHERS: Readonly<Record<string, LogLevel>> = {
+  warning: "warn",
+  eror: "error",
+  critical: "fatal",
+  crit: "fatal",
+  panic: "fatal",
+};
+
+/** A level that nobody knows is shown rather than hidden; a line without one is nothing special. */
+function levelOf(told: unknown): LogLevel {
+  if (typeof told !== "string") return "info";
+  const name = told.toLowerCase();
+  return LEVELS.find((known) => known === name) ?? LEVELS_OF_OTHERS[name] ?? "error";
 }
 
 function messageOf(record: Record<string, unknown>): string {

@@ -57,9 +57,34 @@ export function readMetrics(registry: Registry): Promise<MetricsReading> {
   );
 }
 
-/** Puts metrics of our own kind beside what was merged. */
-export function withTextMetrics(merged: Registry, own: Registry): Registry {
-  for (const metric of metricsOf(own)) if (isTextMetric(metric)) merged.registerMetric(metric);
+/** A metric of our own kind as it was read. */
+class ReadText {
+  readonly name: string;
+  readonly family: () => Promise<Family>;
+
+  constructor({ name }: TextMetric, family: Family) {
+    this.name = name;
+    this.family = () => Promise.resolve(family);
+  }
+}
+
+/** All of a registry, read in the same moment: what metrics share (a look into Redis, say) is then read once. */
+export async function readWhole(
+  registry: Registry,
+): Promise<{ readonly metrics: MetricsReading; readonly texts: readonly ReadText[] }> {
+  const ours = metricsOf(registry).map((metric): unknown => metric);
+  const texts = ours.filter((metric) => metric instanceof TextMetric);
+  const [metrics, read] = await Promise.all([
+    readMetrics(registry),
+    Promise.all(texts.map(async (metric) => new ReadText(metric, await metric.family()))),
+  ]);
+  return { metrics, texts: read };
+}
+
+/** Puts them beside what was merged. */
+export function withTexts(merged: Registry, texts: readonly ReadText[]): Registry {
+  // Registries keep both kinds, whatever prom-client's types say.
+  for (const text of texts) merged.registerMetric(text as unknown as Metric);
   return merged;
 }
 
@@ -105,7 +130,7 @@ export function readFamilies(registry: Registry): Promise<Family[]> {
     registry.getMetricsAsArray().map(async (metric): Promise<Family> => {
       // Registries keep both kinds, whatever prom-client's types say.
       const either: unknown = metric;
-      if (either instanceof TextMetric) return either.family();
+      if (either instanceof TextMetric || either instanceof ReadText) return either.family();
       return { head: await registry.getMetricsAsString(metric), samples: [] };
     }),
   );

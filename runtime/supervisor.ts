@@ -30,8 +30,8 @@ export interface ProcessHandle {
 
 export interface ProcessSpec {
   readonly name: string;
-  /** Without an essential one nothing works; an extra may be missing. */
-  readonly kind: "essential" | "extra";
+  /** Without an essential one nothing works; an extra may be missing; a helper is never waited for, and never given up. */
+  readonly kind: "essential" | "extra" | "helper";
   readonly pidFile?: string;
   /** Ends a process of the same data that an earlier, killed supervisor left behind. */
   readonly endOrphan?: () => Promise<void>;
@@ -58,7 +58,7 @@ export interface SupervisorOptions {
 
 export interface Supervisor {
   /**
-   * Resolves when all essential ones are ready and each extra is ready or given up. When an essential one does not
+   * Resolves when all essential ones are ready and each extra is ready or given up; helpers come when they come. When an essential one does not
    * become ready, stops those before and rejects.
    */
   start(): Promise<void>;
@@ -92,6 +92,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       for (const name of stopOrder) await options.specs.find((spec) => spec.name === name)?.endOrphan?.();
       try {
         for (const keeper of keepersOf("essential")) await keeper.startFirst();
+        for (const keeper of keepersOf("helper")) void keeper.startFirst();
         await Promise.all(keepersOf("extra").map((keeper) => keeper.startFirst()));
       } catch (error) {
         await stop();
@@ -161,6 +162,7 @@ function createKeeper(
       try {
         return void keepUp(await launch());
       } catch (error) {
+        if (isHeldBack) return;
         reason = reasonOf(error);
       }
     }
@@ -172,23 +174,30 @@ function createKeeper(
 
   return {
     startFirst: async () => {
-      try {
-        void keepUp(await launch());
-      } catch (error) {
-        if (spec.kind === "essential") throw error;
-        giveUp(reasonOf(error));
-      }
+      const running = launch();
+      if (spec.kind === "essential") return void keepUp(await running);
+      const otherwise = spec.kind === "extra" ? giveUp : startAgain;
+      await running.then(
+        (ready) => void keepUp(ready),
+        (error: unknown) => (isHeldBack ? undefined : otherwise(reasonOf(error))),
+      );
     },
     holdBack: () => void (isHeldBack = true),
     stop: async () => {
-      if (handle === undefined) return;
-      emit({ kind: "stopping", name: spec.name });
-      const how = await handle.stop();
-      emit({ kind: "stopped", name: spec.name, how });
+      if (handle !== undefined) await stopTelling(handle, spec.name, emit);
     },
     kill: () => handle?.kill(),
     urls: () => urls,
   };
+}
+
+async function stopTelling(
+  handle: ProcessHandle,
+  name: string,
+  emit: (event: SupervisorEvent) => void,
+): Promise<void> {
+  emit({ kind: "stopping", name });
+  emit({ kind: "stopped", name, how: await handle.stop() });
 }
 
 /** How long to wait before a process that died is started again, and whether at all. */

@@ -25,6 +25,9 @@ export interface ReportBatch {
   readonly deadLetters: readonly DeadLetter[];
 }
 
+/** Characters of entries that can't be decoded, in one commit: they go on to the dead letters, and no commit may be too large. */
+export const UNDECODABLE_CHARS_MAX = 16 * 1024 ** 2;
+
 /** Entries read at once: of the largest (1,000 reports each) some 40 MB. */
 export const ENTRIES_PER_READ = 250;
 
@@ -34,15 +37,21 @@ export async function readReportBatch(at: ShardAt, cursor: string): Promise<Repo
   const undecodable: UndecodableEntry[] = [];
   let nextCursor = cursor;
   let mayBeMore = true;
-  while (mayBeMore && reports.length < BATCH_REPORTS_MAX) {
+  let undecodableChars = 0;
+  const isFull = (): boolean =>
+    reports.length >= BATCH_REPORTS_MAX || undecodableChars >= UNDECODABLE_CHARS_MAX;
+  while (mayBeMore && !isFull()) {
     const rows = await readEntries(at, nextCursor);
     mayBeMore = rows.length === ENTRIES_PER_READ;
     for (const [id, fields] of rows) {
-      if (reports.length >= BATCH_REPORTS_MAX) break;
+      if (isFull()) break;
       nextCursor = id;
       const decoded = decodeReportEntry(fields);
       if (decoded.kind === "decoded") appendReports(reports, decoded.entry);
-      else undecodable.push({ id, fields, reason: decoded.reason });
+      else {
+        undecodable.push({ id, fields, reason: decoded.reason });
+        undecodableChars += fields.reduce((sum, field) => sum + field.length, 0);
+      }
     }
   }
   if (nextCursor === cursor) return undefined;

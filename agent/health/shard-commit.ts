@@ -62,7 +62,7 @@ export function createShardCommit(redis: Redis, shard: number): ShardCommit {
       for (const argument of args) writeArgument(commands, argument);
     },
     many(name, key, groups) {
-      for (const some of slicesOf(groups, Math.floor(ARGUMENTS_MAX / (groups[0]?.length ?? 1))))
+      for (const some of slicesOf(groups, Math.max(1, Math.floor(ARGUMENTS_MAX / (groups[0]?.length ?? 1)))))
         commit.command(name, key, ...some.flat());
     },
     fields(key, rows) {

@@ -21,6 +21,7 @@ export async function startFirstProcess(
   const registry = createRegistry({ process: "ingest", version });
   const workers = keepWorkers<WorkerStart>({
     count: settings.ingest.processes ?? 1,
+    kind: "essential",
     nameOf: (number) => `ingest worker ${number}`,
     start: () => ({ settings, redisUrl, version }),
     logger,

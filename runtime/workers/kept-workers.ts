@@ -3,7 +3,7 @@
 // what they work with. Leaves: them as one.
 import cluster from "node:cluster";
 import type { Logger } from "../logger.ts";
-import { readMetrics, withTextMetrics } from "../metrics.ts";
+import { readWhole, withTexts } from "../metrics.ts";
 import type { Registry } from "../metrics.ts";
 import { createSupervisor } from "../supervisor.ts";
 import type { SupervisorEvent } from "../supervisor.ts";
@@ -14,6 +14,8 @@ import type { WorkerProcess } from "./worker-process.ts";
 
 export interface KeptWorkersOptions<Start> {
   readonly count: number;
+  /** Whether the program can do without them: then nobody waits for one that does not start. */
+  readonly kind: "essential" | "helper";
   /** From 1 on. */
   readonly nameOf: (number: number) => string;
   /** Asked whenever one is started. */
@@ -22,7 +24,7 @@ export interface KeptWorkersOptions<Start> {
 }
 
 export interface KeptWorkers<News = never> {
-  /** Resolves when all are ready; stops those before and rejects when one does not become it. */
+  /** Resolves when all essential ones are ready; stops those before and rejects when one does not become it. */
   start(): Promise<void>;
   /** Where the first of them listens, by name. */
   urls(): Readonly<Record<string, string>>;
@@ -32,6 +34,8 @@ export interface KeptWorkers<News = never> {
   /** Undefined for one that does not answer. */
   checks(): Promise<readonly (WorkerChecks | undefined)[]>;
   stop(): Promise<void>;
+  /** SIGKILL, without waiting: what hangs does not notice that the first process has ended. */
+  kill(): void;
 }
 
 interface Living<News> {
@@ -41,6 +45,7 @@ interface Living<News> {
 
 export function keepWorkers<Start, News = never>({
   count,
+  kind,
   nameOf,
   start,
   logger,
@@ -68,7 +73,7 @@ export function keepWorkers<Start, News = never>({
   const supervisor = createSupervisor({
     specs: numbers.map((number) => ({
       name: nameOf(number),
-      kind: "essential",
+      kind,
       launch: () => launch(number),
     })),
     onEvent: (event) => logEvent(logger, event),
@@ -78,6 +83,8 @@ export function keepWorkers<Start, News = never>({
     urls: () => supervisor.urls()[nameOf(1)] ?? {},
     tell: (news) => workers.forEach(({ worker }) => worker.tell(news)),
     async metrics(own) {
+      // At the same moment as the workers': one scrape is one reading.
+      const reading = readWhole(own);
       await Promise.all(
         [...workers].map(async ([number, { life, worker }]) => {
           const reading = await worker.metrics();
@@ -85,7 +92,8 @@ export function keepWorkers<Start, News = never>({
           if (reading !== undefined && workers.get(number)?.life === life) metrics.note(life, reading);
         }),
       );
-      return withTextMetrics(metrics.merged(await readMetrics(own)), own);
+      const { metrics: ours, texts } = await reading;
+      return withTexts(metrics.merged(ours), texts);
     },
     checks: () => Promise.all(numbers.map(async (number) => await workers.get(number)?.worker.checks())),
     async stop() {
@@ -94,6 +102,7 @@ export function keepWorkers<Start, News = never>({
       for (const { worker } of workers.values()) worker.askToStop();
       await stopped;
     },
+    kill: () => supervisor.killAll(),
   };
 }
 

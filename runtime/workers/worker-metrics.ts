@@ -45,7 +45,8 @@ export function createWorkerMetrics(): WorkerMetrics {
   return {
     note,
     noteEnd: (life) => (adding = adding.then(() => addEnded(life))),
-    merged: (own) => mergeReadings([own.map(keptFirst), ...known.values(), ended]),
+    merged: (own) =>
+      mergeReadings([own.map(keptFirst), ...known.values(), ended].map((reading) => reading.map(told))),
   };
 }
 
@@ -60,9 +61,26 @@ interface Fallen {
 /** Counters' label sets that a process no longer has, or has from zero again. */
 function fallenIn(before: MetricsReading, now: MetricsReading): readonly Fallen[] {
   return before.filter(isCounter).flatMap((metric) => {
+    if (
+      hasOnlyRisen(
+        metric,
+        now.find(({ name }) => name === metric.name),
+      )
+    )
+      return [];
     const later = valuesByLabels(now, metric.name);
     const values = metric.values.filter((value) => (later.get(labelsOf(value)) ?? -1) < value.value);
     return values.length === 0 ? [] : [{ metric, values }];
+  });
+}
+
+/** As nearly always: the same series in the same order, none lower than before. */
+function hasOnlyRisen({ values }: Metric, later: Metric | undefined): boolean {
+  if (later === undefined) return values.length === 0;
+  return values.every((value, index) => {
+    const now = later.values[index];
+    if (now === undefined || now.value < value.value) return false;
+    return Object.entries(value.labels).every(([name, text]) => now.labels[name] === text);
   });
 }
 
@@ -98,6 +116,12 @@ function isCounter({ type }: Metric): boolean {
 
 function countersOf(reading: MetricsReading): MetricsReading {
   return reading.filter(({ type }) => type.toString() === "counter" || type.toString() === "histogram");
+}
+
+/** By which one process in trouble can be seen: in a mean of all it hides behind the others, and in a sum of limits. */
+function told(metric: Metric): Metric {
+  if (metric.name.startsWith("nodejs_eventloop_lag_")) return { ...metric, aggregator: "max" };
+  return metric.name === "process_max_fds" ? { ...metric, aggregator: "min" } : metric;
 }
 
 /** prom-client leaves out of a sum when the process started: here it is when the first one did. */

@@ -11,8 +11,10 @@ import type { ProcessHandle } from "../supervisor.ts";
 import { isMessage } from "./messages.ts";
 import type { FromWorker, ToWorker, WorkerChecks } from "./messages.ts";
 
-/** A worker that does not answer for so long is left out of a scrape, or a check, in milliseconds. */
+/** A worker that does not answer for so long is left out of a scrape, in milliseconds. */
 export const ANSWER_MS_MAX = 2_000;
+/** The same of a check: probes often wait no longer than a second. */
+const CHECK_MS_MAX = 500;
 
 /** Later than a worker gives up by itself, and sooner than the first process does, in milliseconds. */
 const WORKER_STOP_MS_MAX = STOP_MS_MAX - 1_500;
@@ -62,12 +64,19 @@ export function forkWorker<Start, News = never>({
     });
   });
   let asked = 0;
+  let isReady = false;
+  ready.then(
+    () => (isReady = true),
+    () => {},
+  );
   const ask = async (what: "metrics" | "checks"): Promise<Answer | undefined> => {
+    // Nobody listens yet.
+    if (!isReady) return undefined;
     const question = (asked += 1);
     let timer: NodeJS.Timeout | undefined;
     const answered = new Promise<Answer | undefined>((resolve) => {
       questions.set(question, resolve);
-      timer = setTimeout(() => resolve(undefined), ANSWER_MS_MAX);
+      timer = setTimeout(() => resolve(undefined), what === "checks" ? CHECK_MS_MAX : ANSWER_MS_MAX);
       if (!send(worker, { kind: "ask", question, what })) resolve(undefined);
     });
     return await answered.finally(() => {

@@ -25,6 +25,7 @@ beforeEach(async () => {
   stage = await openAgentStage({ agentSettings: `processes: ${PROCESSES}` });
   const ingest = await stage.startIngestBeside();
   agent = await stage.startAgent();
+  await waitUntil(folding, (state) => state === "ok");
   fleet = createFleet(ingest);
   stopReporting = fleet.reportAllTheTime();
 });
@@ -81,6 +82,20 @@ test("stopped (SIGTERM) while all fold: it ends in order, nobody is left over, a
   expect(await agent.stop()).toBe(0);
   expect(beside.map(isGone)).toEqual([true, true]);
   expect(agent.log()).not.toContain("did not stop in time");
+  agent = await stage.startAgent();
+  await stopReporting();
+  await expectCountedByAgent(stage, fleet, LOADED_APP);
+});
+
+test("one hangs (SIGSTOP): /readyz tells it soon, the others fold, and it ends with the agent", async () => {
+  const [frozen] = childrenOf(agent);
+  process.kill(frozen!, "SIGSTOP");
+  await waitUntil(folding, (state) => state.includes("1 of 2 fold beside the agent"));
+  expect(await agent.stop()).toBe(0);
+  await waitUntil(
+    () => isGone(frozen!),
+    (gone) => gone,
+  );
   agent = await stage.startAgent();
   await stopReporting();
   await expectCountedByAgent(stage, fleet, LOADED_APP);

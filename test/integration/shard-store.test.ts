@@ -8,7 +8,11 @@ import { RELEASES_PER_DEVICE_MAX } from "../../agent/health/device-state.ts";
 import { nameDevice } from "../../agent/health/device-table.ts";
 import type { FoldPlan } from "../../agent/health/fold-plan.ts";
 import { createHealthStore } from "../../agent/health/health-store.ts";
-import { BATCH_REPORTS_MAX, ENTRIES_PER_READ } from "../../agent/health/report-batch.ts";
+import {
+  BATCH_REPORTS_MAX,
+  ENTRIES_PER_READ,
+  UNDECODABLE_CHARS_MAX,
+} from "../../agent/health/report-batch.ts";
 import { DEAD_LETTERS_MAX } from "../../agent/health/shard-commit.ts";
 import {
   countsKey,
@@ -152,6 +156,16 @@ describe("what can't be folded", () => {
     await redis.xadd(reportStream(0), "*", ...fieldsOfPayload(letter[3]!)!);
     await foldAll();
     expect((await health().readRelease(releaseOf("1.4.0"))).devices).toMatchObject({ confirmed: 2 });
+  });
+
+  it("entries that can't be decoded are put aside in several commits when they are large", async () => {
+    const large = "x".repeat(UNDECODABLE_CHARS_MAX / 2 - 10);
+    for (let index = 0; index < 5; index += 1) await redis.xadd(reportStream(0), "*", "f", "99", "r", large);
+    const store = openStore();
+    const batch = (await store.readBatch(await store.readPosition()))!;
+    expect(batch.deadLetters).toHaveLength(3);
+    expect(await foldAll(store)).toMatchObject({ batches: 2 });
+    expect((await health().readFoldTotals()).deadLetters).toBe(5);
   });
 
   it("keeps about DEAD_LETTERS_MAX letters and goes on counting them", async () => {

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { endOrphanChild, launchChild } from "../../runtime/child-process.ts";
 import { sleep } from "../../runtime/clock.ts";
 import { isProcessAlive, readPidFile, takeLock, writePidFile } from "../../runtime/pid-file.ts";
-import { createSupervisor } from "../../runtime/supervisor.ts";
+import { EXTRA_DEATHS_MAX, createSupervisor } from "../../runtime/supervisor.ts";
 import type { ProcessSpec, Supervisor, SupervisorEvent } from "../../runtime/supervisor.ts";
 
 const CHILD = path.join(import.meta.dirname, "fixtures", "child.mjs");
@@ -82,6 +82,47 @@ async function until(condition: () => boolean): Promise<void> {
     await sleep(10);
   }
 }
+
+describe("a helper", () => {
+  test("is not waited for, and is tried again and again however often it fails", async () => {
+    const stage = createStage();
+    const helper = { ...stage.spec("helper", ["--say", "no luck"]), kind: "helper" } as const;
+    const supervisor = stage.supervise([helper, stage.spec("a", ["--ready-after", "0"])]);
+    await supervisor.start();
+    expect(supervisor.urls()["a"]).toEqual({ http: "http://a" });
+    const deaths = () => stage.events.filter(({ kind, name }) => kind === "died" && name === "helper");
+    await until(() => deaths().length > EXTRA_DEATHS_MAX);
+    expect(stage.events.map(({ kind }) => kind)).not.toContain("given_up");
+    await supervisor.stop();
+    const before = deaths().length;
+    await sleep(200);
+    expect(deaths()).toHaveLength(before);
+  });
+});
+
+test("a dead child is missed although a process that it had started hangs: that one ends with it", async () => {
+  const folder = newFolder();
+  const script = path.join(folder, "leaves-one.mjs");
+  writeFileSync(
+    script,
+    `import { spawn } from "node:child_process";
+     const left = spawn("sleep", ["60"], { stdio: ["ignore", "inherit", "inherit"] });
+     console.log(left.pid);
+     process.send({ kind: "ready", urls: {} }, () => process.exit(3));`,
+  );
+  const lines: string[] = [];
+  const child = launchChild({
+    name: "a",
+    script,
+    args: [],
+    env: process.env,
+    onLine: (line) => lines.push(line),
+  });
+  await child.ready;
+  expect(await child.exited).toBe("exit code 3");
+  expect(lines[0]).toMatch(/^\d+$/);
+  await until(() => !isProcessAlive(Number(lines[0])));
+});
 
 describe("order", () => {
   test("each starts when the one before is ready, and they stop the other way round", async () => {

@@ -3,6 +3,26 @@ import { describe, expect, test } from "vitest";
 import { humanLogLine, isAtLeast } from "../../../runtime/log-line.ts";
 
 describe("humanLogLine", () => {
+  test.each([
+    ["ERROR", "error"],
+    ["eror", "error"],
+    ["WARN", "warn"],
+    ["warning", "warn"],
+    ["critical", "fatal"],
+    ["DEBUG", "debug"],
+    ["strange", "error"],
+  ])("level=%s, as some programs write it, is %s", (told, level) => {
+    const line = `time=2026-01-02T03:04:05Z level=${told} source=main.go:639 msg="Error loading config"`;
+    expect(humanLogLine("prometheus", line)).toMatchObject({ level, message: "Error loading config" });
+  });
+
+  test.each(["Error: the log level=foo is not known", `ts=${"a".repeat(100_000)} level=info`])(
+    "a line that only looks a little like logfmt, or is endless, is shown as it is",
+    (line) => {
+      expect(humanLogLine("a", line)).toEqual({ level: "error", text: `a: ${line}`, message: line });
+    },
+  );
+
   test("a line of Prometheus, Alertmanager or Grafana is told in the same form", () => {
     const line =
       'ts=2026-01-02T03:04:05.678Z caller=main.go:823 level=warn component="rule manager" msg="Received \\"SIGTERM\\"" err="open x: no such file"';

@@ -7,12 +7,48 @@ import {
   Gauge,
   Histogram,
   createRegistry,
+  createTextMetric,
   encode,
+  mergeReadings,
   metricsHandler,
   readFamilies,
+  readWhole,
   toOpenMetrics,
+  withTexts,
 } from "../../../runtime/metrics.ts";
-import type { Registry } from "../../../runtime/metrics.ts";
+import type { Registry, TextMetric } from "../../../runtime/metrics.ts";
+
+it("a registry that is read whole is read in one moment, and shows with others what it showed then", async () => {
+  const registry = createRegistry({ process: "test", version: "1.2.3" });
+  let reading = 0;
+  let asked = 0;
+  const collect = (): void => void (asked += 1);
+  const text: TextMetric = createTextMetric({
+    registers: [registry],
+    name: "ota_text",
+    help: "Of our own kind.",
+    type: "gauge",
+    labelNames: ["of"],
+    collect: () => {
+      collect();
+      text.add('of="us"', reading);
+      return Promise.resolve();
+    },
+  });
+  const gauge = new Gauge({ name: "ota_gauge", help: "-", registers: [registry], collect });
+  gauge.set(1);
+  const read = readWhole(registry);
+  expect(asked).toBe(2);
+  const { metrics, texts } = await read;
+  reading = 9;
+  const merged = withTexts(mergeReadings([metrics, metrics]), texts);
+  const page = encode(
+    (await readFamilies(merged)).flatMap(({ head, samples }) => [head, ...samples]),
+  ).toString();
+  expect(page).toContain('ota_text{of="us"} 0');
+  expect(page).toContain("ota_gauge 2");
+  expect(asked).toBe(2);
+});
 
 function sampleRegistry() {
   const registry = createRegistry({ process: "test", version: "1.2.3" });

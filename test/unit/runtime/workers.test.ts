@@ -40,6 +40,27 @@ async function samplesOf(registry: Registry): Promise<Record<string, number>> {
 }
 
 describe("metrics of several workers", () => {
+  test("one that lags or has few handles left does not hide behind the others", async () => {
+    const reading = (lagSeconds: number, fds: number): MetricsReading =>
+      [
+        { name: "nodejs_eventloop_lag_p99_seconds", aggregator: "average", value: lagSeconds },
+        { name: "process_max_fds", aggregator: "sum", value: fds },
+      ].map(({ name, aggregator, value }) => ({
+        name,
+        help: "-",
+        type: "gauge",
+        aggregator,
+        values: [{ value, labels: {} }],
+      })) as unknown as MetricsReading;
+    const metrics = createWorkerMetrics();
+    metrics.note(1, reading(2, 1_000));
+    metrics.note(2, reading(0, 500));
+    expect(await samplesOf(metrics.merged(reading(0, 1_000)))).toEqual({
+      nodejs_eventloop_lag_p99_seconds: 2,
+      process_max_fds: 500,
+    });
+  });
+
   test("counters, histograms and most gauges are sums; what says otherwise is not", async () => {
     const [one, other] = [instruments(), instruments()];
     one.taken.inc({ result: "ok" }, 3);
