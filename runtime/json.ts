@@ -15,12 +15,34 @@ export function tooDeep(depthMax: number = JSON_DEPTH_MAX): string {
 }
 
 export function readJson(text: string, depthMax: number = JSON_DEPTH_MAX): ReadJson {
-  if (isTooDeep(text, depthMax)) return { kind: "malformed", detail: tooDeep(depthMax) };
+  // The parser takes any depth, but what is nothing but brackets would keep it busy for long.
+  if (isDense(text) && isTooDeep(text, depthMax)) return { kind: "malformed", detail: tooDeep(depthMax) };
+  let value: unknown;
   try {
-    return { kind: "value", value: JSON.parse(text) };
+    value = JSON.parse(text);
   } catch (error) {
     return { kind: "malformed", detail: `Not JSON: ${(error as Error).message}.` };
   }
+  // Of the value: looking through the text takes longer than to parse it, and all reports come by here.
+  return isDeeper(value, depthMax)
+    ? { kind: "malformed", detail: tooDeep(depthMax) }
+    : { kind: "value", value };
+}
+
+/** Goes no deeper itself. */
+function isDeeper(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (most === 0) return true;
+  if (Array.isArray(value)) return value.some((each) => isDeeper(each, most - 1));
+  for (const name in value) if (isDeeper((value as Record<string, unknown>)[name], most - 1)) return true;
+  return false;
+}
+
+/** One bracket or more opens for so many characters: a report has one for a hundred. */
+const DENSE_CHARS = 8;
+
+function isDense(text: string): boolean {
+  return opensMoreThan(text, Math.max(JSON_DEPTH_MAX, text.length / DENSE_CHARS));
 }
 
 const QUOTE = 0x22;
@@ -30,7 +52,7 @@ const LIST_END = 0x5d;
 const OBJECT = 0x7b;
 const OBJECT_END = 0x7d;
 
-/** Of the text and not of the value: the parser of JSON itself is the first that would have to walk it. */
+/** Of the text, for what another parser is given. */
 export function isTooDeep(text: string, depthMax: number = JSON_DEPTH_MAX): boolean {
   return opensMoreThan(text, depthMax) && nestsMoreThan(text, depthMax);
 }

@@ -36,6 +36,14 @@ describe("depth", () => {
     });
   });
 
+  test("nor does it pass between long texts, where brackets are few", () => {
+    const between = (depth: number): string =>
+      `${`["${"x".repeat(40)}",`.repeat(depth - 1)}[]${"]".repeat(depth - 1)}`;
+    expect(readJson(between(JSON_DEPTH_MAX)).kind).toBe("value");
+    for (const more of [JSON_DEPTH_MAX + 1, 100_000])
+      expect(readJson(between(more))).toMatchObject({ detail: expect.stringMatching(/64 deep/) });
+  });
+
   test("many beside one another are not deep", () => {
     const wide = Array.from({ length: 10_000 }, () => [{}]);
     expect(readJson(JSON.stringify(wide))).toEqual({ kind: "value", value: wide });
