@@ -16,7 +16,7 @@ export function tooDeep(depthMax: number = JSON_DEPTH_MAX): string {
 
 export function readJson(text: string, depthMax: number = JSON_DEPTH_MAX): ReadJson {
   // The parser takes any depth, but what is nothing but brackets would keep it busy for long.
-  if (isDense(text) && isTooDeep(text, depthMax)) return { kind: "malformed", detail: tooDeep(depthMax) };
+  if (isDense(text) && nestsMoreThan(text, depthMax)) return { kind: "malformed", detail: tooDeep(depthMax) };
   let value: unknown;
   try {
     value = JSON.parse(text);

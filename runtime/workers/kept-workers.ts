@@ -84,7 +84,7 @@ export function keepWorkers<Start, News = never>({
     tell: (news) => workers.forEach(({ worker }) => worker.tell(news)),
     async metrics(own) {
       // At the same moment as the workers': one scrape is one reading.
-      const reading = readWhole(own);
+      const ownReading = readWhole(own);
       await Promise.all(
         [...workers].map(async ([number, { life, worker }]) => {
           const reading = await worker.metrics();
@@ -92,7 +92,7 @@ export function keepWorkers<Start, News = never>({
           if (reading !== undefined && workers.get(number)?.life === life) metrics.note(life, reading);
         }),
       );
-      const { metrics: ours, texts } = await reading;
+      const { metrics: ours, texts } = await ownReading;
       return withTexts(metrics.merged(ours), texts);
     },
     checks: () => Promise.all(numbers.map(async (number) => await workers.get(number)?.worker.checks())),
