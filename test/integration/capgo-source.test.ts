@@ -7,9 +7,8 @@ import { deflateSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EVENTS_PER_REQUEST_MAX } from "../../ingest/sources/capgo/capgo-body.ts";
 import { DEVICES_PER_REQUEST_MAX, EVENTS_PER_DEVICE_MAX } from "../../ingest/sources/capgo/take-events.ts";
-import { createLogger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { createRandom } from "../simulation/random.ts";
 import { CAPGO_AT_MS, CAPGO_DEVICE, capgoEvent } from "../support/capgo-events.ts";
@@ -18,6 +17,7 @@ import type { CodePushUpstream } from "../support/codepush-upstream.ts";
 import { createTestIngest, sampleOf, storedEntries, storedReports } from "../support/ingest-app.ts";
 import type { TestIngestOptions } from "../support/ingest-app.ts";
 import { recordCommands } from "../support/recorded-commands.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 import { HOSTILE_TEXTS, anyJson } from "../support/source-app.ts";
@@ -56,13 +56,6 @@ afterEach(async () => {
   await stopIngest();
   await upstream.stop();
 });
-
-async function connectTo({ url: redisUrl }: TestRedis): Promise<Redis> {
-  const logger = createLogger({ name: "test", level: "silent" });
-  const connection = createRedis({ url: redisUrl, role: "request", logger });
-  await waitUntilReady(connection, 5_000);
-  return connection;
-}
 
 async function startIngest(
   capgo: Record<string, unknown> = {},

@@ -7,15 +7,15 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { REPORT_BYTES_MAX } from "../../ingest/sources/codepush/codepush-router.ts";
 import { UPSTREAM_BYTES_MAX } from "../../ingest/sources/codepush/update-check-proxy.ts";
-import { createLogger } from "../../runtime/logger.ts";
 import type { Registry } from "../../runtime/metrics.ts";
-import { closeRedis, createRedis, waitUntilReady } from "../../runtime/redis.ts";
+import { closeRedis } from "../../runtime/redis.ts";
 import type { Redis } from "../../runtime/redis.ts";
 import { createCodePushDevice } from "../simulation/codepush-device.ts";
 import { createRandom } from "../simulation/random.ts";
 import { startCodePushUpstream } from "../support/codepush-upstream.ts";
 import type { CodePushUpstream } from "../support/codepush-upstream.ts";
 import { createTestIngest, sampleOf, storedEntries, storedReports } from "../support/ingest-app.ts";
+import { connectTo } from "../support/listening-ingest.ts";
 import { startTestRedis } from "../support/redis.ts";
 import type { TestRedis } from "../support/redis.ts";
 import { HOSTILE_TEXTS, anyJson } from "../support/source-app.ts";
@@ -54,16 +54,6 @@ afterEach(async () => {
   await stopIngest();
   await upstream.stop();
 });
-
-async function connectTo({ url: redisUrl }: TestRedis): Promise<Redis> {
-  const connection = createRedis({
-    url: redisUrl,
-    role: "request",
-    logger: createLogger({ name: "test", level: "silent" }),
-  });
-  await waitUntilReady(connection, 5_000);
-  return connection;
-}
 
 async function startIngest(server: string | undefined, more: { redis?: Redis } = {}): Promise<void> {
   await stopIngest();

@@ -1,28 +1,15 @@
 // The appender of entries on a real Redis, when the building of a pipeline fails: who waits is told, and the next is served.
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { reportStream } from "../../ingest/contract/stream-names.ts";
 import { createEntryAppender } from "../../ingest/entry-appender.ts";
-import { closeRedis } from "../../runtime/redis.ts";
-import type { Redis } from "../../runtime/redis.ts";
-import { connectTo } from "../support/listening-ingest.ts";
-import { startTestRedis } from "../support/redis.ts";
-import type { TestRedis } from "../support/redis.ts";
+import { useIngestRedis } from "../support/listening-ingest.ts";
 
-let server: TestRedis;
-let redis: Redis;
-beforeAll(async () => {
-  server = await startTestRedis();
-  redis = await connectTo(server);
-});
-afterAll(async () => {
-  await closeRedis(redis);
-  await server.stop();
-});
+const redis = useIngestRedis();
 
 test("with replicas asked for, a pipeline that cannot be built is told, and its lane goes on", async () => {
   let asked = 0;
   const appender = createEntryAppender({
-    redis,
+    redis: redis(),
     replicaAcks: 1,
     asksLength: () => {
       asked += 1;
@@ -32,8 +19,8 @@ test("with replicas asked for, a pipeline that cannot be built is told, and its 
   });
   const entries = new Map([[0, [["d", "x"]]]]);
   await expect(appender.append(entries)).rejects.toThrow("cannot be asked");
-  expect(await redis.xlen(reportStream(0))).toBe(0);
+  expect(await redis().xlen(reportStream(0))).toBe(0);
   // There is no replica; that Redis was asked shows that the lane works.
   await expect(appender.append(entries)).rejects.toThrow("0 of 1 replicas");
-  expect(await redis.xlen(reportStream(0))).toBe(1);
+  expect(await redis().xlen(reportStream(0))).toBe(1);
 });

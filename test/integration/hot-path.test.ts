@@ -2,10 +2,8 @@
 // another way. Here both answer the same requests, on a real Redis: status, headers, body and what is counted are the same.
 import type { RequestListener } from "node:http";
 import supertest from "supertest";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import type { Registry } from "../../runtime/metrics.ts";
-import { closeRedis } from "../../runtime/redis.ts";
-import type { Redis } from "../../runtime/redis.ts";
 import {
   KIOSK_KEY,
   TILL_KEY,
@@ -14,25 +12,14 @@ import {
   storedReports,
   toNdjson,
 } from "../support/ingest-app.ts";
-import { connectTo } from "../support/listening-ingest.ts";
-import { startTestRedis } from "../support/redis.ts";
-import type { TestRedis } from "../support/redis.ts";
+import { useIngestRedis } from "../support/listening-ingest.ts";
 
 const HOT = "/v1/reports";
 const THROUGH_EXPRESS = ["/v1/reports/", "/V1/Reports", "/v1/reports?from=test"];
 const BODY_BYTES_MAX = 2_000;
 
-let server: TestRedis;
-let redis: Redis;
-beforeAll(async () => {
-  server = await startTestRedis();
-  redis = await connectTo(server);
-});
-afterAll(async () => {
-  await closeRedis(redis);
-  await server.stop();
-});
-beforeEach(() => redis.flushall());
+const redis = useIngestRedis();
+beforeEach(() => redis().flushall());
 
 interface Sending {
   readonly name: string;
@@ -71,8 +58,8 @@ interface Seen {
 }
 
 async function send(path: string, sending: Sending): Promise<Seen> {
-  await redis.flushall();
-  const { app, registry } = createTestIngest({ redis, bodyBytesMax: BODY_BYTES_MAX });
+  await redis().flushall();
+  const { app, registry } = createTestIngest({ redis: redis(), bodyBytesMax: BODY_BYTES_MAX });
   const { method = "post", key = TILL_KEY, type = "application/json", body } = sending;
   let request = agentOf(app)[method](path).set("Content-Type", type);
   if (key !== null) request = request.set("Authorization", `Bearer ${key}`);
@@ -83,7 +70,7 @@ async function send(path: string, sending: Sending): Promise<Seen> {
     text: answer.text,
     headers,
     counted: await countedBy(registry),
-    stored: (await storedReports(redis)).length,
+    stored: (await storedReports(redis())).length,
   };
 }
 
@@ -110,7 +97,7 @@ test.each(SENDINGS)("$name is answered and counted alike", async (sending) => {
 test("whoever sends more than it may is refused alike, from one account", async () => {
   const seen = await Promise.all(
     [HOT, ...THROUGH_EXPRESS].map(async (path) => {
-      const { app, registry } = createTestIngest({ redis, requestsPerSecond: { perAddress: 0.01 } });
+      const { app, registry } = createTestIngest({ redis: redis(), requestsPerSecond: { perAddress: 0.01 } });
       // The one bucket is emptied by way of the others.
       const paths = [...THROUGH_EXPRESS, HOT];
       const answers = [];

@@ -1,27 +1,13 @@
 // What each system's devices are told when too many requests come: never what would keep an update check from a device.
 import supertest from "supertest";
 import type { RequestListener } from "node:http";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { BURST_SECONDS } from "../../ingest/limits/token-buckets.ts";
 import type { Registry } from "../../runtime/metrics.ts";
-import type { Redis } from "../../runtime/redis.ts";
-import { closeRedis } from "../../runtime/redis.ts";
 import { TILL_KEY, createTestIngest, sampleOf, sampleReport, sendReports } from "../support/ingest-app.ts";
-import { connectTo } from "../support/listening-ingest.ts";
-import { startTestRedis } from "../support/redis.ts";
-import type { TestRedis } from "../support/redis.ts";
+import { useIngestRedis } from "../support/listening-ingest.ts";
 
-let server: TestRedis;
-let redis: Redis;
-
-beforeAll(async () => {
-  server = await startTestRedis();
-  redis = await connectTo(server);
-});
-afterAll(async () => {
-  await closeRedis(redis);
-  await server.stop();
-});
+const redis = useIngestRedis();
 
 const SOURCES = {
   capgo: { channel: "production" },
@@ -32,7 +18,7 @@ const SOURCES = {
 
 /** An ingest whose one address has sent all that it may. */
 async function exhausted(): Promise<{ app: RequestListener; registry: Registry }> {
-  const made = createTestIngest({ redis, requestsPerSecond: { perAddress: 1 }, sources: SOURCES });
+  const made = createTestIngest({ redis: redis(), requestsPerSecond: { perAddress: 1 }, sources: SOURCES });
   for (let sent = 0; sent < BURST_SECONDS; sent += 1)
     expect((await sendReports(made.app, sampleReport())).status).toBe(202);
   return made;

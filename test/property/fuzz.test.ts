@@ -1,33 +1,20 @@
 // A few thousand near-valid inputs for each parser that something outside reaches; `npm run test:soak` sends 100,000 each.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { closeRedis } from "../../runtime/redis.ts";
-import type { Redis } from "../../runtime/redis.ts";
+import { describe, expect, test } from "vitest";
 import { fuzzConfig, fuzzHttp } from "../support/fuzz-run.ts";
 import { HTTP_TARGETS, checkAnswer } from "../support/fuzz-targets.ts";
-import { connectTo } from "../support/listening-ingest.ts";
-import { startTestRedis } from "../support/redis.ts";
-import type { TestRedis } from "../support/redis.ts";
+import { useIngestRedis } from "../support/listening-ingest.ts";
 
 const CASES = 2_000;
 const CONFIG_CASES = 500;
 const SEED = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
 
-let server: TestRedis;
-let redis: Redis;
-beforeAll(async () => {
-  server = await startTestRedis();
-  redis = await connectTo(server);
-});
-afterAll(async () => {
-  await closeRedis(redis);
-  await server.stop();
-});
+const redis = useIngestRedis();
 
 describe(`near-valid input, SEED=${SEED}`, () => {
   test.each(HTTP_TARGETS)(
     "$name: never a crash, never a 5xx, always in its own form",
     async (target) => {
-      const { cases, outcomes, stored } = await fuzzHttp(target, redis, { cases: CASES, seed: SEED });
+      const { cases, outcomes, stored } = await fuzzHttp(target, redis(), { cases: CASES, seed: SEED });
       expect(cases).toBe(CASES);
       // Both ends are reached: otherwise the inputs are too wrong, or too right, to find anything.
       expect(outcomes[String(target.good)]).toBeGreaterThan(CASES / 20);

@@ -40,6 +40,21 @@ export async function connectTo({ url }: TestRedis): Promise<Redis> {
   return connection;
 }
 
+/** A Redis for all tests of a file, and a connection to it as ingest has one. */
+export function useIngestRedis(): () => Redis {
+  let server: TestRedis;
+  let redis: Redis;
+  beforeAll(async () => {
+    server = await startTestRedis();
+    redis = await connectTo(server);
+  });
+  afterAll(async () => {
+    await closeRedis(redis);
+    await server.stop();
+  });
+  return () => redis;
+}
+
 export function useListeningIngest(defaults: Partial<TestIngestOptions>): ListeningIngest {
   let redisServer: TestRedis;
   let redis: Redis;
