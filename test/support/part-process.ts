@@ -21,12 +21,6 @@ export function isGone(pid: number): boolean {
   }
 }
 
-/** CPU time that a process has used, in clock ticks (proc(5)). */
-export function cpuTicksOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return Number(fields[11]) + Number(fields[12]);
-}
-
 export interface PartProcess {
   readonly child: ChildProcess;
   readonly url: string;

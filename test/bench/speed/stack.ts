@@ -1,7 +1,7 @@
 // Real processes for the benches of speed: a redis-server of their own, ingest and agent from dist/, and the references
 // that they are compared with. Enters: which parts, and the configuration. Leaves: their addresses, the CPU time that
 // each has used, and one function that ends all of them.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -14,13 +14,12 @@ import type { Redis } from "../../../runtime/redis.ts";
 import { livePidOf } from "../../../runtime/pid-file.ts";
 import type { ProcessHandle } from "../../../runtime/supervisor.ts";
 import { OTA_SECRET } from "../../support/agent.ts";
+import { TICKS_PER_SECOND, cpuTicksOf } from "../../support/process-time.ts";
 import { startTestRedis } from "../../support/redis.ts";
 
 export const INGEST_KEY = "bench-ingest-key";
 export const APP = "com.acme.till";
 export const CHANNEL = "production";
-/** Clock ticks of /proc/<pid>/stat in a second: the same on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
 const REDIS_READY_MS_MAX = 5_000;
 
 export interface BenchProcess {
@@ -87,22 +86,17 @@ export async function startProcess(
   });
   const urls = await handle.ready;
   const pid = handle.pid!;
-  return { pid, urls, cpuSeconds: () => cpuSecondsOf(pid), stop: async () => void (await handle.stop()) };
+  return {
+    pid,
+    urls,
+    cpuSeconds: () => cpuTicksOf(pid) / TICKS_PER_SECOND,
+    stop: async () => void (await handle.stop()),
+  };
 }
 
 /** The bench's stack is its own: settings of a Lastgood that this shell is set up for must not leak in. */
 function withoutLastgoodVariables(env: NodeJS.ProcessEnv): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("LASTGOOD_")));
-}
-
-function cpuSecondsOf(pid: number): number {
-  try {
-    // The name in parentheses may hold spaces; what is after it has fixed places.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-  } catch {
-    return 0;
-  }
 }
 
 export interface BenchFolder {
